@@ -12,6 +12,125 @@ BIN   := $(ROOT)/.bin
 CACHE := $(ROOT)/.cache
 BUF   := $(BIN)/buf
 
+# The workspace's modules, in its order. Tool modules are outside it: each has its own build list.
+MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' $(ROOT)/go.work)
+# golangci-lint and `go vet` fail on a module without Go files; such a module has nothing to check yet.
+PACKAGED := $(foreach m,$(MODULES),$(if $(shell find $(ROOT)/$(m) -name '*.go' -print -quit),$(m)))
+
+# ---------------------------------------------------------------------------------------------------------------------
+##@ Everyday
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-zA-Z0-9_%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: ## Run everything on this machine (vow up)
+	go run ./vow up
+
+.PHONY: demo
+demo: ## Kill a service, watch it converge, print the trace (vow demo)
+	go run ./vow demo
+
+# Without cgo the binaries run on any Linux of this architecture, in an image made of nothing else too.
+.PHONY: build
+build: ## Build all commands into bin/, static
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ $$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | grep -E '/vow/(vow|[^/]+/cmd/[^/]+)$$')
+	ls -l bin
+
+.PHONY: fmt
+fmt: $(BIN)/golangci-lint proto-tools ## Format Go and proto files
+	$(BIN)/golangci-lint fmt $(PACKAGED)
+	cd tools/check && GOWORK=off $(BIN)/golangci-lint fmt
+	$(BUF) format -w proto
+
+# Root and apt are not taken for granted: a developer's machine may have neither, and then is told what to install.
+DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git
+.PHONY: setup
+setup: ## Install what the tests need: Debian packages (as root), pinned tools into .bin/
+	@missing=
+	for tool in redis-server redis-cli gcc git; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
+	if [ -z "$$missing" ]; then
+	  echo 'setup: redis-server, gcc and git are here'
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  echo "setup: installing Debian packages for$$missing: $(DEBIAN_PACKAGES)"
+	  # RUNLEVEL=1: each test starts its own redis-server on a free port, the packaged one must not run
+	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES) >/dev/null
+	else
+	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis are skipped without, and fail in CI" >&2
+	fi
+	echo 'setup: installing buf, the protoc plugins, golangci-lint and testreport into .bin/'
+	$(MAKE) proto-tools $(BIN)/golangci-lint $(BIN)/testreport
+
+.PHONY: clean
+clean: ## Remove what make made: bin/, .bin/, .cache/
+	rm -rf bin .bin .cache tools/buf/node_modules
+
+# ---------------------------------------------------------------------------------------------------------------------
+##@ Checks
+
+# The tests come last, so that the log ends with go test's own lines; what is quick to fail comes first.
+PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off test-go
+.PHONY: test
+test: ## Everything that CI runs, phase by phase with timings
+	@timings=
+	for phase in $(PHASES); do
+	  echo "=== $$phase"
+	  [ $$phase != $(lastword $(PHASES)) ] || echo "    so far:$$timings"
+	  began=$$SECONDS
+	  $(MAKE) $$phase
+	  timings="$$timings $$phase $$((SECONDS - began)) s,"
+	done
+
+# -vet=off: lint and test-gowork-off have vetted everything already. TEST_FLAGS adds flags, for example -run.
+TEST_FLAGS ?=
+.PHONY: test-go
+test-go: $(BIN)/testreport ## All Go tests of the workspace with the race detector (TEST_FLAGS=…)
+	@command -v gcc >/dev/null || { echo 'cannot run the race detector without a C compiler: make setup' >&2; exit 1; }
+	go test -race -vet=off -timeout 15m -json $(TEST_FLAGS) work | $(BIN)/testreport
+
+.PHONY: test-gowork-off
+test-gowork-off: ## Build and vet each module on its own, with its own build list
+	@for m in $(PACKAGED); do
+	  echo "$$m: build, vet"
+	  GOWORK=off go -C $$m build -buildvcs=false ./...
+	  GOWORK=off go -C $$m vet ./...
+	done
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Lint all Go code (golangci-lint, .golangci.yaml)
+	$(BIN)/golangci-lint run $(PACKAGED:%=./%/...)
+	cd tools/check && GOWORK=off $(BIN)/golangci-lint run ./...
+
+.PHONY: check-repo
+check-repo: ## Check the rules of this repository: imports, names, docs (tools/check)
+	GOWORK=off go -C tools/check test -count=1 ./... # -count=1: go test does not see changes outside its module
+
+# tools/lint would fetch some 600 modules only to look at their tests; tools/protovalidate is never tidy (see its go.mod).
+.PHONY: check-tidy
+check-tidy: ## Fail if a go.mod or go.sum is not tidy
+	@for m in $(MODULES) tools/protoc tools/check; do
+	  GOWORK=off go -C $$m mod tidy -diff || { echo "$$m is not tidy: GOWORK=off go -C $$m mod tidy" >&2; exit 1; }
+	done
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	@for m in $(MODULES) tools/protoc tools/check; do echo $$m; GOWORK=off go -C $$m mod tidy; done
+
+FUZZ_TIME ?= 5s
+.PHONY: fuzz-short
+fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=5s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) | sed 's/:func / /' | while read -r file target; do
+	  echo "$$target in $$(dirname $$file)"
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file)
+	done
+
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks of every module
+	go test -run '^$$' -bench . -benchmem work
+
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Contract
 
@@ -68,7 +187,7 @@ $(BUF): tools/buf/package-lock.json
 	else
 	  rm -f $@ && GOWORK=off GOBIN=$(BIN) go install github.com/bufbuild/buf/cmd/buf@v$(BUF_VERSION)
 	fi
-	touch -h $@
+	touch $@ # the file behind the link, which is what make looks at
 
 $(PROTOC_PLUGINS) &: tools/protoc/go.sum
 	GOWORK=off GOBIN=$(BIN) go -C tools/protoc install tool
@@ -79,3 +198,9 @@ $(VALIDATE_PROTO): tools/protovalidate/go.sum
 	GOWORK=off go -C tools/protovalidate mod download github.com/bufbuild/protovalidate
 	install -m 644 "$$(GOWORK=off go -C tools/protovalidate list -m -f '{{.Dir}}' github.com/bufbuild/protovalidate)/proto/protovalidate/buf/validate/validate.proto" $@
 
+$(BIN)/golangci-lint: tools/lint/go.sum
+	GOWORK=off GOBIN=$(BIN) go -C tools/lint install tool
+	touch $@
+
+$(BIN)/testreport: $(wildcard tools/check/cmd/testreport/*.go)
+	GOWORK=off go -C tools/check build -buildvcs=false -o $@ ./cmd/testreport
