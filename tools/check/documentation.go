@@ -57,3 +57,19 @@ func readmeMap(r *Repository) []Finding {
 	}
 	return found
 }
+
+// decisionIndex wants every decision record in the index beside it.
+func decisionIndex(r *Repository) (found []Finding) {
+	const dir = "docs/decisions"
+	index, _ := fs.ReadFile(r.FS, dir+"/README.md")
+	for _, p := range r.Paths {
+		name := path.Base(p)
+		if path.Dir(p) != dir || name == "README.md" {
+			continue
+		}
+		if !strings.Contains(string(index), "]("+name+")") {
+			found = append(found, Finding{Path: p, Message: "docs/decisions/README.md does not list it"})
+		}
+	}
+	return found
+}

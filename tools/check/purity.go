@@ -61,8 +61,13 @@ func pureCores(r *Repository) (found []Finding) {
 		if core == "" || f.Test {
 			return
 		}
+		called := map[string]string{} // the name by which the file calls a package → its import path
 		for _, spec := range f.Syntax.Imports {
 			imported, _ := strconv.Unquote(spec.Path.Value)
+			called[imported] = imported
+			if spec.Name != nil {
+				called[spec.Name.Name] = imported
+			}
 			dir, ours := strings.CutPrefix(imported, ModulePrefix+"/")
 			switch {
 			case slices.Contains(purePackages(), imported):
@@ -80,8 +85,8 @@ func pureCores(r *Repository) (found []Finding) {
 			case *ast.ChanType, *ast.SelectStmt, *ast.SendStmt:
 				found = append(found, Finding{f.Path, f.Line(n.Pos()), "a core cannot use channels: it is called by one goroutine at a time"})
 			case *ast.SelectorExpr:
-				if x, ok := n.X.(*ast.Ident); ok && slices.Contains(impureCalls()[x.Name], n.Sel.Name) {
-					found = append(found, Finding{f.Path, f.Line(n.Pos()), fmt.Sprintf("a core cannot call %s.%s: time is an argument, effects are returned", x.Name, n.Sel.Name)})
+				if x, ok := n.X.(*ast.Ident); ok && slices.Contains(impureCalls()[called[x.Name]], n.Sel.Name) {
+					found = append(found, Finding{f.Path, f.Line(n.Pos()), fmt.Sprintf("a core cannot call %s.%s: time is an argument, effects are returned", called[x.Name], n.Sel.Name)})
 				}
 			}
 			return true

@@ -20,6 +20,7 @@ func Rules() []Rule {
 		{"one concept per file", fileLengths},
 		{"no init and no global state", globals},
 		{"the README maps every folder", readmeMap},
+		{"the index lists every decision", decisionIndex},
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
 		{"nothing is left for later", leftovers},
