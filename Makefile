@@ -127,6 +127,11 @@ fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=5s)
 	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file)
 	done
 
+# Without the race detector both simulators run at their own speed, which is what their figures are about.
+.PHONY: sim
+sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST_FLAGS=…)
+	go test -count=1 -timeout 15m -v $(TEST_FLAGS) ./sim/...
+
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module
 	go test -run '^$$' -bench . -benchmem work
