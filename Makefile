@@ -122,9 +122,9 @@ tidy: ## Tidy every module
 FUZZ_TIME ?= 5s
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=5s)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) | sed 's/:func / /' | while read -r file target; do
+	@{ grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) || echo 'no fuzz targets' >&2; } | sed 's/:func / /' | while read -r file target; do
 	  echo "$$target in $$(dirname $$file)"
-	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file)
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file) </dev/null
 	done
 
 # Without the race detector both simulators run at their own speed, which is what their figures are about.
