@@ -1,0 +1,62 @@
+package verdict
+
+import "time"
+
+// MaxResultCount bounds a window: no promise needs more, and 1000 groups of 100 bytes for each of 100,000 promises are 10 GB.
+const MaxResultCount = 1000
+
+// Rule is a window over the newest groups (docs/rules.md, anomaly).
+type Rule struct {
+	// ResultCount is how many of the newest groups are looked at, 1 to MaxResultCount.
+	ResultCount int
+	// FailureAmount is how many of them must have failed. 0, or more than ResultCount, can never fail.
+	FailureAmount int
+	// Latest leaves out groups that are older than so much by the newest group's own clock; 0 = no limit.
+	Latest time.Duration
+}
+
+// The rules of docs/rules.md: a test has no tolerance, an anomaly detector has its kind's.
+var (
+	// TestRule is the rule of a promise's test.
+	TestRule = Rule{ResultCount: 1, FailureAmount: 1}
+	// AnomalyRule is the rule of an anomaly detector.
+	AnomalyRule = Rule{ResultCount: 1, FailureAmount: 1}
+	// ExecutableAnomalyRule is the rule of the anomaly detector of an executable.
+	ExecutableAnomalyRule = Rule{ResultCount: 3, FailureAmount: 3}
+)
+
+// NoResult is the message of a promise that has no group yet.
+const NoResult = "No result found!"
+
+// Group is what one execution of a sensor recorded, as far as verdicts need it.
+type Group struct {
+	// Sequence counts the groups of a promise, from 1.
+	Sequence uint64
+	// At is when the sensor began, by the node's clock.
+	At time.Time
+	// Failed is true when an entry was an ERROR or CRITICAL, or the sensor could not be executed.
+	Failed bool
+	// Message is what it said, for people.
+	Message string
+}
+
+// Fails applies a rule to groups, oldest first: the newest failed, and so did at least FailureAmount of the ResultCount newest, within Latest.
+func (r Rule) Fails(groups []Group) bool {
+	if len(groups) == 0 || r.FailureAmount <= 0 {
+		return false
+	}
+	newest := groups[len(groups)-1]
+	if !newest.Failed {
+		return false
+	}
+	failed := 0
+	for i := len(groups) - 1; i >= max(0, len(groups)-r.ResultCount); i-- {
+		if r.Latest > 0 && newest.At.Sub(groups[i].At) > r.Latest {
+			continue
+		}
+		if groups[i].Failed {
+			failed++
+		}
+	}
+	return failed >= r.FailureAmount
+}
