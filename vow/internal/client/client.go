@@ -1,0 +1,80 @@
+package client
+
+import (
+	"fmt"
+
+	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
+	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
+	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
+	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/vow/internal/endpoint"
+)
+
+// Fleet is the clients of every service.
+type Fleet struct {
+	// Endpoints is where they are.
+	Endpoints endpoint.Set
+
+	Computers    masterv1connect.ComputerServiceClient
+	Software     masterv1connect.SoftwareServiceClient
+	Instances    masterv1connect.InstanceServiceClient
+	Trees        masterv1connect.TreeServiceClient
+	Bangs        masterv1connect.BangServiceClient
+	Convergences masterv1connect.ConvergenceServiceClient
+	Agenda       schedulerv1connect.AgendaServiceClient
+	Promises     promisev1connect.PromiseServiceClient
+	// Node is the local node; nil where there is no socket.
+	Node nodev1connect.NodeServiceClient
+
+	connections []*rpc.Client
+}
+
+// New makes the clients; nothing is dialled before the first call.
+func New(e endpoint.Set) (*Fleet, error) {
+	f := &Fleet{Endpoints: e}
+	master, err := f.connect("svc-master", e.Master)
+	if err != nil {
+		return nil, err
+	}
+	f.Computers = masterv1connect.NewComputerServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Software = masterv1connect.NewSoftwareServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Instances = masterv1connect.NewInstanceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Trees = masterv1connect.NewTreeServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Bangs = masterv1connect.NewBangServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Convergences = masterv1connect.NewConvergenceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	scheduler, err := f.connect("svc-scheduler", e.Scheduler)
+	if err != nil {
+		return nil, err
+	}
+	f.Agenda = schedulerv1connect.NewAgendaServiceClient(scheduler.HTTP(), scheduler.BaseURL(), scheduler.Options()...)
+	promise, err := f.connect("svc-promise", e.Promise)
+	if err != nil {
+		return nil, err
+	}
+	f.Promises = promisev1connect.NewPromiseServiceClient(promise.HTTP(), promise.BaseURL(), promise.Options()...)
+	if e.Node != "" {
+		node, err := f.connect("svc-node", e.Node)
+		if err != nil {
+			return nil, err
+		}
+		f.Node = nodev1connect.NewNodeServiceClient(node.HTTP(), node.BaseURL(), node.Options()...)
+	}
+	return f, nil
+}
+
+func (f *Fleet) connect(service, address string) (*rpc.Client, error) {
+	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach %s: %w", service, err)
+	}
+	f.connections = append(f.connections, c)
+	return c, nil
+}
+
+// Close ends the connections.
+func (f *Fleet) Close() {
+	for _, c := range f.connections {
+		c.Close()
+	}
+}

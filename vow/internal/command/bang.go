@@ -1,0 +1,146 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/vow/internal/client"
+)
+
+// newBang is `vow bang`: make every partition of a tree run again.
+func newBang(s *session) *cobra.Command {
+	var message string
+	var computer bool
+	var wait time.Duration
+	command := &cobra.Command{
+		Use: "bang TREE", GroupID: "act", Short: "Make every partition of a tree run again",
+		Example: "  vow bang hello --message 'after the upgrade'\n  vow bang hello --wait 30s\n  vow bang --computer laptop",
+		Args:    arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeTrees,
+		RunE: func(c *cobra.Command, args []string) error {
+			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
+				response, err := bang(ctx, f, args[0], computer, message)
+				if err != nil {
+					return err
+				}
+				if wait > 0 {
+					for _, r := range response.GetResults() {
+						if err := s.await(c.Context(), f, r.GetConvergenceId(), wait); err != nil {
+							return err
+						}
+					}
+				}
+				if s.json() {
+					return s.message(response)
+				}
+				for _, r := range response.GetResults() {
+					fmt.Fprintf(s.out, "%s %s, generation %s, trace %s\n", r.GetBangId(), word(r.GetOutcome(), "BANG_OUTCOME_"), generation(r.GetGeneration()), r.GetTraceId())
+					if r.GetReason() != "" {
+						fmt.Fprintf(s.out, "  %s\n", r.GetReason())
+					}
+					fmt.Fprintf(s.out, "  what follows: vow trace %s\n", r.GetBangId())
+				}
+				return nil
+			})
+		},
+	}
+	command.Flags().StringVarP(&message, "message", "m", "", "why, for people")
+	command.Flags().BoolVar(&computer, "computer", false, "the argument is a computer: bang each tree on it")
+	command.Flags().DurationVar(&wait, "wait", 0, "wait so long until every partition has run successfully")
+	return command
+}
+
+// bang sends one bang; it is sent again with the same id while svc-master does not answer.
+func bang(ctx context.Context, f *client.Fleet, target string, computer bool, message string) (*masterv1.BangResponse, error) {
+	request := &masterv1.BangRequest{RequestId: uuid.NewString(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: whoami(), Message: message}
+	if computer {
+		request.Origin = typev1.BangOrigin_BANG_ORIGIN_COMPUTER
+		request.Target = &masterv1.BangRequest_Computer{Computer: target}
+	} else {
+		tree, err := getTree(ctx, f, target)
+		if err != nil {
+			return nil, err
+		}
+		request.Target = &masterv1.BangRequest_TreeId{TreeId: tree.GetTreeId()}
+	}
+	var response *masterv1.BangResponse
+	err := rpc.Retry(ctx, "bang", func(ctx context.Context) error {
+		var err error
+		response, err = f.Bangs.Bang(ctx, request)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot bang %q: %w", target, err)
+	}
+	return response, nil
+}
+
+// await follows a convergence until it is closed.
+func (s *session) await(ctx context.Context, f *client.Fleet, id string, wait time.Duration) error {
+	if id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	_, err := awaitClosed(ctx, f, id)
+	return err
+}
+
+// awaitClosed returns the convergence once it is closed, or an error that lists its blockers.
+func awaitClosed(ctx context.Context, f *client.Fleet, id string) (*masterv1.Convergence, error) {
+	var last *masterv1.Convergence
+	err := rpc.Retry(ctx, "watch convergence", func(ctx context.Context) error {
+		stream, err := f.Convergences.WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: id})
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		for stream.Receive() {
+			last = stream.Msg().GetConvergence()
+		}
+		return stream.Err()
+	})
+	switch {
+	case last.GetState() == masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED:
+		return last, nil
+	case last != nil && last.GetClosedAt() != nil:
+		return last, fmt.Errorf("convergence %s ended %s", id, word(last.GetState(), "CONVERGENCE_STATE_"))
+	case ctx.Err() != nil && last != nil:
+		return last, fmt.Errorf("convergence %s is still open: %s", id, blockers(last))
+	case err != nil:
+		return last, fmt.Errorf("cannot watch convergence %s: %w", id, err)
+	default:
+		return last, fmt.Errorf("cannot watch convergence %s: the stream ended before it closed", id)
+	}
+}
+
+// blockers says what a convergence waits for.
+func blockers(c *masterv1.Convergence) string {
+	text := ""
+	for _, m := range c.GetMembers() {
+		if m.GetSettled() {
+			continue
+		}
+		why := m.GetBlocker()
+		if why == "" {
+			why = "has not run yet"
+		}
+		text += fmt.Sprintf("%s (%s/%s): %s; ", m.GetTitle(), m.GetComputer(), m.GetPartition(), why)
+	}
+	return oneLine(text, 2000)
+}
+
+// whoami names who bangs, for the record.
+func whoami() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "operator"
+}

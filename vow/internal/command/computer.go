@@ -1,0 +1,77 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/vow/internal/client"
+)
+
+// newComputer is `vow computer`: one computer with its partitions and releases.
+func newComputer(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "computer NAME", GroupID: "look", Short: "Show a computer: its partitions and software releases",
+		Args: arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeComputers,
+		RunE: func(c *cobra.Command, args []string) error {
+			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
+				response, err := f.Computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: args[0]})
+				if err != nil {
+					return fmt.Errorf("cannot get computer %q: %w", args[0], err)
+				}
+				software, err := f.Software.ListSoftware(ctx, &masterv1.ListSoftwareRequest{Computer: args[0]})
+				if err != nil {
+					return fmt.Errorf("cannot list the software of %q: %w", args[0], err)
+				}
+				if s.json() {
+					return s.object(map[string]any{"computer": jsonMessage{response.GetComputer()}, "software": jsonMessages(software.GetSoftware())})
+				}
+				return printComputer(s, response.GetComputer(), software.GetSoftware(), time.Now())
+			})
+		},
+	}
+}
+
+func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Software, now time.Time) error {
+	fmt.Fprintf(s.out, "%s  %s  last contact %s, %d CPUs, every partition runs at least once in %s\n", c.GetName(), colour(c.GetColour()),
+		age(c.GetLastContact(), now), c.GetCpus(), span(c.GetPeriodicity().AsDuration()))
+	if reason := c.GetColour().GetReason(); reason != "" {
+		fmt.Fprintf(s.out, "  %s\n", reason)
+	}
+	fmt.Fprintln(s.out)
+	rows := [][]string{{"PARTITION", "INSTANCE", "COLOUR", "REASON"}}
+	for _, p := range c.GetPartitions() {
+		title := p.GetInstanceTitle()
+		if p.GetInstanceId() == "" {
+			title = "(free)"
+		}
+		rows = append(rows, []string{p.GetName(), title, colour(p.GetColour()), oneLine(p.GetColour().GetReason(), 80)})
+	}
+	if err := table(s.out, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out)
+	rows = [][]string{{"SOFTWARE RELEASE", "REQUESTED", "REPORTED", "ERROR"}}
+	for _, r := range software {
+		rows = append(rows, []string{r.GetSoftwareRelease(), word(r.GetRequested(), "SOFTWARE_STATE_"), word(r.GetReported(), "SOFTWARE_STATE_"), oneLine(r.GetError()+r.GetOptions().GetError(), 80)})
+	}
+	return table(s.out, rows)
+}
+
+// completeComputers offers the names of computers to the shell.
+func (s *session) completeComputers(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		_ = s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error { // no answer, no offers
+			computers, err := allComputers(ctx, f)
+			for _, computer := range computers {
+				names = append(names, computer.GetName())
+			}
+			return err
+		})
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,163 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/vow/internal/client"
+)
+
+// requested is what the flags of `vow request` say.
+type requested struct {
+	softwareType, state, computer, file string
+	parameters                          []string
+	wait                                time.Duration
+}
+
+// newRequest is `vow request`: want an instance.
+func newRequest(s *session) *cobra.Command {
+	var r requested
+	command := &cobra.Command{
+		Use: "request TITLE RELEASE", GroupID: "act", Short: "Request an instance, or change what is requested",
+		Long: `Request an instance, or change what is requested: the same title with another release, type, parameters or state is the upgrade.
+
+RELEASE is the URL of a supplied software release, or the path of a directory.`,
+		Example: "  vow request hello ./examples/hello -p greeting=hi --wait 1m",
+		Args:    arguments(cobra.ExactArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			request, err := r.message(args[0], args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
+				response, err := requestInstance(ctx, f, request)
+				if err != nil {
+					return err
+				}
+				if r.wait > 0 {
+					if _, err := awaitGreen(c.Context(), f, response.GetInstance().GetTreeId(), r.wait); err != nil {
+						return err
+					}
+					if response, err = requestInstance(ctx, f, request); err != nil { // idempotent: now says ready
+						return err
+					}
+				}
+				if s.json() {
+					return s.message(response)
+				}
+				i := response.GetInstance()
+				fmt.Fprintf(s.out, "%s is %s, %s\n", i.GetTitle(), i.GetInstanceId(), readiness(response))
+				fmt.Fprintf(s.out, "  look at it: vow tree %s\n", i.GetTreeId())
+				return nil
+			})
+		},
+	}
+	f := command.Flags()
+	f.StringVar(&r.softwareType, "type", "", "software `type`")
+	f.StringVar(&r.state, "state", "", "started, stopped or destroyed (default: started, or as it is)")
+	f.StringVar(&r.computer, "computer", "", "`name` of the computer to put it on (default: anywhere it fits)")
+	f.StringArrayVarP(&r.parameters, "parameter", "p", nil, "a parameter, `key=value`; may be repeated")
+	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
+	f.DurationVar(&r.wait, "wait", 0, "wait so long until the tree is Green")
+	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"started", "stopped", "destroyed"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return s.completeComputers(c, nil, prefix)
+	})
+	return command
+}
+
+// message is the request that the flags ask for.
+func (r requested) message(title, release string) (*masterv1.RequestInstanceRequest, error) {
+	state, err := requestedState(r.state)
+	if err != nil {
+		return nil, err
+	}
+	url, err := releaseURL(release)
+	if err != nil {
+		return nil, err
+	}
+	parameters := map[string]string{}
+	if r.file != "" {
+		data, err := os.ReadFile(r.file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read --parameters-file: %w", err)
+		}
+		if err := json.Unmarshal(data, &parameters); err != nil {
+			return nil, fmt.Errorf("cannot read --parameters-file %s: want a JSON object of strings: %w", r.file, err)
+		}
+	}
+	for _, p := range r.parameters {
+		key, value, ok := strings.Cut(p, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("cannot use -p %q: want key=value", p)
+		}
+		parameters[key] = value
+	}
+	return &masterv1.RequestInstanceRequest{
+		RequestId: uuid.NewString(), Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
+		Parameters: parameters, State: state, Computer: r.computer,
+	}, nil
+}
+
+// requestInstance sends a request; it is sent again with the same id while svc-master does not answer.
+func requestInstance(ctx context.Context, f *client.Fleet, request *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
+	request.RequestId = uuid.NewString()
+	var response *masterv1.RequestInstanceResponse
+	err := rpc.Retry(ctx, "request instance", func(ctx context.Context) error {
+		var err error
+		response, err = f.Instances.RequestInstance(ctx, request)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot request %q: %w", request.GetTitle(), err)
+	}
+	return response, nil
+}
+
+func readiness(r *masterv1.RequestInstanceResponse) string {
+	if r.GetReady() {
+		return "ready"
+	}
+	return "not ready: " + r.GetReason()
+}
+
+func requestedState(name string) (typev1.RequestedState, error) {
+	switch name {
+	case "":
+		return typev1.RequestedState_REQUESTED_STATE_UNSPECIFIED, nil
+	case "started":
+		return typev1.RequestedState_REQUESTED_STATE_STARTED, nil
+	case "stopped":
+		return typev1.RequestedState_REQUESTED_STATE_STOPPED, nil
+	case "destroyed":
+		return typev1.RequestedState_REQUESTED_STATE_DESTROYED, nil
+	default:
+		return 0, fmt.Errorf("cannot request --state %q: want started, stopped or destroyed", name)
+	}
+}
+
+// releaseURL turns the path of a directory into a file: URL.
+func releaseURL(release string) (string, error) {
+	if strings.Contains(release, ":") {
+		return release, nil
+	}
+	path, err := filepath.Abs(release)
+	if err != nil {
+		return "", fmt.Errorf("cannot find release %q: %w", release, err)
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("cannot find release %q: want a URL, or the path of a directory", release)
+	}
+	return "file://" + path, nil
+}

@@ -1,0 +1,35 @@
+package command
+
+import (
+	"net"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vow-os/vow/vow/internal/sample"
+)
+
+// newSample is the software of examples/hello.
+func newSample() *cobra.Command {
+	group := &cobra.Command{Use: "sample", Hidden: true, Short: "The software of the sample release"}
+	var service sample.Service
+	serve := &cobra.Command{
+		Use: "serve", Short: "Serve HTTP on a loopback address until SIGTERM", Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return sample.Serve(c.Context(), service) },
+	}
+	serve.Flags().StringVar(&service.Name, "name", "sample", "what it answers with")
+	serve.Flags().StringVar(&service.Address, "address", "127.0.0.1", "loopback IP `address`")
+	serve.Flags().IntVar(&service.Port, "port", 0, "TCP `port`")
+	serve.Flags().StringArrayVar(&service.Backends, "backend", nil, "base `URL` of a service that it needs; may be repeated")
+	address, port := "127.0.0.1", 0
+	check := &cobra.Command{
+		Use: "check", Short: "Ask a service once; fail with the reason when it does not answer 200", Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return sample.Check(c.Context(), "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/")
+		},
+	}
+	check.Flags().StringVar(&address, "address", address, "IP `address` of the service")
+	check.Flags().IntVar(&port, "port", port, "TCP `port` of the service")
+	group.AddCommand(serve, check)
+	return group
+}

@@ -1,0 +1,102 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/vow/internal/client"
+)
+
+// newStatus is `vow status`: the colours of everything.
+func newStatus(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", GroupID: "look", Short: "Show the colours of computers and trees",
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
+				computers, err := allComputers(ctx, f)
+				if err != nil {
+					return err
+				}
+				trees, err := allTrees(ctx, f)
+				if err != nil {
+					return err
+				}
+				if s.json() {
+					return s.object(map[string]any{
+						"computers": jsonMessages(computers),
+						"trees":     jsonMessages(trees),
+					})
+				}
+				return printStatus(s, computers, trees, time.Now())
+			})
+		},
+	}
+}
+
+func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.Tree, now time.Time) error {
+	rows := [][]string{{"COMPUTER", "COLOUR", "LAST CONTACT", "PARTITIONS", "REASON"}}
+	for _, c := range computers {
+		rows = append(rows, []string{c.GetName(), colour(c.GetColour()), age(c.GetLastContact(), now), occupancy(c), oneLine(c.GetColour().GetReason(), 60)})
+	}
+	if err := table(s.out, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out)
+	rows = [][]string{{"TREE", "COLOUR", "GENERATION", "CONVERGENCE", "ID", "REASON"}}
+	for _, t := range trees {
+		convergence := t.GetConvergenceId()
+		if convergence == "" {
+			convergence = "-"
+		}
+		rows = append(rows, []string{t.GetTitle(), colour(t.GetColour()), generation(t.GetGeneration()), convergence, t.GetTreeId(), oneLine(t.GetColour().GetReason(), 60)})
+	}
+	return table(s.out, rows)
+}
+
+// occupancy counts the partitions that hold an instance.
+func occupancy(c *masterv1.Computer) string {
+	held := 0
+	for _, p := range c.GetPartitions() {
+		if p.GetInstanceId() != "" {
+			held++
+		}
+	}
+	return fmt.Sprintf("%d of %d", held, len(c.GetPartitions()))
+}
+
+// allComputers reads every page.
+func allComputers(ctx context.Context, f *client.Fleet) ([]*masterv1.Computer, error) {
+	var all []*masterv1.Computer
+	request := &masterv1.ListComputersRequest{PageSize: 1000}
+	for {
+		page, err := f.Computers.ListComputers(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("cannot list computers: %w", err)
+		}
+		all = append(all, page.GetComputers()...)
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			return all, nil
+		}
+	}
+}
+
+// allTrees reads every page.
+func allTrees(ctx context.Context, f *client.Fleet) ([]*masterv1.Tree, error) {
+	var all []*masterv1.Tree
+	request := &masterv1.ListTreesRequest{PageSize: 1000}
+	for {
+		page, err := f.Trees.ListTrees(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("cannot list trees: %w", err)
+		}
+		all = append(all, page.GetTrees()...)
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			return all, nil
+		}
+	}
+}
