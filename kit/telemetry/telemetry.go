@@ -68,7 +68,7 @@ type Telemetry struct {
 	meters    metric.MeterProvider
 	recording bool
 
-	stops    []func(context.Context) error // in the order of Shutdown
+	stops    []func(context.Context) error // Shutdown takes them in reverse: logs come last
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -154,8 +154,8 @@ func (t *Telemetry) Event(ctx context.Context, name string, attrs ...attribute.K
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.stopOnce.Do(func() {
 		var errs []error
-		for _, stop := range t.stops {
-			errs = append(errs, stop(ctx))
+		for i := len(t.stops) - 1; i >= 0; i-- {
+			errs = append(errs, t.stops[i](ctx))
 		}
 		t.stopErr = errors.Join(errs...)
 	})
