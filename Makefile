@@ -15,7 +15,7 @@ BUF   := $(BIN)/buf
 # The workspace's modules, in its order. Tool modules are outside it: each has its own build list.
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' $(ROOT)/go.work)
 # golangci-lint and `go vet` fail on a module without Go files; such a module has nothing to check yet.
-PACKAGED := $(foreach m,$(MODULES),$(if $(shell find $(ROOT)/$(m) -name '*.go' -print -quit),$(m)))
+PACKAGED := $(foreach m,$(MODULES),$(if $(shell find $(ROOT)/$(m) -name '*.go' -print -quit 2>/dev/null),$(m)))
 
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Everyday
