@@ -1,0 +1,268 @@
+package agenda
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Agenda is one computer's agenda. It belongs to one goroutine at a time.
+type Agenda struct {
+	Computer string
+	// Session of the stream that owns it; Connected while that is open.
+	Session   uint64
+	Connected bool
+	// Slots is how many orders may be unreported at once.
+	Slots int
+	// BootID of the machine when it was seen last; empty = never.
+	BootID string
+	// Paused says that no orders are handed over, PauseReason why.
+	Paused      bool
+	PauseReason string
+	// Entries by partition.
+	Entries map[string]*Entry
+	// Orders counts what was handed over for the first time in this session; with the session it makes run ids.
+	Orders uint64
+
+	queue  queue
+	active int               // entries ordered or running
+	turns  map[string]uint64 // tree -> value of Orders at its last order: whose turn it is
+	change change
+}
+
+// change collects what Apply does.
+type change struct {
+	stored  map[string]bool
+	removed map[string]bool
+	head    bool
+	reasons []string
+	folded  uint64
+	lost    int
+}
+
+// Outcome is what the caller does next, in this order: store, hand over, wake.
+type Outcome struct {
+	// Stored are the partitions whose entries changed, Removed those that are gone; both sorted. Head tells whether the agenda's own
+	// fields changed (BootID, Paused, Connected).
+	Stored, Removed []string
+	Head            bool
+	// Orders to hand over, once all of the above is stored.
+	Orders []Order
+	// Wake is when to apply Due; zero = no need.
+	Wake time.Time
+	// Reasons says what was decided, in words, one per event that changed or ignored something.
+	Reasons []string
+	// Folded counts bangs that begun runs answer beyond their first; Lost counts runs that ended without a report.
+	Folded uint64
+	Lost   int
+}
+
+// Order says that a partition should run now.
+type Order struct {
+	RunID, Computer, Partition, AllocationID, TreeID string
+	Cause                                            Cause
+	// Attempt counts since the last success, this one included, from 1.
+	Attempt int
+	// Due is when it was due, Ordered when it is handed over.
+	Due, Ordered time.Time
+	// Bangs behind it, newest first, at most MaxBangs; Folds beyond the first.
+	Bangs []Bang
+	Folds uint64
+	// Parented tells that the run belongs into the trace of its one bang.
+	Parented bool
+	Session  uint64
+	// Again tells that it was handed over before, with this run id.
+	Again bool
+	// Trace is the context of its `order run` span; empty until SetTrace.
+	Trace Trace
+	// Reason in words.
+	Reason string
+}
+
+// New makes the agenda of a computer from its stored entries, which it keeps.
+func New(computer string, entries ...*Entry) *Agenda {
+	a := &Agenda{Computer: computer, Slots: 1, Entries: map[string]*Entry{}, turns: map[string]uint64{}}
+	for _, e := range entries {
+		a.add(e)
+	}
+	return a
+}
+
+func (a *Agenda) add(e *Entry) {
+	e.key, e.spot = a.Computer+"/"+e.Partition, -1
+	if e.Period <= 0 || e.Period > MaxPeriod {
+		e.Period = MaxPeriod
+	}
+	a.Entries[e.Partition] = e
+	if e.State != Waiting {
+		a.active++
+	}
+	a.queue.put(e)
+}
+
+// Apply applies events in order, then hands over what is due. It is deterministic.
+func (a *Agenda) Apply(now time.Time, events ...Event) Outcome {
+	a.change = change{stored: map[string]bool{}, removed: map[string]bool{}}
+	for _, event := range events {
+		a.apply(event, now)
+	}
+	orders := a.dispatch(now)
+	c := a.change
+	a.change = change{}
+	return Outcome{
+		Stored: slices.Sorted(maps.Keys(c.stored)), Removed: slices.Sorted(maps.Keys(c.removed)), Head: c.head,
+		Orders: orders, Wake: a.wake(), Reasons: c.reasons, Folded: c.folded, Lost: c.lost,
+	}
+}
+
+func (a *Agenda) apply(event Event, now time.Time) {
+	switch ev := event.(type) {
+	case StreamOpened:
+		a.opened(ev, now)
+	case StreamClosed:
+		a.closed(ev)
+	case Allocations:
+		a.reconcile(ev, now)
+	case Wanted:
+		a.wanted(ev, now)
+	case Begun:
+		a.begun(ev, now)
+	case Reported:
+		a.reported(ev, now)
+	case RunNow:
+		a.runNow(ev, now)
+	case Pause:
+		a.Paused, a.PauseReason, a.change.head = true, ev.Reason, true
+		a.say("paused: %s", ev.Reason)
+	case Resume:
+		a.Paused, a.PauseReason, a.change.head = false, "", true
+		a.say("resumed")
+	case Due:
+	}
+}
+
+// SetTrace gives an order of the latest outcome the context of its `order run` span, which is stored with it.
+func (a *Agenda) SetTrace(order *Order, trace Trace) {
+	order.Trace = trace
+	if e := a.Entries[order.Partition]; e != nil && e.Run.ID == order.RunID {
+		e.Run.Trace = trace
+	}
+}
+
+// wake is when time alone changes something: never without a stream or while paused, when nothing may be handed over.
+func (a *Agenda) wake() time.Time {
+	if !a.Connected || a.Paused {
+		return time.Time{}
+	}
+	return a.queue.next()
+}
+
+// Active is how many orders are handed over and not reported.
+func (a *Agenda) Active() int { return a.active }
+
+// Overdue counts the entries that are due and have not begun, and those of them that have been due for more than after.
+func (a *Agenda) Overdue(now time.Time, after time.Duration) (due, overdue int) {
+	for _, e := range a.Entries {
+		var at time.Time
+		switch e.State {
+		case Waiting:
+			_, at = e.DueCause(now)
+		case Ordered:
+			at = e.Run.Due
+		case Running:
+		}
+		if at.IsZero() {
+			continue
+		}
+		due++
+		if now.Sub(at) > after {
+			overdue++
+		}
+	}
+	return due, overdue
+}
+
+// Sorted returns the entries, next due first.
+func (a *Agenda) Sorted() []*Entry {
+	return slices.SortedFunc(maps.Values(a.Entries), func(x, y *Entry) int {
+		if c := x.Next().Compare(y.Next()); c != 0 {
+			return c
+		}
+		if x.Partition < y.Partition {
+			return -1
+		}
+		return 1
+	})
+}
+
+// Clone copies the agenda.
+func (a *Agenda) Clone() *Agenda {
+	entries := make([]*Entry, 0, len(a.Entries))
+	for _, e := range a.Entries {
+		entries = append(entries, e.clone())
+	}
+	c := New(a.Computer, entries...)
+	c.Session, c.Connected, c.Slots, c.BootID, c.Orders = a.Session, a.Connected, a.Slots, a.BootID, a.Orders
+	c.Paused, c.PauseReason = a.Paused, a.PauseReason
+	c.turns = maps.Clone(a.turns)
+	return c
+}
+
+// find returns the entry of an event, if its allocation is the current one.
+func (a *Agenda) find(what, partition, allocation string) *Entry {
+	e := a.Entries[partition]
+	switch {
+	case e == nil:
+		a.say("%s of %s ignored: no instance is allocated there", what, partition)
+	case e.AllocationID != allocation:
+		a.say("%s of %s ignored: it is about allocation %s, and %s is current", what, partition, allocation, e.AllocationID)
+	default:
+		return e
+	}
+	return nil
+}
+
+// move takes an entry's step and keeps count of what is active.
+func (a *Agenda) move(e *Entry, s Step) {
+	if e.State != Waiting {
+		a.active--
+	}
+	e.step(s)
+	if e.State != Waiting {
+		a.active++
+	}
+}
+
+// changed files an entry anew and marks it to be stored.
+func (a *Agenda) changed(e *Entry) {
+	a.change.stored[e.Partition] = true
+	delete(a.change.removed, e.Partition)
+	a.queue.put(e)
+}
+
+// remove forgets an entry.
+func (a *Agenda) remove(e *Entry) {
+	a.queue.drop(e)
+	if e.State != Waiting {
+		a.active--
+	}
+	delete(a.Entries, e.Partition)
+	delete(a.change.stored, e.Partition)
+	a.change.removed[e.Partition] = true
+	for _, other := range a.Entries {
+		if other.TreeID == e.TreeID {
+			return
+		}
+	}
+	delete(a.turns, e.TreeID)
+}
+
+// MaxReasons bounds what one Apply says: a reading may touch 1,000 partitions, and people read the first.
+const MaxReasons = 50
+
+func (a *Agenda) say(format string, args ...any) {
+	if len(a.change.reasons) < MaxReasons {
+		a.change.reasons = append(a.change.reasons, fmt.Sprintf(format, args...))
+	}
+}

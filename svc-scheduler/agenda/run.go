@@ -1,0 +1,133 @@
+package agenda
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vow-os/vow/kit/backoff"
+)
+
+// begun notes a BeginRun: what it answers is no longer due, what came later is.
+func (a *Agenda) begun(ev Begun, now time.Time) {
+	e := a.find("the begin of a run", ev.Partition, ev.AllocationID)
+	if e == nil {
+		return
+	}
+	e.reset(ev.Generation)
+	switch {
+	case ev.RunID == e.LatestRun:
+		a.say("begin of run %s ignored: it is reported", ev.RunID)
+		return
+	case e.State == Running && e.Run.ID == ev.RunID:
+		a.say("begin of run %s is known", ev.RunID)
+		return
+	case ev.Token <= e.Token && ev.Generation.Epoch <= e.Epoch:
+		a.say("begin of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
+		return
+	}
+	if e.Run.ID != ev.RunID {
+		e.Run = Run{ID: ev.RunID} // the node's own run, or one of another session
+		if cause, due := e.DueCause(now); cause != None {
+			e.Run.Cause, e.Run.Due = cause, due
+		}
+	}
+	e.Run.Began, e.Run.Generation, e.Token = now, ev.Generation, ev.Token
+	e.Wanted = newest(e.Wanted, ev.Generation)
+	a.move(e, Begin)
+	if !e.BangWanted.After(ev.Generation) {
+		a.change.folded += e.Folds()
+	}
+	e.begin()
+	e.answer(ev.Generation)
+	a.say("%s runs: %s, generation %s", e.Partition, ev.RunID, ev.Generation)
+	a.changed(e)
+}
+
+// reported notes how a run ended: success makes the periodic run next, anything else the retry after the growing delay.
+func (a *Agenda) reported(ev Reported, now time.Time) {
+	e := a.find("the report of a run", ev.Partition, ev.AllocationID)
+	if e == nil {
+		return
+	}
+	e.reset(ev.Generation)
+	switch {
+	case ev.RunID == e.LatestRun:
+		a.say("report of run %s is known", ev.RunID)
+		return
+	case ev.Token < e.Token && (ev.Token > 0 || e.State == Running):
+		a.say("report of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
+		return
+	}
+	if e.Run.ID == ev.RunID {
+		if e.State == Ordered { // its BeginRun was not seen
+			e.begin()
+		}
+		a.move(e, End)
+	}
+	e.Token = max(e.Token, ev.Token)
+	if ev.Generation.Number > 0 {
+		e.Wanted = newest(e.Wanted, ev.Generation)
+		e.answer(ev.Generation)
+		if ev.Success {
+			e.Settled = newest(e.Settled, ev.Generation)
+			e.forget()
+		}
+	}
+	a.ended(e, ev.RunEnded, now)
+	a.changed(e)
+}
+
+// ended applies the result of the latest run.
+func (a *Agenda) ended(e *Entry, end RunEnded, now time.Time) {
+	e.LatestRun, e.LatestSeen = end.RunID, now
+	at := end.At
+	if at.IsZero() || at.After(now) {
+		at = now
+	}
+	if end.Success {
+		e.succeed(at)
+		a.say("%s succeeded (%s): %s", e.Partition, end.RunID, e.Reason(now))
+	} else {
+		e.Attempt = max(e.Attempt+1, end.Attempt)
+		if e.Changed.After(e.Answered) {
+			e.Attempt = 1 // the failure is of the desired state before the change
+		}
+		e.ErrorType, e.Result = end.ErrorType, end.Result
+		e.fail(at, now)
+		a.say("%s failed (%s): %s", e.Partition, end.RunID, e.Reason(now))
+	}
+	e.ensure(now)
+}
+
+// ensure keeps the promise that what is wanted and not settled is due for more than its period, whatever was missed.
+func (e *Entry) ensure(now time.Time) {
+	if e.State != Waiting {
+		return
+	}
+	if e.Wanted.After(e.Settled) && e.Due[Manual].IsZero() && e.Due[FromBang].IsZero() && e.Due[Changed].IsZero() && e.Due[Retry].IsZero() {
+		e.Due[Retry], e.Due[Periodicity] = now, time.Time{}
+	}
+	if e.Due[Retry].IsZero() && e.Due[Periodicity].IsZero() {
+		e.periodic(now)
+	}
+}
+
+// lose ends the wait for a run without a report. It counts as a failure, so that a run that kills its node does not do so in a loop.
+func (a *Agenda) lose(e *Entry, now time.Time, why string) {
+	a.say("run %s of %s is lost: %s", e.Run.ID, e.Partition, why)
+	a.move(e, Lose)
+	a.change.lost++
+	e.Attempt++
+	e.ErrorType, e.Result = "", "lost"
+	e.fail(now, now)
+	a.changed(e)
+}
+
+// runID makes a UUID of version 7 from the time and from what is handed out only once: the computer's session and the number of the order in it.
+// A hash takes the place of random bits, so that the simulators replay exactly.
+func (a *Agenda) runID(now time.Time) string {
+	seed := fmt.Sprintf("%s/%d/%d", a.Computer, a.Session, a.Orders)
+	high, low := backoff.Hash(seed), backoff.Hash(seed+"/low")
+	ms := uint64(now.UnixMilli())
+	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", ms>>16&0xffffffff, ms&0xffff, high&0xfff, 0x8000|low>>48&0x3fff, low&0xffffffffffff)
+}
