@@ -112,7 +112,7 @@ func (r *report) closePackage(e event, lines []string, verdict string) {
 		}
 	}
 	for _, l := range lines {
-		if l != "PASS\n" && (verdict == "FAIL" || strings.HasPrefix(l, "ok ") || strings.HasPrefix(l, "? ")) {
+		if l != "PASS\n" && (verdict == "FAIL" || strings.HasPrefix(l, "ok ")) {
 			fmt.Fprint(r.out, l)
 		}
 	}

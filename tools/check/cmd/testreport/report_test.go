@@ -26,6 +26,10 @@ const pass = `{"Action":"output","Package":"p","Output":"PASS\n"}
 {"Action":"pass","Package":"p","Elapsed":0.5}
 `
 
+const untested = `{"Action":"output","Package":"q","Output":"?   \tq\t[no test files]\n"}
+{"Action":"skip","Package":"q","Elapsed":0}
+`
+
 const failing = `{"Action":"output","Package":"p","Test":"TestBad","Output":"=== RUN   TestBad\n"}
 {"Action":"output","Package":"p","Test":"TestBad/sub","Output":"    a_test.go:3: got 1, want 2\n"}
 {"Action":"fail","Package":"p","Test":"TestBad/sub","Elapsed":0}
@@ -59,6 +63,7 @@ func TestReport(t *testing.T) {
 		{"a pass is one line, without its chatter", events + pass, true, "--- PASS: TestGood (0.50s)\nok  \tp\t0.5s\n", true},
 		{"a skip is told with its reason", skip + pass, false, "--- SKIP: TestRedis (0.00s)\nok  \tp\t0.5s\nskipped: p TestRedis: a_test.go:9: redis-server is not on PATH\n", true},
 		{"a skip fails in CI", skip + pass, true, "--- SKIP: TestRedis (0.00s)\nok  \tp\t0.5s\nskipped: p TestRedis: a_test.go:9: redis-server is not on PATH\nfailed: a skipped test fails in CI\n", false},
+		{"a package without tests is neither told nor skipped", untested + pass, true, "ok  \tp\t0.5s\n", true},
 		{"a failure is told in full", failing, false, "    a_test.go:3: got 1, want 2\n--- FAIL: TestBad (0.00s)\nFAIL\nFAIL\tp\t0.5s\nfailed: p TestBad\nfailed: p\n", false},
 		{"a test that never ended is told in full", panicking, false, "=== RUN   TestStuck\npanic: test timed out\nFAIL\tp\t0.5s\nfailed: p\n", false},
 		{"a package that does not build says why", broken, false, "./a.go:1: undefined: x\nFAIL\tp [build failed]\nfailed: p\n", false},
