@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/extra/redisotel/v9"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/vow-os/vow/kit/backoff"
+)
+
+// Store is an open connection.
+type Store struct {
+	kind     Kind
+	name     string // for people: the URL without credentials
+	settings Settings
+	client   redis.UniversalClient
+	options  func() *redis.UniversalOptions
+	embedded *embedded
+	closing  chan struct{} // ends the metrics
+
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// Open connects, waiting for the server until ctx ends, and checks that it keeps what it is given.
+func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{settings: settings.withDefaults(), closing: make(chan struct{})}
+	if cfg.Embedded {
+		if err := s.openEmbedded(ctx, cfg.Dir); err != nil {
+			return nil, err
+		}
+	} else {
+		_, kind, err := parseURL(cfg.URL)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use --redis-url: %w", err)
+		}
+		s.kind = kind
+		s.options = func() *redis.UniversalOptions {
+			o, _, _ := parseURL(cfg.URL) // was good above
+			return harden(o, s.settings)
+		}
+	}
+	o := s.options()
+	s.name = fmt.Sprintf("%s %v", s.kind, o.Addrs)
+	s.client = redis.NewUniversalClient(o)
+	if err := s.ready(ctx); err != nil {
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stopCtx))
+	}
+	return s, nil
+}
+
+func (s *Store) openEmbedded(ctx context.Context, dir string) error {
+	e, err := openEmbedded(ctx, dir, s.settings)
+	if err != nil {
+		return err
+	}
+	s.kind, s.embedded = Embedded, e
+	s.options = func() *redis.UniversalOptions { return e.options(s.settings) }
+	return nil
+}
+
+func (s *Store) ready(ctx context.Context) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	if err := s.checkPolicy(ctx); err != nil {
+		return err
+	}
+	if err := s.instrument(); err != nil {
+		return fmt.Errorf("cannot measure the store: %w", err)
+	}
+	d, err := s.Durability(ctx)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if !d.Durable {
+		level = slog.LevelWarn
+	}
+	s.settings.Log.Log(ctx, level, "the store is open", "store", s.name, "durable", d.Durable, "durability", d.Words)
+	return nil
+}
+
+// wait pings until there is an answer. It logs the first failure at once and then every tenth.
+func (s *Store) wait(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		err := s.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if attempt%10 == 1 {
+			s.settings.Log.WarnContext(ctx, "waiting for the store", "store", s.name, "attempt", attempt, "error", err)
+		}
+		timer := time.NewTimer(backoff.Delay(attempt, s.name, 50*time.Millisecond, 2*time.Second))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("cannot reach the store %s: %w", s.name, err)
+		}
+	}
+}
+
+// instrument adds spans without commands, which would hold parameters, and metrics by the conventions.
+func (s *Store) instrument() error {
+	t := s.settings.Telemetry
+	return errors.Join(
+		redisotel.InstrumentTracing(s.client,
+			redisotel.WithTracerProvider(t.TracerProvider()),
+			redisotel.WithDBStatement(false),
+			redisotel.WithCallerEnabled(false),
+			redisotel.WithDialFilter(true),
+		),
+		redisotel.InstrumentMetrics(s.client,
+			redisotel.WithMeterProvider(t.MeterProvider()),
+			redisotel.WithPoolName(string(s.kind)),
+			redisotel.WithSemConvCompliantMetrics(true),
+			redisotel.WithCloseChan(s.closing),
+		),
+	)
+}
+
+// Redis is the client, for everything but scripts (Run) and blocking reads (Blocking).
+func (s *Store) Redis() redis.UniversalClient { return s.client }
+
+// Blocking makes a client of its own for a blocking read, which the caller closes: closing it is what ends the read,
+// since a context does not.
+func (s *Store) Blocking() redis.UniversalClient {
+	o := s.options()
+	o.PoolSize = 2
+	return redis.NewUniversalClient(o)
+}
+
+// Kind tells what is behind the connection.
+func (s *Store) Kind() Kind { return s.kind }
+
+// Name describes the store to people, without credentials.
+func (s *Store) Name() string { return s.name }
+
+// CleanStop tells whether the last end of the embedded store was orderly, or there was none; always true of Redis,
+// whose RunID tells.
+func (s *Store) CleanStop() bool { return s.embedded == nil || s.embedded.clean }
+
+// Ready is nil when the store answers, for readiness.
+func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if c, ok := s.client.(*redis.ClusterClient); ok {
+		return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
+	}
+	return s.client.Ping(ctx).Err()
+}
+
+// Stop closes the connection; the embedded store saves a last snapshot. Further calls return the first result.
+func (s *Store) Stop(ctx context.Context) error {
+	s.stopOnce.Do(func() {
+		close(s.closing)
+		if s.client != nil {
+			s.stopErr = s.client.Close()
+		}
+		if s.embedded != nil {
+			s.stopErr = errors.Join(s.stopErr, s.embedded.stop(ctx))
+		}
+	})
+	return s.stopErr
+}
+
+// IsUnavailable tells whether err says that the store cannot serve now, rather than that a command was wrong: the
+// command may or may not have had its effect.
+func IsUnavailable(err error) bool {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return false
+	}
+	var netErr net.Error
+	if errors.As(err, &netErr) || errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || isEOF(err) {
+		return true
+	}
+	for _, prefix := range []string{"LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS", "BUSY", "MISCONF"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}
