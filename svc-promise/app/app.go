@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
+	"github.com/vow-os/vow/kit/app"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/alarm"
+	"github.com/vow-os/vow/svc-promise/internal/api"
+	"github.com/vow-os/vow/svc-promise/internal/window"
+)
+
+// Service is the name of this service.
+const Service = "svc-promise"
+
+// sweepEvery is how often silent allocations are forgotten; they were silent for a day.
+const sweepEvery = time.Hour
+
+// Config is what a user sets.
+type Config struct {
+	rpc.Config `embed:""`
+	Telemetry  telemetry.Config `embed:""`
+
+	Master string `help:"Address of svc-master." default:"127.0.0.1:7711"`
+}
+
+// Settings is what a developer passes.
+type Settings struct {
+	// Server has listeners and intervals; its Telemetry and Log are those below.
+	Server rpc.Settings
+	// Dial replaces the network.
+	Dial rpc.Dial
+	// Telemetry may be nil.
+	Telemetry *telemetry.Telemetry
+}
+
+// App is a running svc-promise.
+type App struct {
+	*app.Sequence
+	server *rpc.Server
+}
+
+var _ app.Service = (*App)(nil)
+
+// New checks the configuration and wires the parts.
+func New(cfg Config, s Settings) (*App, error) {
+	t := telemetry.OrDisabled(s.Telemetry)
+	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle})
+	if err != nil {
+		return nil, err
+	}
+	s.Server.Telemetry = t
+	server, err := rpc.NewServer(cfg.Config, s.Server)
+	if err != nil {
+		return nil, err
+	}
+	group := app.NewGroup(context.Background(), t.Log)
+	master, windows, contacts := api.NewMaster(connection), window.New(), api.NewContacts()
+	alarms := alarm.New(alarm.Settings{Teller: master, Telemetry: t, Group: group, GaveUp: func(b alarm.Bang) { windows.Unsent(b.Allocation, b.Promise) }})
+	server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, alarms, contacts, t), server.HandlerOptions()...))
+	server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, contacts, t), server.HandlerOptions()...))
+
+	var counting metric.Registration
+	a := &App{server: server}
+	a.Sequence = app.NewSequence(
+		t.Log,
+		app.Part{Name: "connection to svc-master", Stop: func(context.Context) error { connection.Close(); return nil }},
+		app.Part{Name: "windows", Start: func(context.Context) error {
+			counting = conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
+				for tally, n := range windows.Count() {
+					observe(n, conv.PromiseKind.String(string(tally.Kind)), conv.Verdict.String(value(tally.Failed)))
+				}
+			})
+			group.Go("sweep", func(ctx context.Context) error { return sweep(ctx, windows) })
+			group.Go("contacts", func(ctx context.Context) error { return contacts.Report(ctx, master, t) })
+			return nil
+		}, Stop: func(ctx context.Context) error {
+			_ = counting.Unregister() // its only error is a foreign registration
+			return group.Stop(ctx)
+		}},
+		app.PartOf("server", server),
+	)
+	a.Watch(group)
+	return a, nil
+}
+
+// Addr is where the RPCs are; nil before Start.
+func (a *App) Addr() net.Addr { return a.server.Addr() }
+
+func value(failed bool) string {
+	if failed {
+		return conv.VerdictFailed
+	}
+	return conv.VerdictPassed
+}
+
+// sweep forgets silent allocations until ctx ends.
+func sweep(ctx context.Context, w *window.Windows) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			w.Sweep(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/window"
+	"github.com/vow-os/vow/svc-promise/verdict"
+)
+
+// maxMessage is how much of a group's text a verdict carries (docs/rules.md, executables).
+const maxMessage = 5000
+
+// groupOf reads a group as verdict needs it.
+func groupOf(g *typev1.SenseGroup) verdict.Group {
+	one := verdict.Group{Sequence: g.GetSequence(), At: g.GetAt().AsTime()}
+	var texts []string
+	for _, e := range g.GetEntries() {
+		failed := e.GetLevel() >= typev1.LogLevel_LOG_LEVEL_ERROR
+		if failed && !one.Failed {
+			one.Failed, texts = true, nil // of a failed group only what failed is told
+		}
+		if failed == one.Failed {
+			texts = append(texts, e.GetMessage())
+		}
+	}
+	if g.GetError() != "" {
+		one.Failed = true
+		texts = append(texts, g.GetError())
+	}
+	one.Message = strings.Join(texts, "\n")
+	if over := len(one.Message) - maxMessage; over > 0 {
+		one.Message = strings.ToValidUTF8(one.Message[over:], "")
+	}
+	return one
+}
+
+// rulesOf are the rules of a promise, with the defaults of its kind.
+func rulesOf(g *typev1.SenseGroup) (test, anomaly verdict.Rule) {
+	byKind := verdict.AnomalyRule
+	if g.GetKind() == typev1.PromiseKind_PROMISE_KIND_EXECUTABLE {
+		byKind = verdict.ExecutableAnomalyRule
+	}
+	return ruleOf(g.GetTest(), verdict.TestRule), ruleOf(g.GetAnomaly(), byKind)
+}
+
+func ruleOf(r *typev1.Rule, otherwise verdict.Rule) verdict.Rule {
+	one := otherwise
+	if n := r.GetResultCount(); n > 0 {
+		one.ResultCount = int(n)
+	}
+	if n := r.GetFailureAmount(); n > 0 {
+		one.FailureAmount = int(n)
+	}
+	one.Latest = time.Duration(r.GetLatestMinute()) * time.Minute
+	return one
+}
+
+// recordedOf is the event of a group.
+func recordedOf(g *typev1.SenseGroup, runs verdict.Runs, asked, replayed bool) verdict.Recorded {
+	test, anomaly := rulesOf(g)
+	return verdict.Recorded{
+		Group: groupOf(g), Test: test, Anomaly: anomaly, Runs: runs,
+		Asked: asked || g.GetRunId() != "", Replayed: replayed, BangDisabled: g.GetBangDisabled(),
+	}
+}
+
+func runsOf(r *promisev1.PartitionRuns) verdict.Runs {
+	return verdict.Runs{LatestSuccess: r.GetLatestSuccess(), LastSuccess: r.GetLastSuccessRunId(), InProgress: r.GetRunInProgress()}
+}
+
+func kindOf(k typev1.PromiseKind) window.Kind {
+	if k == typev1.PromiseKind_PROMISE_KIND_EXECUTABLE {
+		return conv.KindExecutable
+	}
+	return conv.KindPlugin
+}
+
+func verdictOf(name string, v verdict.Verdict) *typev1.Verdict {
+	one := &typev1.Verdict{Promise: name, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence}
+	if !v.Since.IsZero() {
+		one.Since = timestamppb.New(v.Since)
+	}
+	return one
+}
+
+// verdictValue is a verdict as spans and metrics name it.
+func verdictValue(failed bool) string {
+	if failed {
+		return conv.VerdictFailed
+	}
+	return conv.VerdictPassed
+}
+
+func carrierOf(t *typev1.TraceContext) telemetry.Carrier {
+	return telemetry.Carrier{Traceparent: t.GetTraceparent(), Tracestate: t.GetTracestate(), Baggage: t.GetBaggage()}
+}

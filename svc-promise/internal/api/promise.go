@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/window"
+	"github.com/vow-os/vow/svc-promise/verdict"
+)
+
+// Promise is the handler of PromiseService.
+type Promise struct {
+	windows     *window.Windows
+	contacts    *Contacts
+	tracer      trace.Tracer
+	transitions conv.Counter
+}
+
+var (
+	_ promisev1connect.PromiseServiceHandler = (*Promise)(nil)
+	_ promisev1connect.SenseServiceHandler   = (*Sense)(nil)
+)
+
+// NewPromise makes the handler.
+func NewPromise(w *window.Windows, c *Contacts, t *telemetry.Telemetry) *Promise {
+	return &Promise{windows: w, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api"))}
+}
+
+// Evaluate tests the promises of a run.
+func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateRequest) (*promisev1.EvaluateResponse, error) {
+	now := time.Now()
+	p.contacts.Heard(request.GetComputer(), now)
+	response := &promisev1.EvaluateResponse{}
+	at := map[string]int{}
+	for _, g := range request.GetGroups() {
+		_, span := p.tracer.Start(ctx, conv.SpanEvaluatePromise, trace.WithAttributes(
+			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(string(kindOf(g.GetKind()))), conv.EvaluatedBy.String(conv.EvaluatedByService),
+		))
+		// The runs do not matter: what a run asked for never bangs.
+		outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recordedOf(g, verdict.Runs{}, true, false), now)
+		if err != nil {
+			span.End()
+			return nil, rpc.ResourceExhausted(err, 0)
+		}
+		if outcome.Effect.Has(verdict.Changed) {
+			p.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+		}
+		span.SetAttributes(conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+		span.End()
+		one := verdictOf(g.GetPromise(), outcome.Verdict)
+		if i, again := at[g.GetPromise()]; again {
+			response.Verdicts[i] = one
+			continue
+		}
+		at[g.GetPromise()] = len(response.Verdicts)
+		response.Verdicts = append(response.Verdicts, one)
+	}
+	return response, nil
+}
+
+// Verdicts of an allocation; none when nothing was heard of it.
+func (p *Promise) Verdicts(_ context.Context, request *promisev1.VerdictsRequest) (*promisev1.VerdictsResponse, error) {
+	response := &promisev1.VerdictsResponse{}
+	for _, v := range p.windows.Verdicts(request.GetAllocationId()) {
+		response.Verdicts = append(response.Verdicts, verdictOf(v.Promise, v.Verdict))
+	}
+	return response, nil
+}
+
+// History needs a store of values, which svc-promise does not have yet (docs/unimplemented.md).
+func (p *Promise) History(context.Context, *promisev1.HistoryRequest) (*promisev1.HistoryResponse, error) {
+	return nil, rpc.Unimplemented(promisev1connect.PromiseServiceHistoryProcedure)
+}

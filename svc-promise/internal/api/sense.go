@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"connectrpc.com/connect"
+
+	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/alarm"
+	"github.com/vow-os/vow/svc-promise/internal/window"
+	"github.com/vow-os/vow/svc-promise/verdict"
+)
+
+// maxUnacknowledged batches of one stream wait for their bangs; past that nothing more is read, and the node keeps what it has.
+const maxUnacknowledged = 256
+
+// Sense is the handler of SenseService.
+type Sense struct {
+	Windows   *window.Windows
+	Alarm     *alarm.Alarm
+	Contacts  *Contacts
+	Telemetry *telemetry.Telemetry
+
+	transitions conv.Counter
+	limits      conv.Counter
+}
+
+// NewSense makes the handler.
+func NewSense(w *window.Windows, a *alarm.Alarm, c *Contacts, t *telemetry.Telemetry) *Sense {
+	meter := t.Meter("svc-promise/api")
+	return &Sense{Windows: w, Alarm: a, Contacts: c, Telemetry: t, transitions: conv.PromiseTransitions.New(meter), limits: conv.LimitHits.New(meter)}
+}
+
+// batch is a received batch on its way to its acknowledgement.
+type batch struct {
+	number  uint64
+	changes []*promisev1.VerdictChange
+	waits   []<-chan struct{}
+}
+
+// stream is what Sense needs of the RPC library's.
+type stream = connect.BidiStream[promisev1.SenseRequest, promisev1.SenseResponse]
+
+// Sense serves one node.
+func (s *Sense) Sense(ctx context.Context, node *stream) error {
+	first, err := node.Receive()
+	if err != nil {
+		return ended(err)
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		return rpc.InvalidArgument(errors.New("cannot sense: the first message has no hello"))
+	}
+	defer s.Contacts.Open(ctx, hello.GetComputer())()
+	// Windows are in memory: this replica may lack what the node told another one, or itself before a restart.
+	if err := node.Send(&promisev1.SenseResponse{Replay: []*promisev1.ReplayWanted{{}}}); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	batches := make(chan batch)
+	written := make(chan error, 1)
+	go func() { written <- s.acknowledge(ctx, node, batches) }()
+	err = s.receive(ctx, hello.GetComputer(), node, batches)
+	cancel()
+	return errors.Join(ended(err), <-written)
+}
+
+// ended makes the ordinary end of a stream no error.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// receive records what comes until the stream ends.
+func (s *Sense) receive(ctx context.Context, computer string, node *stream, batches chan<- batch) error {
+	for {
+		request, err := node.Receive()
+		if err != nil {
+			return err
+		}
+		one := batch{number: request.GetBatch()}
+		for _, a := range request.GetAllocations() {
+			s.record(ctx, computer, a, &one)
+		}
+		select {
+		case batches <- one:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// record puts the groups of one allocation into their windows, and raises the alarm where they ask for it.
+func (s *Sense) record(ctx context.Context, computer string, a *promisev1.AllocationGroups, into *batch) {
+	runs, id := runsOf(a.GetRuns()), a.GetRuns().GetAllocationId()
+	now := time.Now()
+	for _, g := range a.GetGroups() {
+		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recordedOf(g, runs, false, a.GetReplay()), now)
+		if err != nil {
+			s.limits.Add(ctx, 1, conv.LimitName.String(limitOf(err)))
+			s.Telemetry.Log.WarnContext(ctx, "cannot record a group", "computer", computer, "allocation", id, "promise", g.GetPromise(), "error", err)
+			continue
+		}
+		if outcome.Effect.Has(verdict.Changed) {
+			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+			into.changes = append(into.changes, &promisev1.VerdictChange{AllocationId: id, Verdict: verdictOf(g.GetPromise(), outcome.Verdict)})
+		}
+		if outcome.Effect.Has(verdict.Bang) || outcome.Effect.Has(verdict.BangNotAllowed) {
+			s.Alarm.Raise(telemetry.Extract(ctx, carrierOf(a.GetTrace())), alarm.Bang{
+				Computer: computer, Partition: a.GetRuns().GetPartition(), Allocation: id, Promise: g.GetPromise(),
+				Message: outcome.Verdict.Message, Runs: runs, At: g.GetAt().AsTime(), NotAllowed: outcome.Effect.Has(verdict.BangNotAllowed),
+			})
+		}
+	}
+	// A batch that is sent again after a lost stream finds its groups known and its bang still on its way: it waits for that too.
+	into.waits = append(into.waits, s.Alarm.Pending(id)...)
+}
+
+// acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs.
+func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan batch) error {
+	var waiting []batch
+	for {
+		var acknowledged uint64
+		for len(waiting) > 0 && len(waiting[0].waits) == 0 {
+			acknowledged, waiting = waiting[0].number, waiting[1:]
+		}
+		if acknowledged > 0 {
+			if err := node.Send(&promisev1.SenseResponse{Acknowledged: acknowledged}); err != nil {
+				return ended(err)
+			}
+		}
+		more := batches
+		if len(waiting) >= maxUnacknowledged {
+			more = nil
+		}
+		var told <-chan struct{}
+		if len(waiting) > 0 {
+			told = waiting[0].waits[0]
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-told:
+			waiting[0].waits = waiting[0].waits[1:]
+		case one := <-more:
+			waiting = append(waiting, one)
+			if len(one.changes) > 0 {
+				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes}); err != nil {
+					return ended(err)
+				}
+			}
+		}
+	}
+}
+
+// limitOf names the limit that was hit.
+func limitOf(err error) string {
+	if errors.Is(err, window.ErrTooManyPromises) {
+		return "window.promises"
+	}
+	return "window.allocations"
+}

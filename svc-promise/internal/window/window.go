@@ -1,0 +1,143 @@
+package window
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vow-os/vow/svc-promise/verdict"
+)
+
+// Limits.
+const (
+	// MaxPromises of one allocation: a run may report 1000 verdicts.
+	MaxPromises = 1000
+	// MaxAllocations of one replica: with 20 promises of 3 groups each about 400 MB.
+	MaxAllocations = 100_000
+	// Silence after which an allocation is forgotten: a partition runs at least once a day, and a run senses each promise.
+	Silence = 25 * time.Hour
+)
+
+// What keeps a group from being recorded.
+var (
+	ErrTooManyPromises    = errors.New("cannot keep more promises of this allocation")
+	ErrTooManyAllocations = errors.New("cannot keep more allocations")
+)
+
+// Kind is how a promise senses, as the metrics name it.
+type Kind string
+
+// Windows is all windows of a replica.
+type Windows struct {
+	mu          sync.Mutex // never held while anything waits
+	allocations map[string]*allocation
+}
+
+type allocation struct {
+	promises map[string]*promise
+	heard    time.Time
+}
+
+type promise struct {
+	verdict.Promise
+	kind Kind
+}
+
+// New returns no windows.
+func New() *Windows { return &Windows{allocations: map[string]*allocation{}} }
+
+// Outcome is what recording a group did.
+type Outcome struct {
+	Effect  verdict.Effect
+	Reason  string
+	Verdict verdict.Verdict
+}
+
+// Record puts a group into its window. now is when it was heard.
+func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorded, now time.Time) (Outcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.allocations[allocationID]
+	if a == nil {
+		if len(w.allocations) >= MaxAllocations {
+			return Outcome{}, ErrTooManyAllocations
+		}
+		a = &allocation{promises: map[string]*promise{}}
+		w.allocations[allocationID] = a
+	}
+	a.heard = now
+	p := a.promises[name]
+	if p == nil {
+		if len(a.promises) >= MaxPromises {
+			return Outcome{}, ErrTooManyPromises
+		}
+		p = &promise{}
+		a.promises[name] = p
+	}
+	p.kind = kind
+	effect, reason := p.Step(e)
+	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict()}, nil
+}
+
+// Unsent takes back the bang of a promise, so that its next group tries again.
+func (w *Windows) Unsent(allocationID, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a := w.allocations[allocationID]; a != nil && a.promises[name] != nil {
+		a.promises[name].Unsent()
+	}
+}
+
+// Named is the verdict of a promise.
+type Named struct {
+	Promise string
+	verdict.Verdict
+}
+
+// Verdicts of an allocation, by name; none when nothing was heard of it.
+func (w *Windows) Verdicts(allocationID string) []Named {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.allocations[allocationID]
+	if a == nil {
+		return nil
+	}
+	all := make([]Named, 0, len(a.promises))
+	for name, p := range a.promises {
+		all = append(all, Named{name, p.Verdict()})
+	}
+	slices.SortFunc(all, func(a, b Named) int { return strings.Compare(a.Promise, b.Promise) })
+	return all
+}
+
+// Sweep forgets what was not heard of for Silence.
+func (w *Windows) Sweep(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, a := range w.allocations {
+		if now.Sub(a.heard) > Silence {
+			delete(w.allocations, id)
+		}
+	}
+}
+
+// Tally is how many promises of a kind have a verdict.
+type Tally struct {
+	Kind   Kind
+	Failed bool
+}
+
+// Count tallies all promises by kind and whether their test fails.
+func (w *Windows) Count() map[Tally]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	counts := map[Tally]int64{}
+	for _, a := range w.allocations {
+		for _, p := range a.promises {
+			counts[Tally{p.kind, p.Verdict().TestFailed}]++
+		}
+	}
+	return counts
+}

@@ -1,0 +1,58 @@
+package window
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/vow-os/vow/svc-promise/verdict"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func group(n uint64, failed bool) verdict.Recorded {
+	return verdict.Recorded{
+		Group: verdict.Group{Sequence: n, At: now, Failed: failed}, Test: verdict.TestRule, Anomaly: verdict.AnomalyRule,
+		Runs: verdict.Runs{LatestSuccess: true, LastSuccess: "r"},
+	}
+}
+
+func TestPromisesOfDifferentAllocationsDoNotTouchEachOther(t *testing.T) {
+	w := New()
+	for _, a := range []string{"t1.a1", "t1.a2"} {
+		if got, err := w.Record(a, "web", "executable", group(1, a == "t1.a1"), now); err != nil || got.Verdict.Anomaly != (a == "t1.a1") {
+			t.Errorf("%s: %+v, %v", a, got, err)
+		}
+	}
+}
+
+func TestAnAllocationThatIsSilentForLongIsForgotten(t *testing.T) {
+	w := New()
+	if _, err := w.Record("t1.a1", "web", "executable", group(1, true), now); err != nil {
+		t.Fatal(err)
+	}
+	w.Sweep(now.Add(Silence))
+	if len(w.Verdicts("t1.a1")) != 1 {
+		t.Error("forgotten too early")
+	}
+	w.Sweep(now.Add(Silence + time.Second))
+	if len(w.Verdicts("t1.a1")) != 0 {
+		t.Error("not forgotten")
+	}
+}
+
+func TestTheNumberOfPromisesIsBounded(t *testing.T) {
+	w := New()
+	for i := range MaxPromises {
+		if _, err := w.Record("t1.a1", fmt.Sprint(i), "executable", group(1, false), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Record("t1.a1", "one more", "executable", group(1, false), now); !errors.Is(err, ErrTooManyPromises) {
+		t.Errorf("got %v", err)
+	}
+	if got := w.Count()[Tally{"executable", false}]; got != MaxPromises {
+		t.Errorf("%d promises counted, want %d", got, MaxPromises)
+	}
+}
