@@ -104,6 +104,10 @@ lint: $(BIN)/golangci-lint ## Lint all Go code (golangci-lint, .golangci.yaml)
 	$(BIN)/golangci-lint run $(PACKAGED:%=./%/...)
 	cd tools/check && GOWORK=off $(BIN)/golangci-lint run ./...
 
+.PHONY: lint-fix
+lint-fix: $(BIN)/golangci-lint ## Lint, and fix what can be fixed without thought
+	$(BIN)/golangci-lint run --fix $(PACKAGED:%=./%/...)
+
 .PHONY: check-repo
 check-repo: ## Check the rules of this repository: imports, names, docs (tools/check)
 	GOWORK=off go -C tools/check test -count=1 ./... # -count=1: go test does not see changes outside its module

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-var mentionsImport = regexp.MustCompile(`(?i)\bimport`)
+// mentionsImport matches "may import it", "svc-node uses it", "its only user", "used by".
+var mentionsImport = regexp.MustCompile(`(?i)\b(import|use[sdr]?\b)`)
 
 // packageDocs wants a doc.go in every package, whose comment starts "Package <name>" and says who may import it. The
 // comment of a command may sit in its main.go.
