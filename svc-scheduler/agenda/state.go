@@ -2,13 +2,13 @@ package agenda
 
 // State is where an entry is between two occasions.
 //
-//	            HandOver              Begin
-//	  Waiting ───────────▶ Ordered ───────────▶ Running
-//	   ▲ ▲ │              ↺ HandOver            │ ↺ Begin (superseded by another run)
-//	   │ │ │                 │                  │
-//	   │ │ └──── Begin ──────┼─────────────────▶│      the node's own run
-//	   │ └────── End ────────┘                  │      reported; its BeginRun was not seen
-//	   └──────── End, Lose ─────────────────────┘
+//	          HandOver              Begin
+//	Waiting ───────────▶ Ordered ───────────▶ Running
+//	 ▲ ▲ │              ↺ HandOver            │ ↺ Begin (superseded by another run)
+//	 │ │ │                 │                  │
+//	 │ │ └──── Begin ──────┼─────────────────▶│      the node's own run
+//	 │ └────── End ────────┘                  │      reported; its BeginRun was not seen
+//	 └──────── End, Lose ─────────────────────┘
 type State int
 
 // The states.
