@@ -412,6 +412,9 @@ func (l *life) boot() {
 func (l *life) adopt(alive Alive) {
 	u := &l.unit
 	u.PID, u.Identity, u.Adopted = alive.PID, alive.Identity, !alive.Child
+	if alive.Incarnation > u.Incarnation { // newer than the journal, which lost its end
+		u.Incarnation, u.RanSince = alive.Incarnation, l.now
+	}
 	switch u.State {
 	case Starting: // released or dying: the stub ends if its supervisor could not release it
 		u.RanSince = l.now
@@ -423,9 +426,7 @@ func (l *life) adopt(alive Alive) {
 		l.record("adopted")
 		l.do(Kill{Key: u.Process.Key, PID: u.PID})
 	case Running, Delayed, Stopped, Done:
-		if alive.Incarnation > u.Incarnation { // newer than the journal, which lost its end
-			u.Incarnation, u.RanSince, u.Due = alive.Incarnation, l.now, time.Time{}
-		}
+		u.Due = time.Time{}
 		l.enter(Running, "adopted")
 		switch {
 		case u.Want != Up:

@@ -1,0 +1,250 @@
+package supervisor
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vow-os/vow/svc-node/internal/supervisorapi"
+	"github.com/vow-os/vow/svc-node/supervise"
+)
+
+// sweepEvery is the time between two looks at the sizes of logs: 300 files a minute are 1 ms of CPU.
+const sweepEvery = time.Minute
+
+// machine is everything that the one goroutine of loop owns.
+type machine struct {
+	ctx     context.Context
+	log     *slog.Logger
+	set     supervise.Set
+	journal *journal
+	boot    string
+	hash    string
+	since   time.Time
+
+	// children are our own processes by PID, stubs included; each has the key and incarnation it was launched for.
+	children map[int]child
+	// gates are the stubs that have not become their processes yet, by incarnation.
+	gates map[uint64]gate
+
+	events   chan supervise.Event // from goroutines that wait for one process
+	calls    chan call            // from the control socket
+	settling []call
+	stopping []call
+	finished bool
+	orphans  uint64
+	rotating bool
+	rotated  chan struct{}
+}
+
+type child struct {
+	key         supervise.Key
+	incarnation uint64
+	kind        supervise.Kind
+}
+
+// loop runs until everything has stopped, or until a signal or call asks for a re-execution (true).
+func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
+	due := newAlarm()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	m.reap() // who ended before we listened
+	for !m.finished {
+		due.set(m.set.Due())
+		select {
+		case <-deaths:
+			m.reap()
+		case s := <-signals:
+			switch s {
+			case unix.SIGUSR2:
+				if !m.set.Closing() {
+					return true
+				}
+			case unix.SIGTERM, unix.SIGINT:
+				m.log.InfoContext(m.ctx, "stopping everything", "signal", s.String())
+				m.step(supervise.Shutdown{})
+			}
+		case <-due.timer.C:
+			m.step(supervise.Tick{})
+		case event := <-m.events:
+			m.step(event)
+		case c := <-m.calls:
+			if c.request.Do == supervisorapi.Reexec && !m.set.Closing() {
+				c.answer(supervisorapi.Reply{})
+				return true
+			}
+			m.serve(c)
+		case <-sweep.C:
+			m.sweep()
+		case <-m.rotated:
+			m.rotating = false
+		}
+		m.answerSettled()
+	}
+	return false
+}
+
+// step takes one event through the core and carries out what follows from it.
+func (m *machine) step(event supervise.Event) {
+	set, effects, reason := supervise.Step(m.set, event, time.Now())
+	m.set = set
+	before := m.journal.broken
+	m.journal.write(effects)
+	if after := m.journal.broken; after != nil && before == nil {
+		m.log.ErrorContext(m.ctx, "cannot write the journal: processes are kept up all the same", "error", after)
+	}
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case supervise.Launch:
+			m.launch(e)
+		case supervise.Release:
+			m.release(e)
+		case supervise.Terminate:
+			m.signal(e.Key, e.PID, unix.SIGTERM)
+		case supervise.Kill:
+			m.signal(e.Key, e.PID, unix.SIGKILL)
+		case supervise.Report:
+			m.log.InfoContext(m.ctx, "process ended", "process", e.Exit.Key.String(), "pid", e.Exit.PID, "reason", e.Exit.Reason,
+				"watched", e.Exit.Watched)
+		case supervise.Finished:
+			m.finished = true
+		case supervise.Record, supervise.Forget:
+		}
+	}
+	if reason != "" {
+		m.log.DebugContext(m.ctx, reason)
+	}
+}
+
+// launch creates the stub; the core then records it and releases it.
+func (m *machine) launch(e supervise.Launch) {
+	output, err := openOutput(e.Process)
+	if err != nil {
+		m.log.WarnContext(m.ctx, "cannot open the log: the output is discarded", "process", e.Process.Key.String(), "error", err)
+		if output, err = openOutput(supervise.Process{}); err != nil {
+			m.step(supervise.StartFailed{Key: e.Process.Key, Incarnation: e.Incarnation, Reason: "cannot start it: " + err.Error()})
+			return
+		}
+	}
+	defer output.Close()
+	pid, gate, err := spawn(e.Process, environment(m.hash, e.Process, e.Incarnation), output)
+	if err != nil {
+		m.step(supervise.StartFailed{Key: e.Process.Key, Incarnation: e.Incarnation, Reason: err.Error()})
+		return
+	}
+	m.children[pid] = child{e.Process.Key, e.Incarnation, e.Process.Kind}
+	m.gates[e.Incarnation] = gate
+	name := ""
+	if stat, err := readStat(pid); err == nil { // it cannot be gone: nobody but us reaps it
+		name = identity(m.boot, stat)
+	}
+	m.step(supervise.Spawned{Key: e.Process.Key, Incarnation: e.Incarnation, PID: pid, Identity: name})
+}
+
+// release lets the stub go and waits, elsewhere, for what becomes of it.
+func (m *machine) release(e supervise.Release) {
+	g, ok := m.gates[e.Incarnation]
+	if !ok {
+		return
+	}
+	delete(m.gates, e.Incarnation)
+	unit, _ := m.set.Unit(e.Key)
+	path := unit.Process.Path
+	g.release()
+	go func() {
+		errno := g.result()
+		if errno == 0 {
+			m.tell(supervise.Started{Key: e.Key, Incarnation: e.Incarnation})
+		} else {
+			m.tell(supervise.StartFailed{Key: e.Key, Incarnation: e.Incarnation, Reason: explainExec(path, errno)})
+		}
+		g.close() // the stub may leave, after its failure is told
+	}()
+}
+
+// tell brings an event to the loop.
+func (m *machine) tell(event supervise.Event) {
+	select {
+	case m.events <- event:
+	case <-m.ctx.Done():
+	}
+}
+
+// signal reaches the process and its group. A child that we have not reaped keeps its PID, so the number is safe; an
+// adopted process is looked at again.
+func (m *machine) signal(key supervise.Key, pid int, signal syscall.Signal) {
+	if _, ours := m.children[pid]; !ours {
+		unit, _ := m.set.Unit(key)
+		if stat, err := readStat(pid); err != nil || identity(m.boot, stat) != unit.Identity {
+			return
+		}
+	}
+	if err := unix.Kill(-pid, signal); err != nil {
+		_ = unix.Kill(pid, signal) // a stub that has no group of its own yet
+	}
+}
+
+// reap takes the ends of all children. What is left of a service's group is killed, so that its replacement finds its
+// ports and files free; what a run left in the background may stay.
+func (m *machine) reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if err == unix.EINTR { //nolint:errorlint // unix returns it bare
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+		if !status.Exited() && !status.Signaled() {
+			continue
+		}
+		c, ours := m.children[pid]
+		if !ours {
+			m.orphans++
+			continue
+		}
+		delete(m.children, pid)
+		if g, ok := m.gates[c.incarnation]; ok { // it was killed before its release
+			g.close()
+			delete(m.gates, c.incarnation)
+		}
+		if c.kind != supervise.Run {
+			_ = unix.Kill(-pid, unix.SIGKILL)
+		}
+		ending := supervise.Ending{Code: status.ExitStatus()}
+		if status.Signaled() {
+			ending = supervise.Ending{Signal: int(status.Signal()), Core: status.CoreDump()}
+		}
+		m.step(supervise.Exited{Key: c.key, Incarnation: c.incarnation, Ending: ending})
+	}
+}
+
+// sweep looks for logs that have grown too large, beside the loop: copying one may take seconds.
+func (m *machine) sweep() {
+	if m.rotating {
+		return
+	}
+	var logs []supervise.Log
+	for _, unit := range m.set.Units() {
+		if unit.State.Live() && unit.Process.Log.MaxBytes > 0 {
+			logs = append(logs, unit.Process.Log)
+		}
+	}
+	m.rotating = true
+	go func() {
+		for _, log := range logs {
+			if err := rotate(log); err != nil {
+				m.log.WarnContext(m.ctx, "cannot rotate a log", "error", err)
+			}
+		}
+		select {
+		case m.rotated <- struct{}{}:
+		case <-m.ctx.Done():
+		}
+	}()
+}
