@@ -1,0 +1,180 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// Effects is what has to happen, all in one commit, for an event to have happened. The zero value: nothing to write.
+type Effects struct {
+	// Key under which the store keeps the answer, so that a repeated event gets the first one; empty = the core recognises repetitions itself.
+	Key string
+	// Changed names the parts of the tree to write.
+	Changed Changed
+	// Feed entries to append, in order.
+	Feed []FeedEntry
+	// Bang to append to the records; nil = none.
+	Bang *BangRecord
+	// Satisfied bangs, by group.
+	Satisfied []Group
+	// Closed is the convergence that ended, whole: archive it and emit its span. Nil = none.
+	Closed *Convergence
+	// Run that ended, for history and telemetry; nil = none.
+	Run *EndedRun
+	// Place lists instances that need a partition: reserve one and tell with Allocate, or tell with Unallocated.
+	Place []string
+	// Freed lists partitions whose reservation is to be released.
+	Freed []Place
+	// Settlement tells when the tree must enter or leave its shard's set of unsettled trees.
+	Settlement Settlement
+	// Gone is true when nothing is left of the tree: its title is free again.
+	Gone bool
+}
+
+// None tells whether there is nothing to commit: a repetition, or an event that changed nothing.
+func (e *Effects) None() bool {
+	return e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone
+}
+
+// Changed names the parts of a tree that an event changed. An id that is not in the tree any more is to be deleted.
+type Changed struct {
+	// Header is true when the header changed.
+	Header bool
+	// Instances and Partitions, by instance id, each once.
+	Instances, Partitions []string
+	// Convergence is true when it was opened, changed or closed (then it is nil); its timeline not included.
+	Convergence bool
+	// Timeline is true when moments changed: those from TimelineFrom on are to be written.
+	Timeline     bool
+	TimelineFrom int
+}
+
+// None tells whether nothing changed.
+func (c *Changed) None() bool {
+	return !c.Header && len(c.Instances) == 0 && len(c.Partitions) == 0 && !c.Convergence && !c.Timeline
+}
+
+// Merge adds what a later event of the same batch changed.
+func (c *Changed) Merge(o Changed) {
+	c.Header = c.Header || o.Header
+	for _, id := range o.Instances {
+		c.instance(id)
+	}
+	for _, id := range o.Partitions {
+		c.partition(id)
+	}
+	c.Convergence = c.Convergence || o.Convergence
+	if o.Timeline {
+		c.timeline(o.TimelineFrom)
+	}
+}
+
+func (c *Changed) instance(id string) {
+	if !slices.Contains(c.Instances, id) {
+		c.Instances = append(c.Instances, id)
+	}
+}
+
+func (c *Changed) partition(id string) {
+	if !slices.Contains(c.Partitions, id) {
+		c.Partitions = append(c.Partitions, id)
+	}
+}
+
+func (c *Changed) timeline(from int) {
+	if !c.Timeline || from < c.TimelineFrom {
+		c.TimelineFrom = from
+	}
+	c.Timeline = true
+}
+
+// Settlement is what a step did to the set of unsettled trees.
+type Settlement uint8
+
+// Settlements.
+const (
+	// SettlementKept: nothing to do.
+	SettlementKept Settlement = iota
+	// BecameUnsettled: some allocation now has wanted > settled, and none had.
+	BecameUnsettled
+	// BecameSettled: no allocation has wanted > settled any more.
+	BecameSettled
+)
+
+// Place is a partition on a computer.
+type Place struct {
+	Computer, Partition string
+	// AllocationID and InstanceID that it held.
+	AllocationID, InstanceID string
+}
+
+// FeedEntry is a hint that something changed, as vow.master.v1.FeedEntry; its position is the store's.
+type FeedEntry struct {
+	Kind       FeedKind
+	TreeID     string
+	Generation Generation
+	Membership uint64
+	// InstanceIDs concerned by CHANGED; the one of BEGUN, REPORTED and WITHHELD.
+	InstanceIDs []string
+	// Computer, Partition and AllocationID of BEGUN and REPORTED.
+	Computer, Partition, AllocationID string
+	// Bang of BANG.
+	Bang *BangHint
+	// Run of BEGUN and REPORTED.
+	Run *RunHint
+	At  time.Time
+	// ConvergenceID of CLOSED.
+	ConvergenceID string
+	Trace         Trace
+	// Delay of CHANGED: not before this long after At.
+	Delay time.Duration
+}
+
+// BangHint is a bang as the feed tells it.
+type BangHint struct {
+	ID     string
+	Number uint64
+	At     time.Time
+	Trace  Trace
+	// InstanceIDs concerned; empty = every member.
+	InstanceIDs []string
+	Delay       time.Duration
+}
+
+// RunHint is a run as the feed tells it.
+type RunHint struct {
+	ID         string
+	Token      uint64
+	Generation Generation
+	Result     Result
+	ErrorType  string
+}
+
+// BangRecord is a recorded bang.
+type BangRecord struct {
+	ID      string
+	Number  uint64
+	Outcome Outcome
+	Reason  string
+	Origin  Origin
+	Source  string
+	Message string
+	// InstanceID whose partition banged; empty for a bang of the tree.
+	InstanceID    string
+	Generation    Generation
+	ConvergenceID string
+	At, NoticedAt time.Time
+	Delay         time.Duration
+	Trace         Trace
+}
+
+// EndedRun is a reported run with where and what.
+type EndedRun struct {
+	InstanceID, AllocationID, Computer, Partition string
+	Report                                        Report
+	// Wanted is the generation that the run was given; zero for a local run.
+	Wanted Generation
+	Steps  []Step
+	// BegunAt is zero for a local run.
+	BegunAt time.Time
+}

@@ -1,0 +1,38 @@
+package fleet
+
+import "time"
+
+// Instance is a requested service: what is wanted.
+type Instance struct {
+	// ID is `<tree>.i<n>`.
+	ID string
+	// RequesterID is the instance that requested it; empty for the root.
+	RequesterID string
+	// Title is unique among what its requester requested.
+	Title string
+	// Release is the URL of the software release; Type the software type, `default` unless said.
+	Release, Type string
+	// Parameters; an empty value is the same as none and is not stored.
+	Parameters map[string]string
+	// State that was requested. Destroyed means: as soon as its children are gone (see Tree.Desired).
+	State State
+	// Computer that the requester asked for; empty = anywhere.
+	Computer string
+	// Connection is what it published.
+	Connection map[string]string
+	// Generation of the last change of its desired state. Older never overwrites newer.
+	Generation Generation
+	// RequestedAt is when it was first requested; since when it is not allocated, if it is not.
+	RequestedAt time.Time
+	// Unallocated is why it is not allocated, in words; empty when it is, or when nobody looked for a place yet.
+	Unallocated string
+}
+
+// Desired is what is wanted of an instance right now: the requested state, but for a destroyed instance that still has children, which is stopped until
+// they are gone: children are destroyed before their requesters.
+func (t *Tree) Desired(i *Instance) State {
+	if i.State == Destroyed && len(t.view().children[i.ID]) > 0 {
+		return Stopped
+	}
+	return i.State
+}

@@ -1,0 +1,94 @@
+package fleet
+
+import "time"
+
+// ReleaseReported is a node's word on a release that instances of the tree use on its computer.
+type ReleaseReported struct {
+	Computer, Release string
+	// Available is true when the release became available just now: those that wait for it run (cause changed).
+	Available bool
+	// Options are what the release says about its instances.
+	Options Options
+	Trace   Trace
+}
+
+// ReleaseReportedAnswer tells who waited for it.
+type ReleaseReportedAnswer struct {
+	Woken []string
+}
+
+// ReleaseReported takes over what a release says about its instances, and wakes those that wait for it: that never ran, or whose latest run failed for want
+// of the release. It never fails.
+func (t *Tree) ReleaseReported(e ReleaseReported, now time.Time) (ReleaseReportedAnswer, Effects, error) {
+	unsettled := t.Unsettled()
+	var fx Effects
+	var answer ReleaseReportedAnswer
+	var woken []*Instance
+	periods := false
+	for _, m := range t.view().order {
+		i, p := m.instance, m.partition
+		if p.Computer != e.Computer || i.Release != e.Release {
+			continue
+		}
+		if !p.Options.same(e.Options) {
+			periods = periods || p.Options.Period != e.Options.Period
+			p.Options = e.Options
+			fx.Changed.partition(i.ID)
+		}
+		if e.Available && (p.Latest == nil || p.Latest.Result != Success && waitsForRelease(p.Latest.ErrorType)) {
+			woken = append(woken, i)
+			answer.Woken = append(answer.Woken, i.ID)
+		}
+	}
+	if periods {
+		t.periodsChanged(&fx, now, e.Trace)
+	}
+	if len(woken) > 0 {
+		t.changed(&fx, woken, false, 0, e.Trace, now)
+	}
+	fx.Settlement = t.settlement(unsettled)
+	return answer, fx, nil
+}
+
+// waitsForRelease tells whether an error of that type may go away when a release becomes available.
+func waitsForRelease(errorType string) bool {
+	return errorType == "release" || errorType == "not_available"
+}
+
+func (o Options) same(other Options) bool {
+	return o.Period == other.Period && o.Policy == other.Policy && equal(o.Quota, other.Quota)
+}
+
+// ComputerPeriod is another periodicity of a computer that holds members of the tree.
+type ComputerPeriod struct {
+	Computer string
+	Period   time.Duration
+}
+
+// ComputerPeriodAnswer tells how many members it concerns.
+type ComputerPeriodAnswer struct{ Changed int }
+
+// ComputerPeriod takes over the periodicity of a computer. Nobody runs because of it; the membership moves, so that followers read the new periods.
+// It never fails.
+func (t *Tree) ComputerPeriod(e ComputerPeriod, now time.Time) (ComputerPeriodAnswer, Effects, error) {
+	var fx Effects
+	var answer ComputerPeriodAnswer
+	for _, m := range t.view().order {
+		if p := m.partition; p.Computer == e.Computer && p.ComputerPeriod != e.Period {
+			p.ComputerPeriod = e.Period
+			fx.Changed.partition(p.InstanceID)
+			answer.Changed++
+		}
+	}
+	if answer.Changed > 0 {
+		t.periodsChanged(&fx, now, Trace{})
+	}
+	return answer, fx, nil
+}
+
+// periodsChanged tells the feed that periods moved: a CHANGED without instances, which wakes nobody.
+func (t *Tree) periodsChanged(fx *Effects, now time.Time, trace Trace) {
+	t.Membership++ // the index does not hold periods, so it stays
+	fx.Changed.Header = true
+	fx.Feed = append(fx.Feed, FeedEntry{Kind: FeedChanged, TreeID: t.ID, Generation: t.Generation, Membership: t.Membership, At: now, Trace: trace})
+}

@@ -1,0 +1,300 @@
+package fleet
+
+import (
+	"maps"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Request says that an instance is wanted, and how. The same title with another release, type, parameters or state is the upgrade: next generation, same
+// partition, same data (docs/rules.md).
+type Request struct {
+	// RequestID is the key, kept by the store; empty = idempotent by (requester, title) alone.
+	RequestID string
+	// RequesterID is the instance that requests; empty for the root.
+	RequesterID string
+	Title       string
+	Release     string
+	// Type; empty = `default`.
+	Type string
+	// Parameters; an empty value is the same as none.
+	Parameters map[string]string
+	// State; unspecified = started for a new instance, unchanged for an existing one.
+	State State
+	// Computer to put it on; empty = anywhere. An allocated instance stays where it is.
+	Computer string
+	Trace    Trace
+}
+
+// RequestAnswer is the instance as it is stored now.
+type RequestAnswer struct {
+	InstanceID string
+	// Created is true for a new instance, Changed when its desired state differs from before.
+	Created, Changed bool
+	// Ready is true when it is allocated and its latest run was a success at or after its last change; else Reason is exactly why not.
+	Ready  bool
+	Reason string
+}
+
+// DefaultType is the software type of who names none.
+const DefaultType = "default"
+
+// Request says that an instance is wanted. An instance without a partition is listed in [Effects.Place] each time it is requested.
+// Errors: InvalidArgument (names the field), NotFound (requester), FailedPrecondition (requester, instance or tree is destroyed), Exhausted (MaxInstances).
+func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error) {
+	if e.Type == "" {
+		e.Type = DefaultType
+	}
+	parameters := withoutEmpty(e.Parameters)
+	if err := e.check(parameters); err != nil {
+		return RequestAnswer{}, Effects{}, err
+	}
+	requester, err := t.requester(&e)
+	if err != nil {
+		return RequestAnswer{}, Effects{}, err
+	}
+	i := t.titled(e.RequesterID, e.Title)
+	if i != nil && i.State == Destroyed {
+		return RequestAnswer{}, Effects{}, fail(FailedPrecondition, "cannot request %q: it is being destroyed", e.Title)
+	}
+	if e.State == Destroyed {
+		return t.requestDestroyed(&e, i, now)
+	}
+	if i == nil && len(t.Instances) >= MaxInstances {
+		return RequestAnswer{}, Effects{}, fail(Exhausted, "cannot request %q: tree %s has %d instances, the most there may be", e.Title, t.ID, MaxInstances)
+	}
+
+	unsettled := t.Unsettled()
+	fx := Effects{Key: e.RequestID}
+	answer := RequestAnswer{Created: i == nil}
+	state := e.State
+	if i == nil {
+		i = t.create(&e, parameters, now)
+		if state == StateUnspecified {
+			state = Started
+		}
+		answer.Changed = true
+	} else if state == StateUnspecified {
+		state = i.State
+	}
+	if requester != nil && requester.State == Stopped {
+		state = Stopped // a stopped instance's profile runs on, and must not start what was stopped with it
+	}
+	answer.InstanceID = i.ID
+	moved := i.State != state
+	answer.Changed = answer.Changed || moved || i.Release != e.Release || i.Type != e.Type || i.Computer != e.Computer || !maps.Equal(i.Parameters, parameters)
+	if answer.Changed {
+		released := i.Release != e.Release
+		i.Release, i.Type, i.Parameters, i.State, i.Computer = e.Release, e.Type, parameters, state, e.Computer
+		if p := t.Partitions[i.ID]; p != nil && released {
+			p.Options = Options{} // told anew by ReleaseReported
+		}
+		if answer.Created || moved {
+			t.membershipChanged()
+		}
+		t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
+		t.progress(&fx, e.Trace, now) // a stopped member is not waited for any more
+	}
+	if t.Partitions[i.ID] == nil {
+		fx.Place = []string{i.ID}
+	}
+	answer.Ready, answer.Reason = t.Ready(i)
+	fx.Settlement = t.settlement(unsettled)
+	return answer, fx, nil
+}
+
+// requestDestroyed is a request for the state destroyed: the same as SetState, and nothing for what does not exist.
+func (t *Tree) requestDestroyed(e *Request, i *Instance, now time.Time) (RequestAnswer, Effects, error) {
+	if i == nil {
+		return RequestAnswer{}, Effects{}, fail(NotFound, "cannot destroy %q: nothing of that title was requested", e.Title)
+	}
+	_, fx, err := t.SetState(SetState{RequestID: e.RequestID, InstanceID: i.ID, State: Destroyed, Trace: e.Trace}, now)
+	return RequestAnswer{InstanceID: i.ID, Changed: err == nil, Reason: "being destroyed"}, fx, err
+}
+
+func (t *Tree) create(e *Request, parameters map[string]string, now time.Time) *Instance {
+	t.LastInstance++
+	i := &Instance{
+		ID: t.id('i', t.LastInstance), RequesterID: e.RequesterID, Title: e.Title, Release: e.Release, Type: e.Type, Parameters: parameters,
+		Computer: e.Computer, RequestedAt: now,
+	}
+	t.Instances[i.ID] = i
+	if e.RequesterID == "" {
+		t.RootID, t.Title, t.CreatedAt = i.ID, i.Title, now
+	}
+	return i
+}
+
+// changed gives the instances the next generation, wakes their partitions and tells the feed. desired is false when only their partitions are woken, and
+// what is wanted of them did not change.
+func (t *Tree) changed(fx *Effects, instances []*Instance, desired bool, delay time.Duration, trace Trace, now time.Time) {
+	g := t.next()
+	fx.Changed.Header = true
+	ids := make([]string, 0, len(instances))
+	woken := make([]string, 0, len(instances))
+	for _, i := range instances {
+		ids = append(ids, i.ID)
+		if desired {
+			i.Generation = g
+		}
+		if p := t.Partitions[i.ID]; p != nil {
+			t.moved(p, func() { p.Changed = g })
+			woken = append(woken, i.ID)
+		}
+	}
+	if desired {
+		fx.Changed.Merge(Changed{Instances: ids})
+	}
+	fx.Changed.Merge(Changed{Partitions: woken})
+	fx.Feed = append(fx.Feed, FeedEntry{
+		Kind: FeedChanged, TreeID: t.ID, Generation: g, Membership: t.Membership, InstanceIDs: ids, At: now, Trace: trace, Delay: delay,
+	})
+}
+
+// requester finds who requests, and whether it may.
+func (t *Tree) requester(e *Request) (*Instance, error) {
+	if t.Gone() {
+		return nil, fail(FailedPrecondition, "cannot request %q: tree %s is destroyed", e.Title, t.ID)
+	}
+	if e.RequesterID == "" {
+		if root := t.Instances[t.RootID]; root != nil && root.Title != e.Title {
+			return nil, fail(FailedPrecondition, "cannot request %q as a root: the root of tree %s is %q", e.Title, t.ID, root.Title)
+		}
+		return nil, nil
+	}
+	r := t.Instances[e.RequesterID]
+	switch {
+	case r == nil:
+		return nil, fail(NotFound, "cannot request %q: there is no instance %s", e.Title, e.RequesterID)
+	case r.State == Destroyed:
+		return nil, fail(FailedPrecondition, "cannot request %q: its requester %q is being destroyed", e.Title, r.Title)
+	case len(t.chain(r.ID)) >= MaxDepth:
+		return nil, fail(FailedPrecondition, "cannot request %q: %q is requested through %d others, the most there may be", e.Title, r.Title, MaxDepth)
+	}
+	return r, nil
+}
+
+// titled finds what a requester requested under a title.
+func (t *Tree) titled(requester, title string) *Instance {
+	if requester == "" {
+		if root := t.Instances[t.RootID]; root != nil && root.Title == title {
+			return root
+		}
+		return nil
+	}
+	for _, id := range t.view().children[requester] {
+		if t.Instances[id].Title == title {
+			return t.Instances[id]
+		}
+	}
+	return nil
+}
+
+// Ready tells whether an instance is allocated and its latest run was a success at or after its last change, else exactly why not.
+func (t *Tree) Ready(i *Instance) (bool, string) {
+	p := t.Partitions[i.ID]
+	switch {
+	case i.State == Destroyed:
+		return false, "being destroyed"
+	case p == nil && i.Unallocated != "":
+		return false, "not allocated: " + i.Unallocated
+	case p == nil:
+		return false, "not allocated yet"
+	case p.Latest == nil:
+		return false, "has not run yet on partition " + p.Name + " of " + p.Computer
+	case p.Latest.Result != Success:
+		return false, "latest run failed: " + reasonOf(p.Latest)
+	case p.Settled.Less(i.Generation):
+		return false, "has not run since its last change"
+	}
+	return true, ""
+}
+
+// Rename gives an instance another title.
+type Rename struct {
+	InstanceID string
+	Title      string
+	Trace      Trace
+}
+
+// RenameAnswer tells what came of it.
+type RenameAnswer struct{ Changed bool }
+
+// Rename gives an instance another title; its partition runs, as profiles may use titles. The title of a root is also an entry of the store's index, which
+// must be reserved before. Errors: InvalidArgument, NotFound, AlreadyExists, FailedPrecondition (being destroyed).
+func (t *Tree) Rename(e Rename, now time.Time) (RenameAnswer, Effects, error) {
+	if err := checkTitle("rename an instance to", e.Title); err != nil {
+		return RenameAnswer{}, Effects{}, err
+	}
+	i := t.Instances[e.InstanceID]
+	switch {
+	case i == nil:
+		return RenameAnswer{}, Effects{}, fail(NotFound, "cannot rename %s: there is no such instance", e.InstanceID)
+	case i.Title == e.Title:
+		return RenameAnswer{}, Effects{}, nil
+	case i.State == Destroyed:
+		return RenameAnswer{}, Effects{}, fail(FailedPrecondition, "cannot rename %q: it is being destroyed", i.Title)
+	case i.RequesterID != "" && t.titled(i.RequesterID, e.Title) != nil:
+		return RenameAnswer{}, Effects{}, fail(AlreadyExists, "cannot rename %q to %q: its requester requested another instance of that title", i.Title, e.Title)
+	}
+	unsettled := t.Unsettled()
+	var fx Effects
+	i.Title = e.Title
+	if i.ID == t.RootID {
+		t.Title = e.Title
+	}
+	t.membershipChanged()
+	t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
+	fx.Settlement = t.settlement(unsettled)
+	return RenameAnswer{Changed: true}, fx, nil
+}
+
+func (e *Request) check(parameters map[string]string) error {
+	if err := checkTitle("request", e.Title); err != nil {
+		return err
+	}
+	switch {
+	case e.Release == "":
+		return invalid("software_release", "cannot request %q: software_release is empty", e.Title)
+	case e.State > Destroyed:
+		return invalid("state", "cannot request %q: state %d is unknown", e.Title, e.State)
+	case size(parameters) > MaxParameters:
+		return invalid("parameters", "cannot request %q: parameters have %d bytes, more than %d", e.Title, size(parameters), MaxParameters)
+	}
+	return nil
+}
+
+func checkTitle(doing, title string) error {
+	switch {
+	case title == "" || len(title) > MaxTitle:
+		return invalid("title", "cannot %s %q: a title has 1 to %d bytes", doing, head(title), MaxTitle)
+	case !utf8.ValidString(title):
+		return invalid("title", "cannot %s %q: a title is UTF-8", doing, title)
+	}
+	for _, r := range title {
+		if unicode.IsControl(r) {
+			return invalid("title", "cannot %s %q: a title has no control characters", doing, title)
+		}
+	}
+	return nil
+}
+
+// withoutEmpty is parameters without those of an empty value: the same as no parameter (docs/rules.md). It never is the caller's map.
+func withoutEmpty(parameters map[string]string) map[string]string {
+	kept := make(map[string]string, len(parameters))
+	for k, v := range parameters {
+		if v != "" {
+			kept[k] = v
+		}
+	}
+	return kept
+}
+
+func size(parameters map[string]string) int {
+	n := 0
+	for k, v := range parameters {
+		n += len(k) + len(v)
+	}
+	return n
+}
