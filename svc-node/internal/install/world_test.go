@@ -1,0 +1,58 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+
+	"github.com/vow-os/vow/svc-node/internal/recipe"
+)
+
+// fakeWorld is a master and a machine in memory. Instances are ready once they are in connections.
+type fakeWorld struct {
+	connections map[string]map[string]string
+	requests    []recipe.Request
+	published   map[string]string
+	publishes   int
+	commands    []string
+	failing     map[string]error
+	random      io.Reader
+	port        int
+}
+
+func newFakeWorld() *fakeWorld {
+	return &fakeWorld{connections: map[string]map[string]string{}, random: rand.NewChaCha8([32]byte{1}), port: 20000, failing: map[string]error{}}
+}
+
+func (w *fakeWorld) Request(_ context.Context, r recipe.Request) (recipe.Instance, error) {
+	w.requests = append(w.requests, r)
+	connection, ok := w.connections[r.Title]
+	return recipe.Instance{Ready: ok, Reason: "not allocated", Connection: connection, GUID: "t1.i" + r.Title, State: "started"}, nil
+}
+
+func (w *fakeWorld) Published(context.Context) (map[string]string, error) {
+	return maps.Clone(w.published), nil
+}
+
+func (w *fakeWorld) Publish(_ context.Context, parameters map[string]string) error {
+	w.published = maps.Clone(parameters)
+	w.publishes++
+	return nil
+}
+
+func (w *fakeWorld) FreePort(context.Context, string, int, int) (int, error) {
+	w.port++
+	return w.port, nil
+}
+
+func (w *fakeWorld) Random() io.Reader { return w.random }
+
+func (w *fakeWorld) Exec(_ context.Context, command string) error {
+	w.commands = append(w.commands, command)
+	if err := w.failing[command]; err != nil {
+		return fmt.Errorf("exit status 1: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package jinja
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTemplatesRenderAsJinja2Does(t *testing.T) {
+	context := map[string]any{
+		"name": "web", "empty": "", "count": float64(3),
+		"d":    map[string]any{"a": float64(1), "b": "two"},
+		"list": []any{"x", "y"}, "json_module": JSON(), "none": nil,
+	}
+	for source, want := range map[string]string{
+		"hello {{ name }}\n": "hello web\n",
+		"{% if name == 'web' %}yes{% else %}no{% endif %}":                                                    "yes",
+		"{% for x in list %}{{ loop.index }}{{ x }} {% endfor %}":                                             "1x 2y ",
+		"{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}":                                             "a=1;b=two;",
+		"{{ d.get('c', 'none') }} {{ d['a'] }} {{ d.b }}":                                                     "none 1 two",
+		"{{ missing | default('x') }}":                                                                        "x",
+		"{% if missing is defined %}y{% else %}n{% endif %}":                                                  "n",
+		"{{ count * 2 }} {{ int('7') + 1 }} {{ len(list) }}":                                                  "6 8 2",
+		"{{ json_module.dumps(d) }}":                                                                          `{"a": 1, "b": "two"}`,
+		"{{ json_module.loads('[1, 2]')[1] }}":                                                                "2",
+		"{% macro m(a, b=2) %}[{{ a }}{{ b }}]{% endmacro %}{{ m(1) }}":                                       "[12]",
+		"{% set ns = namespace(n=0) %}{% for i in range(3) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}": "3",
+		"{{ dumps(d) }} {{ dumps('plain') }}":                                                                 "!py!{'a': 1, 'b': 'two'} plain",
+		"{{ '${slap:x}' }} ${a:b}":                                                                            "${slap:x} ${a:b}",
+		"{% do d.update({'z': 1}) %}{{ d.z }}":                                                                "1",
+		"{{ sorted(['b', 'a']) | join(',') }}":                                                                "a,b",
+		"{% set x = ['a', 'b',] %}{{ x | join('-') }}{{ {'k': [1,],}['k'][0] }} ,]":                           "a-b1 ,]",
+		"{% set l = [] %}{% for x in range(3) %}{% do l.append(x) %}{% endfor %}{{ l }}":                      "[0, 1, 2]",
+		"{% raw %}{{ x }}{% endraw %}":                                                                        "{{ x }}",
+		"{%- if true %} a {% endif -%}\n":                                                                     " a ",
+		"{{ 'a,b'.split(',')[1] }} {{ name.upper() }}":                                                        "b WEB",
+		"{{ name if name else 'x' }} {{ empty or 'fallback' }} {{ name ~ 1 }}":                                "web fallback web1",
+		"{{ list + ['z'] }} {{ not empty }} {{ none is none }}":                                               "['x', 'y', 'z'] True True",
+		"{% for i, x in enumerate(list) %}{{ i }}{{ x }}{% endfor %}":                                         "0x1y",
+	} {
+		got, err := Render(Template{Name: "t", Source: source, Context: context})
+		if err != nil || got != want {
+			t.Errorf("%s\n got %q, %v\nwant %q", source, got, err, want)
+		}
+	}
+	if _, ok := context["d"].(map[string]any)["z"]; ok {
+		t.Error("a template changed its caller's context")
+	}
+}
+
+func TestUndefinedNamesAreErrors(t *testing.T) {
+	if got, err := Render(Template{Name: "t", Source: "{{ missing }}"}); err == nil {
+		t.Errorf("rendered %q from an undefined name", got)
+	}
+}
+
+func TestRunawayTemplatesEndWithAnError(t *testing.T) {
+	for name, source := range map[string]string{
+		"loops":      "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+		"ranges":     "{{ range(1000000000) }}",
+		"macros":     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+		"mutual":     "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}",
+		"includes":   "{% include 'self' %}",
+		"doubling":   "{% set ns = namespace(x='aaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+		"brackets":   "{{ " + strings.Repeat("(", 100000) + " }}",
+		"output":     "{% for a in range(9999) %}" + strings.Repeat("x", 10000) + "{% endfor %}",
+		"padding":    "{{ 'x' | center(1000000000) }}",
+		"files":      "{% include '/etc/passwd' %}",
+		"unfinished": "{% for x in",
+	} {
+		_, err := Render(Template{Name: "t", Source: source, Read: func(name string) (string, error) {
+			if name == "self" {
+				return source, nil
+			}
+			return "", fmt.Errorf("cannot read %s", name)
+		}})
+		if err == nil {
+			t.Errorf("%s: rendered", name)
+		} else if len(err.Error()) > 700 {
+			t.Errorf("%s: the error has %d bytes", name, len(err.Error()))
+		}
+	}
+}
+
+func TestImportsReadOnlyWhatTheCallerAllows(t *testing.T) {
+	read := func(name string) (string, error) {
+		if name == "lib" {
+			return "{% macro hello(x) %}hello {{ x }}{% endmacro %}", nil
+		}
+		return "", fmt.Errorf("cannot read %s", name)
+	}
+	got, err := Render(Template{Name: "t", Source: "{% import 'lib' as lib %}{{ lib.hello('you') }}{% from 'lib' import hello %} {{ hello(2) }}", Read: read})
+	if err != nil || got != "hello you hello 2" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := Render(Template{Name: "t", Source: "{% import 'other' as o %}", Read: read}); err == nil {
+		t.Error("imported a template the caller refused")
+	}
+}

@@ -1,0 +1,98 @@
+package recipe
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/vow-os/vow/svc-node/profile"
+)
+
+// remembered makes a recipe that draws a value once and keeps it.
+func remembered(name, summary, option string, options []Option, draw func(in *Init) (string, error)) *Recipe {
+	return &Recipe{
+		Name: name, Summary: summary, Options: options, Signature: 1,
+		Provides: []Option{{Name: option, Text: "The value; it stays as long as the part is in the profile."}},
+		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
+			if given := in.Text(option); given != "" {
+				return profile.Provided{}, nil
+			}
+			if in.Memory[option] == "" {
+				value, err := draw(in)
+				if err != nil {
+					return profile.Provided{}, err
+				}
+				in.Memory[option] = value
+			}
+			return profile.Provided{Options: map[string]profile.Value{option: profile.Text(in.Memory[option])}}, nil
+		},
+	}
+}
+
+// randomInteger is slapos.cookbook:random.integer.
+func randomInteger() *Recipe {
+	return remembered("slapos.cookbook:random.integer", "Draws an integer once.", "value", []Option{
+		{Name: "minimum", Required: true, Text: "Lowest value."},
+		{Name: "maximum", Required: true, Text: "Highest value."},
+		{Name: "value", Text: "The value, when it comes from elsewhere."},
+	}, func(in *Init) (string, error) {
+		low, err := number(in, "minimum", 0, math.MinInt32, math.MaxInt32)
+		if err != nil {
+			return "", err
+		}
+		high, err := number(in, "maximum", 0, low, math.MaxInt32)
+		if err != nil {
+			return "", err
+		}
+		n, err := draw(in, uint64(int64(high)-int64(low)+1))
+		return strconv.Itoa(low + int(n)), err
+	})
+}
+
+// randomTime is slapos.cookbook:random.time.
+func randomTime() *Recipe {
+	return remembered("slapos.cookbook:random.time", "Draws a time of the day once, H:MM, so that nightly jobs of many instances spread.", "time", []Option{
+		{Name: "time", Text: "The time, when it comes from elsewhere."},
+	}, func(in *Init) (string, error) {
+		minute, err := draw(in, 24*60)
+		return fmt.Sprintf("%d:%02d", minute/60, minute%60), err
+	})
+}
+
+// randomMAC is slapos.cookbook:random.mac.
+func randomMAC() *Recipe {
+	r := remembered("slapos.cookbook:random.mac", "Draws a locally administered network address once.", "mac-address", []Option{
+		{Name: "storage-path", Required: true, Text: "File that keeps the address."},
+		{Name: "mac-address", Text: "The address, when it comes from elsewhere."},
+	}, func(in *Init) (string, error) {
+		if content, err := in.Files.Read(in.Text("storage-path")); err == nil && len(content) > 0 {
+			return strings.TrimSpace(string(content)), nil
+		}
+		var octets [6]byte
+		if _, err := io.ReadFull(in.World.Random(), octets[1:]); err != nil {
+			return "", in.Error("mac-address", "cannot read randomness: %w", err)
+		}
+		octets[0] = 0xfe
+		return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", octets[0], octets[1], octets[2], octets[3], octets[4], octets[5]), nil
+	})
+	r.Install = func(_ context.Context, w *Work) error {
+		if err := w.Files.CreateOnce(w.Get("storage-path"), []byte(w.Get("mac-address")), 0o640); err != nil {
+			return w.Error("storage-path", "%w", err)
+		}
+		return nil
+	}
+	return r
+}
+
+// draw draws evenly from [0, n); the bias of the remainder is below one in 2^30 for the ranges used.
+func draw(in *Init, n uint64) (uint64, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(in.World.Random(), b[:]); err != nil {
+		return 0, in.Error("recipe", "cannot read randomness: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b[:]) % n, nil
+}

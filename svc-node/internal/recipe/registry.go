@@ -1,0 +1,69 @@
+package recipe
+
+import "sort"
+
+// Registry finds recipes by the names profiles use.
+type Registry struct {
+	byName map[string]*Recipe
+	all    []*Recipe
+}
+
+// Recipes builds the registry of all built-in recipes.
+func Recipes() *Registry {
+	all := []*Recipe{
+		checkParameter(),
+		checkPort(),
+		checkURL(),
+		collectiveTemplate(),
+		command(),
+		freePort(),
+		generatePassword(),
+		jinjaTemplate(),
+		makeDirectory(),
+		plainTemplate(),
+		promisePlugin(),
+		publish(),
+		publishSerialised(),
+		publishEarly(),
+		randomInteger(),
+		randomMAC(),
+		randomTime(),
+		request(false, false),
+		request(true, false),
+		request(false, true),
+		request(true, true),
+		slapConfiguration(false),
+		slapConfiguration(true),
+		switchSoftwareType(),
+		symbolicLink(),
+		wrapper(),
+	}
+	r := &Registry{byName: map[string]*Recipe{}, all: all}
+	for _, recipe := range all {
+		r.byName[recipe.Name] = recipe
+		for _, alias := range recipe.Aliases {
+			r.byName[alias] = recipe
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return r
+}
+
+// Find returns the recipe of a name.
+func (r *Registry) Find(name string) (*Recipe, bool) {
+	recipe, ok := r.byName[name]
+	return recipe, ok
+}
+
+// All lists the recipes by name.
+func (r *Registry) All() []*Recipe { return r.all }
+
+// Names lists every name, aliases included, in alphabetical order.
+func (r *Registry) Names() []string {
+	names := make([]string, 0, len(r.byName))
+	for name := range r.byName {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,52 @@
+package profile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Value is a resolved option: text as a rule, or structured data that a recipe provided (a dictionary of
+// parameters, a list of addresses), which keeps its structure when an option is exactly one reference.
+type Value struct {
+	text       string
+	data       any
+	structured bool
+}
+
+// Text is a Value of plain text.
+func Text(s string) Value { return Value{text: s} }
+
+// Structured is a Value of data as encoding/json decodes it: nil, bool, numbers, string, []any, map[string]any.
+func Structured(data any) Value {
+	if s, ok := data.(string); ok {
+		return Text(s)
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		text = []byte(fmt.Sprint(data))
+	}
+	return Value{text: string(text), data: data, structured: true}
+}
+
+// String is the text, or the JSON of structured data, with keys in order.
+func (v Value) String() string { return v.text }
+
+// Data is the structured data, or the text as a string.
+func (v Value) Data() any {
+	if v.structured {
+		return v.data
+	}
+	return v.text
+}
+
+// IsStructured tells data from text.
+func (v Value) IsStructured() bool { return v.structured }
+
+// Fingerprint identifies the value without telling it: half a SHA-256, 32 hexadecimal digits. The record
+// of what is installed keeps fingerprints, because options carry passwords.
+func (v Value) Fingerprint() string {
+	sum := sha256.Sum256([]byte(v.text))
+	return hex.EncodeToString(sum[:16])
+}
