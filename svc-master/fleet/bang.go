@@ -86,7 +86,7 @@ func (t *Tree) Bang(e Bang, now time.Time) (BangAnswer, Effects, error) {
 			return BangAnswer{}, Effects{}, fail(FailedPrecondition, "cannot bang for %s: it is not a current allocation", e.AllocationID)
 		}
 		if e.sensed() {
-			key = e.key()
+			key = e.sensedKey()
 			for i := range m.partition.Keys {
 				if m.partition.Keys[i].Key == key {
 					return m.partition.Keys[i].Answer, Effects{}, nil
@@ -105,7 +105,7 @@ func (t *Tree) Bang(e Bang, now time.Time) (BangAnswer, Effects, error) {
 	t.LastBang++
 	fx := Effects{Changed: Changed{Header: true}}
 	if !e.sensed() {
-		fx.Key = e.RequestID
+		fx.Key = e.Key()
 	}
 	bang := &BangRecord{
 		ID: t.id('b', t.LastBang), Number: t.LastBang, Origin: e.Origin, Source: e.Source, Message: e.Message, At: now, NoticedAt: e.NoticedAt, Trace: e.Trace,
@@ -153,8 +153,8 @@ func (e *Bang) check(t *Tree) error {
 // sensed tells whether a machine noticed: only such bangs are muted or futile.
 func (e *Bang) sensed() bool { return e.Origin == OriginPromise || e.Origin == OriginProcess }
 
-// key recognises a repeated bang of a promise or process within its allocation.
-func (e *Bang) key() string {
+// sensedKey recognises a repeated bang of a promise or process within its allocation.
+func (e *Bang) sensedKey() string {
 	var b strings.Builder
 	b.Grow(len(e.Source) + len(e.LastSuccessRunID) + len(e.RunInProgress) + 24)
 	b.WriteByte('0' + byte(e.Origin))
@@ -194,7 +194,7 @@ func withhold(e *Bang, m *member) (Outcome, string) {
 func (t *Tree) wake(fx *Effects, e *Bang, m *member, now time.Time) (until time.Time) {
 	bang, c := fx.Bang, t.Convergence
 	scope := ""
-	if m != nil && m.partition.Options.Policy == PolicyAncestors && (c == nil || len(c.Awaiting) < MaxScopes) {
+	if m != nil && m.partition.Options.Policy == PolicyAncestors && (c == nil || len(c.Origins) < MaxScopes) {
 		scope = m.instance.ID
 	}
 	covered := c != nil && t.covers(c, scope)
@@ -278,14 +278,17 @@ func (p *Partition) alarm(bang *BangRecord, now time.Time) {
 	if alarm.Reason == "" {
 		alarm.Reason = head(bang.Message)
 	}
-	if bang.Outcome == NotAllowed {
+	switch {
+	case bang.Outcome == NotAllowed:
 		p.Warning = alarm
-		return
-	}
-	if p.Alarm != nil {
+	case p.Alarm == nil:
+		p.Alarm = alarm
+	case bang.Outcome == Muted && p.Alarm.Outcome.Wakes():
+		p.Alarm.Token = p.Token // covered by the one that was sent, which tells more
+	default:
 		alarm.At = p.Alarm.At
+		p.Alarm = alarm
 	}
-	p.Alarm = alarm
 }
 
 // keep remembers the answer of a bang.

@@ -38,12 +38,18 @@ type Convergence struct {
 	// ClosedAt and Reason are set when it ended.
 	ClosedAt time.Time
 	Reason   string
-	// Awaiting are the bangs that are not satisfied, by scope; never empty while open, at most MaxScopes.
+	// Whole is true when it concerns the whole tree; else Origins are the instances whose chains of requesters it concerns, at most MaxScopes.
+	Whole   bool
+	Origins []string
+	// Awaiting are the bangs that are not satisfied, by scope; never empty while open, at most MaxScopes and one.
 	Awaiting []Awaiting
 	// Timeline is the moments in the order in which they were told, at most MaxTimeline; Moments sorts them.
 	Timeline []TimelineEntry
 	// Dropped counts the moments that were not kept.
 	Dropped uint64
+	// Members and NotWaitedFor are set when it ended: the progress of each member at that moment, and who was not waited for, with the reason.
+	Members      []Member
+	NotWaitedFor []string
 }
 
 // Awaiting is the bangs of one scope that are not satisfied, in two groups: Current is waited for; bangs that come meanwhile gather in Next.
@@ -157,17 +163,22 @@ func (t *Tree) open(fx *Effects, bang *BangRecord) {
 
 // covers tells whether a bang of a scope concerns nobody that the convergence does not concern already.
 func (t *Tree) covers(c *Convergence, scope string) bool {
-	for i := range c.Awaiting {
-		of := c.Awaiting[i].Instance
-		if of == "" || of == scope && scope != "" || scope != "" && t.requests(scope, of) {
-			return true
-		}
-	}
-	return false
+	return c.Whole || scope != "" && t.concerned(c, scope)
 }
 
-// await adds a bang to the ones of its scope. It returns the scope: beyond MaxScopes that is the whole tree.
+// concerned tells whether the convergence concerns an instance.
+func (t *Tree) concerned(c *Convergence, id string) bool {
+	return c.Whole || slices.ContainsFunc(c.Origins, func(origin string) bool { return t.above(id, origin) })
+}
+
+// await adds a bang to the ones of its scope.
 func (t *Tree) await(c *Convergence, scope string, bang BangRef) {
+	switch {
+	case scope == "":
+		c.Whole = true
+	case !slices.Contains(c.Origins, scope):
+		c.Origins = append(c.Origins, scope)
+	}
 	at := slices.IndexFunc(c.Awaiting, func(a Awaiting) bool { return a.Instance == scope })
 	if at < 0 {
 		c.Awaiting = append(c.Awaiting, Awaiting{Instance: scope})
@@ -230,6 +241,7 @@ func (t *Tree) progress(fx *Effects, trace Trace, now time.Time) {
 // close ends the open convergence.
 func (t *Tree) close(fx *Effects, state ConvergenceState, reason string, trace Trace, now time.Time) {
 	c := t.Convergence
+	c.Members, c.NotWaitedFor = t.Members(nil, now, time.Time{})
 	c.State, c.ClosedAt, c.Reason = state, now, reason
 	c.tell(fx, TimelineEntry{At: now, Moment: MomentClosed, Name: state.String(), Text: reason})
 	t.Convergence = nil

@@ -7,7 +7,8 @@ import (
 
 // Effects is what has to happen, all in one commit, for an event to have happened. The zero value: nothing to write.
 type Effects struct {
-	// Key under which the store keeps the answer, so that a repeated event gets the first one; empty = the core recognises repetitions itself.
+	// Key under which the store keeps the answer, so that a repeated event gets the first one (see Keyed); empty = the core recognises repetitions itself.
+	// It may come with nothing else to write: a request that changed nothing must not be applied when it is repeated after a later one.
 	Key string
 	// Changed names the parts of the tree to write.
 	Changed Changed
@@ -17,11 +18,11 @@ type Effects struct {
 	Bang *BangRecord
 	// Satisfied bangs, by group.
 	Satisfied []Group
-	// Closed is the convergence that ended, whole: archive it and emit its span. Nil = none.
+	// Closed is the convergence that ended, whole: archive it and emit its span (from OpenedAt to ClosedAt, child of Trace). Nil = none.
 	Closed *Convergence
 	// Run that ended, for history and telemetry; nil = none.
 	Run *EndedRun
-	// Place lists instances that need a partition: reserve one and tell with Allocate, or tell with Unallocated.
+	// Place lists instances that need a partition: reserve one and tell with Allocate, or tell with Unallocated. It may come with nothing to write.
 	Place []string
 	// Freed lists partitions whose reservation is to be released.
 	Freed []Place
@@ -33,7 +34,7 @@ type Effects struct {
 
 // None tells whether there is nothing to commit: a repetition, or an event that changed nothing.
 func (e *Effects) None() bool {
-	return e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone
+	return e.Key == "" && e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone
 }
 
 // Changed names the parts of a tree that an event changed. An id that is not in the tree any more is to be deleted.
@@ -57,16 +58,29 @@ func (c *Changed) None() bool {
 // Merge adds what a later event of the same batch changed.
 func (c *Changed) Merge(o Changed) {
 	c.Header = c.Header || o.Header
-	for _, id := range o.Instances {
-		c.instance(id)
-	}
-	for _, id := range o.Partitions {
-		c.partition(id)
-	}
+	c.Instances = union(c.Instances, o.Instances)
+	c.Partitions = union(c.Partitions, o.Partitions)
 	c.Convergence = c.Convergence || o.Convergence
 	if o.Timeline {
 		c.timeline(o.TimelineFrom)
 	}
+}
+
+// union appends the ids that are new. A whole tree usually meets an empty list or a single id, so it is linear where it matters.
+func union(ids, more []string) []string {
+	if len(ids) == 0 {
+		return more
+	}
+	known := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		known[id] = true
+	}
+	for _, id := range more {
+		if !known[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (c *Changed) instance(id string) {

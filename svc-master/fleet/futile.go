@@ -35,7 +35,9 @@ type Row struct {
 func (r *Row) good(now time.Time) bool { return !r.RanAt.IsZero() && now.Sub(r.RanAt) >= GoodTime }
 
 // storm tells whether the bangs of the source wait.
-func (r *Row) storm(now time.Time) bool { return r.Count >= FutileFrom && !r.good(now) }
+func (r *Row) storm(now time.Time) bool {
+	return r.Count >= FutileFrom && !r.good(now) && (r.Origin == OriginProcess || !r.Passed && !r.Changed)
+}
 
 func (p *Partition) row(origin Origin, source string) *Row {
 	for i := range p.Rows {

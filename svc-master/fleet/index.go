@@ -89,9 +89,8 @@ func (t *Tree) behind(scope string, generation Generation) int {
 	return count
 }
 
-// requests tells whether of, or something it requested, requested id: whether of is id or in its chain of requesters — seen from below, id is
-// above of when the chain of `of` contains it.
-func (t *Tree) requests(id, of string) bool {
+// above tells whether id is of, or in its chain of requesters.
+func (t *Tree) above(id, of string) bool {
 	for i := t.Instances[of]; i != nil; i = t.Instances[i.RequesterID] {
 		if i.ID == id {
 			return true
@@ -109,7 +108,7 @@ func (t *Tree) chain(id string) []*Instance {
 	return chain
 }
 
-// remember adjusts the counters for a partition whose wanted or settled generation was changed by f.
+// moved lets f change the wanted or settled generation of a partition, and counts whether it is unsettled.
 func (t *Tree) moved(p *Partition, f func()) {
 	d := t.view()
 	before := p.Settled.Less(t.Wanted(p))
@@ -123,17 +122,14 @@ func (t *Tree) moved(p *Partition, f func()) {
 	}
 }
 
-// joinedBy is called when the membership changed: instances, allocations, states or periods.
+// membershipChanged is called after instances, allocations or states changed.
 func (t *Tree) membershipChanged() {
 	t.Membership++
 	t.index = nil
 }
 
-// unsettled counts the allocations with wanted > settled.
-func (t *Tree) unsettled() int { return t.view().unsettled }
-
 // Unsettled tells whether some allocation has wanted > settled: whether the tree belongs into its shard's set of unsettled trees.
-func (t *Tree) Unsettled() bool { return t.unsettled() > 0 }
+func (t *Tree) Unsettled() bool { return t.view().unsettled > 0 }
 
 // settlement tells what a step did to the set of unsettled trees.
 func (t *Tree) settlement(before bool) Settlement {

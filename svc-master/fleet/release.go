@@ -33,7 +33,7 @@ func (t *Tree) ReleaseReported(e ReleaseReported, now time.Time) (ReleaseReporte
 		if !p.Options.same(e.Options) {
 			periods = periods || p.Options.Period != e.Options.Period
 			p.Options = e.Options
-			fx.Changed.partition(i.ID)
+			fx.Changed.Partitions = append(fx.Changed.Partitions, i.ID)
 		}
 		if e.Available && (p.Latest == nil || p.Latest.Result != Success && waitsForRelease(p.Latest.ErrorType)) {
 			woken = append(woken, i)
@@ -76,7 +76,7 @@ func (t *Tree) ComputerPeriod(e ComputerPeriod, now time.Time) (ComputerPeriodAn
 	for _, m := range t.view().order {
 		if p := m.partition; p.Computer == e.Computer && p.ComputerPeriod != e.Period {
 			p.ComputerPeriod = e.Period
-			fx.Changed.partition(p.InstanceID)
+			fx.Changed.Partitions = append(fx.Changed.Partitions, p.InstanceID)
 			answer.Changed++
 		}
 	}

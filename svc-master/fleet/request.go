@@ -66,7 +66,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	}
 
 	unsettled := t.Unsettled()
-	fx := Effects{Key: e.RequestID}
+	fx := Effects{Key: e.Key()}
 	answer := RequestAnswer{Created: i == nil}
 	state := e.State
 	if i == nil {
@@ -82,13 +82,16 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		state = Stopped // a stopped instance's profile runs on, and must not start what was stopped with it
 	}
 	answer.InstanceID = i.ID
-	moved := i.State != state
-	answer.Changed = answer.Changed || moved || i.Release != e.Release || i.Type != e.Type || i.Computer != e.Computer || !maps.Equal(i.Parameters, parameters)
+	p := t.Partitions[i.ID]
+	moved, elsewhere := i.State != state, p == nil && i.Computer != e.Computer
+	answer.Changed = answer.Changed || moved || elsewhere || i.Release != e.Release || i.Type != e.Type || !maps.Equal(i.Parameters, parameters)
 	if answer.Changed {
-		released := i.Release != e.Release
-		i.Release, i.Type, i.Parameters, i.State, i.Computer = e.Release, e.Type, parameters, state, e.Computer
-		if p := t.Partitions[i.ID]; p != nil && released {
+		if p != nil && i.Release != e.Release {
 			p.Options = Options{} // told anew by ReleaseReported
+		}
+		i.Release, i.Type, i.Parameters, i.State = e.Release, e.Type, parameters, state
+		if p == nil {
+			i.Computer = e.Computer
 		}
 		if answer.Created || moved {
 			t.membershipChanged()
@@ -96,7 +99,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
 		t.progress(&fx, e.Trace, now) // a stopped member is not waited for any more
 	}
-	if t.Partitions[i.ID] == nil {
+	if p == nil {
 		fx.Place = []string{i.ID}
 	}
 	answer.Ready, answer.Reason = t.Ready(i)

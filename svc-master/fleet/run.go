@@ -77,7 +77,7 @@ func (t *Tree) BeginRun(e BeginRun, now time.Time) (BeginRunAnswer, Effects, err
 		Computer: p.Computer, Partition: p.Name, AllocationID: p.AllocationID,
 		Run: &RunHint{ID: e.RunID, Token: p.Token, Generation: p.Run.Wanted}, At: now, Trace: e.Trace,
 	}}
-	if c := t.Convergence; c != nil {
+	if c := t.Convergence; c != nil && t.concerned(c, p.InstanceID) {
 		if !e.DueAt.IsZero() {
 			c.tell(&fx, TimelineEntry{At: earlier(e.DueAt, now), Moment: MomentDue, InstanceID: p.InstanceID, RunID: e.RunID, Name: e.Cause.String()})
 		}
@@ -189,6 +189,7 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	t.tellReported(&fx, p, e, run, report, now)
 	answer.WantedMore = p.Settled.Less(t.Wanted(p))
 	if e.Result == Success && run.Destroys {
+		fx.Key = e.Key() // what recognises the report is gone with the allocation
 		t.remove(&fx, m.instance, e.Trace, now)
 		answer.WantedMore = false
 	}
@@ -215,7 +216,7 @@ func (t *Tree) settle(m *member, wanted Generation) {
 	}
 	for at := range c.Awaiting {
 		a := &c.Awaiting[at]
-		if before.Less(a.Current.Generation) && !wanted.Less(a.Current.Generation) && (a.Instance == "" || t.requests(m.instance.ID, a.Instance)) {
+		if before.Less(a.Current.Generation) && !wanted.Less(a.Current.Generation) && (a.Instance == "" || t.above(m.instance.ID, a.Instance)) {
 			t.index.behind[at]--
 		}
 	}
@@ -232,7 +233,7 @@ func (t *Tree) tellReported(fx *Effects, p *Partition, e *ReportRun, run *Run, r
 		Computer: p.Computer, Partition: p.Name, AllocationID: p.AllocationID, Run: hint, At: now, Trace: e.Trace,
 	})
 	c := t.Convergence
-	if c == nil || run == nil {
+	if c == nil || run == nil || !t.concerned(c, p.InstanceID) {
 		return
 	}
 	if p.RunsOf != c.Number {

@@ -46,10 +46,10 @@ func (t *Tree) SetState(e SetState, now time.Time) (SetStateAnswer, Effects, err
 		}
 	}
 	if len(moved) == 0 {
-		return SetStateAnswer{}, Effects{Key: e.RequestID}, nil
+		return SetStateAnswer{}, Effects{Key: e.Key()}, nil
 	}
 	unsettled := t.Unsettled()
-	fx := Effects{Key: e.RequestID}
+	fx := Effects{Key: e.Key()}
 	for _, c := range moved {
 		c.State = e.State
 	}
@@ -89,6 +89,7 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 		if p := t.Partitions[i.ID]; p != nil {
 			t.free(fx, p)
 		}
+		t.inherit(fx, i)
 		delete(t.Instances, i.ID)
 		t.membershipChanged()
 		requester := t.Instances[i.RequesterID]
@@ -106,6 +107,26 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 				continue
 			}
 			t.changed(fx, []*Instance{requester}, true, 0, trace, now) // it is its turn
+		}
+	}
+}
+
+// inherit gives the bangs of a removed instance to its requester: the rest of their scope still has to run.
+func (t *Tree) inherit(fx *Effects, i *Instance) {
+	c := t.Convergence
+	if c == nil || i.RequesterID == "" {
+		return
+	}
+	for at := range c.Awaiting {
+		if c.Awaiting[at].Instance == i.ID {
+			c.Awaiting[at].Instance = i.RequesterID
+			fx.Changed.Convergence = true
+		}
+	}
+	for at := range c.Origins {
+		if c.Origins[at] == i.ID {
+			c.Origins[at] = i.RequesterID
+			fx.Changed.Convergence = true
 		}
 	}
 }

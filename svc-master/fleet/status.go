@@ -20,7 +20,7 @@ type Member struct {
 }
 
 // Members lists who the open convergence waits for, by number, and those that it does not wait for, with the reason. contacts are the last contacts of
-// computers, by name: a member on a dead computer says so. With no convergence open both are empty.
+// computers, by name: a member on a dead computer says so; nil = they are not looked at. With no convergence open both are empty.
 func (t *Tree) Members(contacts map[string]time.Time, now, start time.Time) (members []Member, notWaitedFor []string) {
 	c := t.Convergence
 	if c == nil {
@@ -43,7 +43,7 @@ func (t *Tree) Members(contacts map[string]time.Time, now, start time.Time) (mem
 				m.Runs = p.RunsIn
 			}
 			if !m.Settled {
-				m.Blocker = t.blocker(p, contacts[p.Computer], now, start)
+				m.Blocker = t.blocker(p, contacts, now, start)
 			}
 			members = append(members, m)
 		}
@@ -51,16 +51,11 @@ func (t *Tree) Members(contacts map[string]time.Time, now, start time.Time) (mem
 	return members, notWaitedFor
 }
 
-// concerned tells whether the convergence awaits a bang whose scope holds the instance.
-func (t *Tree) concerned(c *Convergence, id string) bool {
-	return slices.ContainsFunc(c.Awaiting, func(a Awaiting) bool { return a.Instance == "" || t.requests(id, a.Instance) })
-}
-
 // awaited is the newest generation that the convergence awaits of an instance.
 func (t *Tree) awaited(c *Convergence, id string) Generation {
 	var g Generation
 	for i := range c.Awaiting {
-		if a := &c.Awaiting[i]; a.Instance == "" || t.requests(id, a.Instance) {
+		if a := &c.Awaiting[i]; a.Instance == "" || t.above(id, a.Instance) {
 			g = newer(g, newer(a.Current.Generation, a.Next.Generation))
 		}
 	}
@@ -68,12 +63,13 @@ func (t *Tree) awaited(c *Convergence, id string) Generation {
 }
 
 // blocker is what a member that has not settled waits for.
-func (t *Tree) blocker(p *Partition, contact, now, start time.Time) string {
-	computer := ComputerColour(contact, now, start)
+func (t *Tree) blocker(p *Partition, contacts map[string]time.Time, now, start time.Time) string {
+	contact := contacts[p.Computer]
+	dead := contacts != nil && ComputerColour(contact, now, start).Colour == Red
 	switch {
-	case computer.Colour == Red && contact.IsZero():
+	case dead && contact.IsZero():
 		return "computer " + p.Computer + " was never seen"
-	case computer.Colour == Red:
+	case dead:
 		return "computer " + p.Computer + " dead since " + contact.UTC().Format(time.RFC3339)
 	case p.Run != nil:
 		return "run in progress for " + words(now.Sub(p.Run.BegunAt))
