@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,14 +31,16 @@ func TestMain(m *testing.M) {
 
 // host runs supervisors on one folder, one after the other.
 type host struct {
-	t      testing.TB
-	ctx    context.Context
-	dir    string
-	work   string
-	args   []string
-	cmd    *exec.Cmd
-	client *supervisorapi.Client
-	output syncBuffer
+	t    testing.TB
+	ctx  context.Context
+	dir  string
+	work string
+	args []string
+	// program is the supervisor's command line without its own arguments.
+	program []string
+	cmd     *exec.Cmd
+	client  *supervisorapi.Client
+	output  syncBuffer
 }
 
 type syncBuffer struct {
@@ -61,8 +64,17 @@ func (s *syncBuffer) String() string {
 // left.
 func newHost(t testing.TB, args ...string) *host {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	h := &host{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "state"), work: t.TempDir(), args: args}
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHostOf(t, []string{executable, "vow-supervisor"}, args...)
+}
+
+func newHostOf(t testing.TB, program []string, args ...string) *host {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	h := &host{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "state"), work: t.TempDir(), args: args, program: program}
 	h.client = supervisorapi.New(h.dir)
 	h.start()
 	t.Cleanup(func() {
@@ -91,11 +103,8 @@ func newHost(t testing.TB, args ...string) *host {
 
 func (h *host) start() {
 	h.t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.cmd = exec.Command(executable, append([]string{"vow-supervisor", "--dir", h.dir}, h.args...)...)
+	args := slices.Concat(h.program[1:], []string{"--dir", h.dir}, h.args)
+	h.cmd = exec.Command(h.program[0], args...)
 	h.cmd.Stderr = &h.output
 	if err := h.cmd.Start(); err != nil {
 		h.t.Fatal(err)

@@ -149,7 +149,7 @@ func TestTwoSupervisorsNeverShareAFolder(t *testing.T) {
 	h := newHost(t)
 	h.apply(h.sleeper("a"))
 	first := h.cmd
-	second := &host{t: t, ctx: h.ctx, dir: h.dir, client: h.client}
+	second := &host{t: t, ctx: h.ctx, dir: h.dir, client: h.client, program: h.program}
 	second.start() // Dial is answered by the first
 	if err := second.cmd.Wait(); err == nil || second.cmd.ProcessState.ExitCode() != 3 {
 		t.Errorf("the second supervisor ended with %v", err)

@@ -35,7 +35,7 @@ func newMachine(ctx context.Context, cfg Config, dir string) (*machine, error) {
 	}
 	m := &machine{
 		ctx: ctx, log: cfg.Log, journal: j, boot: boot, hash: hash, since: time.Now(), children: map[int]child{},
-		gates: map[uint64]gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
+		gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
 	}
 	units := make([]supervise.Unit, 0, len(j.units))
 	for _, unit := range j.units {

@@ -157,31 +157,36 @@ func (c *control) talk(conn net.Conn) {
 			c.push(conn, lines, replies, request.Seq)
 			return
 		}
-		open := c.busy(conn, true) && replies.Encode(c.ask(request)) == nil
-		if !c.busy(conn, false) || !open {
+		if !c.busy(conn, true) {
+			return
+		}
+		reply, ok := c.ask(request)
+		ok = ok && replies.Encode(reply) == nil
+		if !c.busy(conn, false) || !ok {
 			return
 		}
 	}
 }
 
-// ask takes a request to the loop and waits for its answer.
-func (c *control) ask(request supervisorapi.Request) supervisorapi.Reply {
+// ask takes a request to the loop and waits for its answer; false = the loop has ended without one, and the connection
+// shall end too: if that is a re-execution the client calls again.
+func (c *control) ask(request supervisorapi.Request) (supervisorapi.Reply, bool) {
 	question := call{request, make(chan supervisorapi.Reply, 1)}
 	select {
 	case c.machine.calls <- question:
 	case <-c.machine.ctx.Done():
-		return supervisorapi.Reply{Error: "cannot " + request.Do + ": the supervisor ends"}
+		return supervisorapi.Reply{}, false
 	}
 	select {
 	case reply := <-question.reply:
-		return reply
+		return reply, true
 	case <-c.machine.ctx.Done():
 	}
 	select { // the answer may have come with the end
 	case reply := <-question.reply:
-		return reply
+		return reply, true
 	default:
-		return supervisorapi.Reply{Error: "cannot " + request.Do + ": the supervisor ends"}
+		return supervisorapi.Reply{}, false
 	}
 }
 

@@ -5,7 +5,7 @@
 // How it keeps its promises:
 //
 //   - A process that nobody remembers would be started twice. So a child waits before exec, in a stub of our own
-//     executable (gate.go), until its PID and start time are in the journal. If the supervisor dies before, the gate
+//     executable (stub.go), until its PID and start time are in the journal. If the supervisor dies before, the gate
 //     closes and the stub leaves.
 //   - The journal is written before a child is released but is synchronised to the disk behind the restart's back
 //     (journal.go): kill -9 of the supervisor loses nothing that was written, and after a power cut neither the processes

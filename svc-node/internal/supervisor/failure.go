@@ -10,32 +10,37 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"github.com/vow-os/vow/svc-node/supervise"
 )
 
 // explainFork says why no stub could be created.
-func explainFork(p supervise.Process, err error) error {
-	if stat, statErr := os.Stat(p.Dir); statErr != nil {
-		return fmt.Errorf("cannot start it: its working directory %s: %w", p.Dir, cause(statErr))
-	} else if !stat.IsDir() {
-		return fmt.Errorf("cannot start it: its working directory %s is not a folder", p.Dir)
-	}
+func explainFork(err error) string {
 	switch {
-	case errors.Is(err, syscall.EPERM) && p.Account != nil:
-		return fmt.Errorf("cannot start it as user %d: the supervisor runs as user %d, only root may start processes of others",
-			p.Account.UID, os.Getuid())
 	case errors.Is(err, syscall.EAGAIN):
-		return errors.New("cannot start it: the limit of processes is reached (of the user, the machine or the container)")
+		return "cannot start it: the limit of processes is reached (of the user, the machine or the container)"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return errors.New("cannot start it: the limit of open files is reached")
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("cannot start it: its working directory %s or the supervisor's executable is closed to its user", p.Dir)
+		return "cannot start it: the limit of open files is reached"
 	}
-	return fmt.Errorf("cannot start it: %w", err)
+	return "cannot start it: " + err.Error()
 }
 
-// explainExec says why the stub could not become the process, in terms of what a person can repair.
+// explain says why a stub could not become the process, in terms of what a person can repair.
+func (f failure) explain(o order) string {
+	switch f.Stage {
+	case "user":
+		if f.Errno == syscall.EPERM {
+			return fmt.Sprintf("cannot start it as user %d: the supervisor runs as user %d, only root may start processes of others",
+				o.UID, os.Getuid())
+		}
+		return fmt.Sprintf("cannot start it as user %d: %v", o.UID, error(f.Errno))
+	case "dir":
+		return fmt.Sprintf("cannot start it: its working directory %s: %v", o.Dir, error(f.Errno))
+	case "exec":
+		return explainExec(o.Path, f.Errno)
+	}
+	return fmt.Sprintf("cannot start it: its order did not arrive: %v", error(f.Errno))
+}
+
+// explainExec says why the kernel did not execute the file.
 func explainExec(path string, errno syscall.Errno) string {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -28,8 +28,9 @@ type machine struct {
 
 	// children are our own processes by PID, stubs included; each has the key and incarnation it was launched for.
 	children map[int]child
-	// gates are the stubs that have not become their processes yet, by incarnation.
-	gates map[uint64]gate
+	// gates are the stubs that wait for their order, by incarnation; spare is one that waits for its incarnation.
+	gates map[uint64]*gate
+	spare *gate
 
 	events   chan supervise.Event // from goroutines that wait for one process
 	calls    chan call            // from the control socket
@@ -53,6 +54,12 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	m.reap() // who ended before we listened
+	m.prepare()
+	defer func() {
+		if m.spare != nil {
+			m.spare.close() // it leaves
+		}
+	}()
 	for !m.finished {
 		due.set(m.set.Due())
 		select {
@@ -72,6 +79,7 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 			m.step(supervise.Tick{})
 		case event := <-m.events:
 			m.step(event)
+			m.prepare()
 		case c := <-m.calls:
 			if c.request.Do == supervisorapi.Reexec && !m.set.Closing() {
 				c.answer(supervisorapi.Reply{})
@@ -120,50 +128,81 @@ func (m *machine) step(event supervise.Event) {
 	}
 }
 
-// launch creates the stub; the core then records it and releases it.
+// launch takes a stub; the core then records it and releases it.
 func (m *machine) launch(e supervise.Launch) {
-	output, err := openOutput(e.Process)
+	p := e.Process
+	failed := func(reason string) {
+		m.step(supervise.StartFailed{Key: p.Key, Incarnation: e.Incarnation, Reason: reason})
+	}
+	output, err := openOutput(p)
 	if err != nil {
-		m.log.WarnContext(m.ctx, "cannot open the log: the output is discarded", "process", e.Process.Key.String(), "error", err)
+		m.log.WarnContext(m.ctx, "cannot open the log: the output is discarded", "process", p.Key.String(), "error", err)
 		if output, err = openOutput(supervise.Process{}); err != nil {
-			m.step(supervise.StartFailed{Key: e.Process.Key, Incarnation: e.Incarnation, Reason: "cannot start it: " + err.Error()})
+			failed("cannot start it: " + err.Error())
 			return
 		}
 	}
-	defer output.Close()
-	pid, gate, err := spawn(e.Process, environment(m.hash, e.Process, e.Incarnation), output)
-	if err != nil {
-		m.step(supervise.StartFailed{Key: e.Process.Key, Incarnation: e.Incarnation, Reason: err.Error()})
-		return
+	g := m.spare
+	m.spare = nil
+	if g == nil {
+		if g, err = newStub(); err != nil {
+			_ = output.Close()
+			failed(explainFork(err))
+			return
+		}
 	}
-	m.children[pid] = child{e.Process.Key, e.Incarnation, e.Process.Kind}
-	m.gates[e.Incarnation] = gate
+	g.output, g.order = output, order{
+		Path: p.Path, Argv: p.Argv, Env: environment(m.hash, p, e.Incarnation), Dir: p.Dir,
+	}
+	if len(p.Argv) == 0 {
+		g.order.Argv = []string{p.Path}
+	}
+	if a := p.Account; a != nil && (int(a.UID) != os.Getuid() || int(a.GID) != os.Getgid()) {
+		g.order.Switch, g.order.UID, g.order.GID, g.order.Groups = true, int(a.UID), int(a.GID), intsOf(a.Groups)
+	}
+	m.children[g.pid] = child{p.Key, e.Incarnation, p.Kind}
+	m.gates[e.Incarnation] = g
 	name := ""
-	if stat, err := readStat(pid); err == nil { // it cannot be gone: nobody but us reaps it
+	if stat, err := readStat(g.pid); err == nil { // it cannot be gone: nobody but us reaps it
 		name = identity(m.boot, stat)
 	}
-	m.step(supervise.Spawned{Key: e.Process.Key, Incarnation: e.Incarnation, PID: pid, Identity: name})
+	m.step(supervise.Spawned{Key: p.Key, Incarnation: e.Incarnation, PID: g.pid, Identity: name})
 }
 
-// release lets the stub go and waits, elsewhere, for what becomes of it.
+// release gives the stub its order and waits, elsewhere, for what becomes of it.
 func (m *machine) release(e supervise.Release) {
 	g, ok := m.gates[e.Incarnation]
 	if !ok {
 		return
 	}
 	delete(m.gates, e.Incarnation)
-	unit, _ := m.set.Unit(e.Key)
-	path := unit.Process.Path
-	g.release()
+	if err := g.release(); err != nil { // it is dead already, or will be: we hear of it as of any end
+		m.log.WarnContext(m.ctx, "cannot release a process", "process", e.Key.String(), "error", err)
+		_ = unix.Kill(g.pid, unix.SIGKILL)
+		g.close()
+		return
+	}
 	go func() {
-		errno := g.result()
-		if errno == 0 {
+		if failed := g.result(); failed == nil {
 			m.tell(supervise.Started{Key: e.Key, Incarnation: e.Incarnation})
 		} else {
-			m.tell(supervise.StartFailed{Key: e.Key, Incarnation: e.Incarnation, Reason: explainExec(path, errno)})
+			m.tell(supervise.StartFailed{Key: e.Key, Incarnation: e.Incarnation, Reason: failed.explain(g.order)})
 		}
 		g.close() // the stub may leave, after its failure is told
 	}()
+}
+
+// prepare makes the next stub, when nobody waits for this one.
+func (m *machine) prepare() {
+	if m.spare != nil || m.set.Closing() {
+		return
+	}
+	g, err := newStub()
+	if err != nil { // the next launch will try itself, and tell
+		m.log.DebugContext(m.ctx, "cannot create a process in advance", "error", err)
+		return
+	}
+	m.spare = g
 }
 
 // tell brings an event to the loop.
@@ -201,6 +240,11 @@ func (m *machine) reap() {
 			return
 		}
 		if !status.Exited() && !status.Signaled() {
+			continue
+		}
+		if m.spare != nil && m.spare.pid == pid {
+			m.spare.close()
+			m.spare = nil
 			continue
 		}
 		c, ours := m.children[pid]
