@@ -30,6 +30,9 @@ require (
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
+	github.com/google/uuid v1.6.0
+	github.com/redis/go-redis/v9 v9.23.0
+	github.com/vow-os/vow/examples v0.0.0
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
@@ -38,3 +41,5 @@ require (
 )
 
 replace github.com/vow-os/vow/svc-promise => ../svc-promise
+
+replace github.com/vow-os/vow/examples => ../examples

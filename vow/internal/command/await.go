@@ -11,32 +11,49 @@ import (
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
-// greenPoll is how often a tree is looked at while it is waited for: there is no watch of trees, and a person does not see 100 ms.
-const greenPoll = 100 * time.Millisecond
+// pollEvery is how often something is looked at that has no watch: far below what a person sees, and no load.
+const pollEvery = 10 * time.Millisecond
+
+// poll asks until the answer is yes; waitingFor completes the error when ctx ends first.
+func poll(ctx context.Context, waitingFor string, ask func() (bool, error)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		done, err := ask()
+		if done {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", waitingFor, context.Cause(ctx))
+		}
+	}
+}
 
 // awaitGreen returns the tree once it is Green, or an error with the reason why it is not.
 func awaitGreen(ctx context.Context, f *client.Fleet, id string, wait time.Duration) (*masterv1.Tree, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	tick := time.NewTicker(greenPoll)
-	defer tick.Stop()
 	var last *masterv1.Tree
-	for {
+	err := poll(ctx, "waited "+span(wait), func() (bool, error) {
 		tree, err := getTree(ctx, f, id)
-		switch {
-		case err == nil && tree.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN:
-			return tree, nil
-		case err == nil:
-			last = tree
-		case !rpc.IsUnavailable(err) && ctx.Err() == nil:
-			return nil, err
+		if err != nil {
+			if rpc.IsUnavailable(err) {
+				err = nil // it restarts: asked again
+			}
+			return false, err
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return last, fmt.Errorf("tree %s is not Green after %s: %s", id, span(wait), redReason(last))
-		}
+		last = tree
+		return tree.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN, nil
+	})
+	if err != nil {
+		return last, fmt.Errorf("tree %s is not Green: %s: %w", id, redReason(last), err)
 	}
+	return last, nil
 }
 
 // redReason is why a tree is not Green, with the errors of its instances.

@@ -55,6 +55,10 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	var embedded errExit
+	if errors.As(err, &embedded) {
+		return embedded.code
+	}
 	fmt.Fprintln(errOut, "vow:", s.explain(err))
 	var usage usageError
 	if errors.As(err, &usage) {
@@ -96,7 +100,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 		newUp(s), newDemo(s), newNode(s),
 		newStatus(s), newTree(s), newTrace(s), newAgenda(s), newComputer(s),
 		newBang(s), newRequest(s), newSupply(s),
-		newSample(), newAgent(s), newSupervisor(),
+		newSample(), newAgent(s), newSupervisor(s),
 	)
 	return root
 }

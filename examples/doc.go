@@ -1,0 +1,4 @@
+// Package examples holds what README, demo and tests use: software releases with their profiles, and a client as another service would write it.
+//
+// Invariants: a folder here is a software release, complete, as an author would write it; client imports generated code only. vow embeds the releases.
+package examples

@@ -1,0 +1,85 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Agent is what the agent of a data directory needs to know. It is a file, not a command line: the supervisor starts the same command again and again, and the services may have moved.
+type Agent struct {
+	Computer   string `json:"computer"`
+	Partitions int    `json:"partitions"`
+	Master     string `json:"master"`
+	Scheduler  string `json:"scheduler"`
+	Promise    string `json:"promise"`
+}
+
+// agentFile and agentPID are in the data directory.
+const (
+	agentFile = "agent.json"
+	agentPID  = "agent.pid"
+)
+
+// write stores what the agent needs.
+func (a Agent) write(d *directory) error {
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.join("."+agentFile), append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("cannot write the agent's configuration: %w", err)
+	}
+	return os.Rename(d.join("."+agentFile), d.join(agentFile))
+}
+
+// ReadAgent reads what the agent of a data directory needs to know.
+func ReadAgent(dir string) (Agent, error) {
+	data, err := os.ReadFile(filepath.Join(dir, agentFile))
+	if err != nil {
+		return Agent{}, fmt.Errorf("cannot read the agent's configuration: %w; `vow up` writes it", err)
+	}
+	var a Agent
+	if err := json.Unmarshal(data, &a); err != nil {
+		return Agent{}, fmt.Errorf("cannot read the agent's configuration %s: %w", filepath.Join(dir, agentFile), err)
+	}
+	return a, nil
+}
+
+// NotePID says which process the agent of a data directory is.
+func NotePID(dir string) error {
+	return os.WriteFile(filepath.Join(dir, agentPID), []byte(strconv.Itoa(os.Getpid())), 0o600)
+}
+
+// stopAgent ends the running agent of a data directory; none is no error.
+func stopAgent(d *directory) error {
+	data, err := os.ReadFile(d.join(agentPID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(string(data))
+	if err != nil {
+		return nil // half-written by a killed agent: that one is gone
+	}
+	command, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil || !strings.HasSuffix(string(command), "\x00agent\x00--data\x00"+d.path+"\x00") {
+		return nil // gone, and its id may be another's by now
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}
+
+// nodeSocket is the local socket of the agent of a data directory.
+func nodeSocket(dir string) string { return filepath.Join(dir, "node", "node.sock") }
+

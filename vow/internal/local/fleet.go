@@ -1,0 +1,195 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+
+	kit "github.com/vow-os/vow/kit/app"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/store"
+	"github.com/vow-os/vow/kit/telemetry"
+	master "github.com/vow-os/vow/svc-master/app"
+	"github.com/vow-os/vow/svc-node/app/supervisor"
+	promise "github.com/vow-os/vow/svc-promise/app"
+	scheduler "github.com/vow-os/vow/svc-scheduler/app"
+	"github.com/vow-os/vow/vow/internal/endpoint"
+)
+
+// Config says what to run.
+type Config struct {
+	// Directory holds everything.
+	Directory string
+	// Redis is the URL of a Redis to use; empty = a redis-server of ours when there is one on PATH, else the embedded store.
+	Redis string
+	// Embedded uses the embedded store whatever is on PATH.
+	Embedded bool
+	// Endpoints is where to listen; port 0 takes a free one.
+	Endpoints endpoint.Set
+	// Admin is where the admin ports are; empty addresses mean none.
+	Admin endpoint.Set
+	// Computer is the name under which this machine is registered.
+	Computer string
+	// Partitions is how many it has.
+	Partitions int
+	// Version is what the services say they are.
+	Version string
+}
+
+// Fleet is a running fleet of one machine.
+type Fleet struct {
+	*kit.Sequence
+	config     Config
+	directory  *directory
+	executable string
+	changed    bool
+	redis      *server
+	store      store.Config
+	endpoints  endpoint.Set
+	words      string
+}
+
+// New checks the configuration; nothing runs before Start.
+func New(c Config) (*Fleet, error) {
+	if c.Redis != "" && c.Embedded {
+		return nil, errors.New("cannot use --redis and --embedded together")
+	}
+	f := &Fleet{config: c, endpoints: c.Endpoints}
+	f.Sequence = kit.NewSequence(
+		nil,
+		kit.Part{Name: "data directory", Start: f.startDirectory, Stop: func(context.Context) error { return f.directory.close() }},
+		kit.Part{Name: "store", Start: f.startStore, Stop: f.stopStore},
+		f.service(master.Service, &f.endpoints.Master, f.newMaster),
+		f.service(scheduler.Service, &f.endpoints.Scheduler, f.newScheduler),
+		f.service(promise.Service, &f.endpoints.Promise, f.newPromise),
+		kit.Part{Name: "supervisor", Start: f.startSupervisor, Stop: func(ctx context.Context) error {
+			return supervisor.Shutdown(ctx, f.directory.supervisorDirectory())
+		}},
+		kit.Part{Name: "endpoints", Start: func(context.Context) error { return f.Endpoints().Write(f.directory.path) }, Stop: func(context.Context) error { return endpoint.Remove(f.directory.path) }},
+	)
+	return f, nil
+}
+
+// Endpoints is where the services listen, after Start.
+func (f *Fleet) Endpoints() endpoint.Set {
+	e := f.endpoints
+	e.Node, e.Computer, e.PID = "unix:"+nodeSocket(f.directory.path), f.config.Computer, os.Getpid()
+	return e
+}
+
+// Store says which store it is and what a crash can cost.
+func (f *Fleet) Store() string { return f.words }
+
+// Directory is the data directory.
+func (f *Fleet) Directory() string { return f.directory.path }
+
+// Executable is vow's executable in the data directory.
+func (f *Fleet) Executable() string { return f.executable }
+
+func (f *Fleet) startDirectory(context.Context) (err error) {
+	if f.directory, err = openDirectory(f.config.Directory); err != nil {
+		return err
+	}
+	f.executable, f.changed, err = f.directory.installExecutable()
+	return err
+}
+
+// startStore decides which store it is and says so plainly.
+func (f *Fleet) startStore(ctx context.Context) error {
+	switch _, err := exec.LookPath("redis-server"); {
+	case f.config.Redis != "":
+		f.store = store.Config{URL: f.config.Redis}
+		f.words = "Redis at " + f.config.Redis + ": what a crash can cost is as it is configured (svc-master's log says)"
+	case err == nil && !f.config.Embedded:
+		if f.redis, err = startRedis(ctx, f.directory); err != nil {
+			return err
+		}
+		f.store = store.Config{URL: f.redis.url}
+		f.words = "redis-server with an append-only file, fsync always: a crash loses nothing that was acknowledged"
+	default:
+		f.store = store.Config{Embedded: true, Dir: f.directory.join("store")}
+		f.words = "embedded in this process, saved every second: a crash can lose the last second (install redis-server, or use --redis, to lose nothing)"
+	}
+	return nil
+}
+
+func (f *Fleet) stopStore(ctx context.Context) error {
+	if f.redis == nil {
+		return nil
+	}
+	return f.redis.stop(ctx)
+}
+
+// service is what every service of the suite exports.
+type service interface {
+	kit.Service
+	Addr() net.Addr
+}
+
+// service makes the part of one service: with its own telemetry, which logs to a file of its own. Where it listens is put into address.
+func (f *Fleet) service(name string, address *string, build func(*telemetry.Telemetry) (service, error)) kit.Part {
+	var all *kit.Sequence
+	return kit.Part{
+		Name: name,
+		Start: func(ctx context.Context) error {
+			log, err := f.directory.log(name)
+			if err != nil {
+				return err
+			}
+			// The Go runtime and the profiler exist once in a process: svc-master has them.
+			t, err := telemetry.Setup(ctx, telemetry.Config{LogLevel: "info", LogFormat: "json"}, telemetry.Settings{
+				Service: name, Version: f.config.Version, LogWriter: log, Shared: name != master.Service,
+			})
+			if err != nil {
+				return errors.Join(err, log.Close())
+			}
+			one, err := build(t)
+			if err != nil {
+				return errors.Join(err, t.Shutdown(ctx), log.Close())
+			}
+			all = kit.NewSequence(
+				t.Log,
+				kit.Part{Name: "log", Stop: func(context.Context) error { return log.Close() }},
+				kit.Part{Name: "telemetry", Stop: t.Shutdown},
+				kit.PartOf(name, one),
+			)
+			if err := all.Start(ctx); err != nil {
+				return err
+			}
+			*address = one.Addr().String()
+			return nil
+		},
+		Stop: func(ctx context.Context) error { return all.Stop(ctx) },
+	}
+}
+
+func (f *Fleet) newMaster(t *telemetry.Telemetry) (service, error) {
+	return master.New(master.Config{
+		Config: rpc.Config{Address: f.config.Endpoints.Master, AdminAddress: f.config.Admin.Master}, Store: f.store,
+	}, master.Settings{Telemetry: t})
+}
+
+func (f *Fleet) newScheduler(t *telemetry.Telemetry) (service, error) {
+	return scheduler.New(scheduler.Config{
+		Config: rpc.Config{Address: f.config.Endpoints.Scheduler, AdminAddress: f.config.Admin.Scheduler}, Store: f.store, Master: f.endpoints.Master,
+	}, scheduler.Settings{Telemetry: t})
+}
+
+func (f *Fleet) newPromise(t *telemetry.Telemetry) (service, error) {
+	return promise.New(promise.Config{
+		Config: rpc.Config{Address: f.config.Endpoints.Promise, AdminAddress: f.config.Admin.Promise}, Master: f.endpoints.Master,
+	}, promise.Settings{Telemetry: t})
+}
+
+func (f *Fleet) startSupervisor(ctx context.Context) error {
+	agent := Agent{
+		Computer: f.config.Computer, Partitions: f.config.Partitions,
+		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise,
+	}
+	if err := agent.write(f.directory); err != nil {
+		return err
+	}
+	return startSupervisor(ctx, f.directory, f.executable, f.changed)
+}
