@@ -1,0 +1,320 @@
+package follow
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-scheduler/agenda"
+	"github.com/vow-os/vow/svc-scheduler/internal/owner"
+)
+
+const scope = "svc-scheduler/internal/follow"
+
+// Intervals, unless Settings say otherwise.
+const (
+	// UnsettledEvery is how often the unsettled allocations are read: what a lost hint costs at most.
+	UnsettledEvery = 30 * time.Second
+	// ContactsEvery batches the contacts of computers: far below the 5 min after which a computer is no longer Green.
+	ContactsEvery = 5 * time.Second
+	// againFirst and againMax shape the delay before the feed is opened again, and before a reading that failed is repeated.
+	againFirst = 50 * time.Millisecond
+	againMax   = 5 * time.Second
+	// maxContacts is what ReportContacts takes.
+	maxContacts = 5000
+)
+
+// Settings are what a developer passes. Zero values mean the defaults.
+type Settings struct {
+	// Name of the follower, for svc-master's log and the metrics.
+	Name           string
+	UnsettledEvery time.Duration
+	ContactsEvery  time.Duration
+	Telemetry      *telemetry.Telemetry
+}
+
+// Follower follows the feed for one replica.
+type Follower struct {
+	master   Master
+	owners   *owner.Owners
+	settings Settings
+	tel      *telemetry.Telemetry
+
+	positions map[uint32]Position
+	members   members
+	lag       atomic.Int64
+	following atomic.Bool
+	fanout    conv.Distribution
+	gauge     metric.Registration
+	contacts  map[string]time.Time // reported last
+}
+
+// New makes a follower; Run it.
+func New(master Master, owners *owner.Owners, s Settings) *Follower {
+	if s.UnsettledEvery == 0 {
+		s.UnsettledEvery = UnsettledEvery
+	}
+	if s.ContactsEvery == 0 {
+		s.ContactsEvery = ContactsEvery
+	}
+	if s.Name == "" {
+		s.Name = "svc-scheduler"
+	}
+	f := &Follower{
+		master: master, owners: owners, settings: s, tel: telemetry.OrDisabled(s.Telemetry),
+		positions: map[uint32]Position{}, members: members{trees: map[string]tree{}}, contacts: map[string]time.Time{},
+	}
+	meter := f.tel.Meter(scope)
+	f.fanout = conv.BangFanout.New(meter)
+	f.gauge = conv.FeedLag.Observe(meter, func(_ context.Context, observe conv.Observer) {
+		observe(f.lag.Load(), conv.FeedFollower.String("svc-scheduler"))
+	})
+	return f
+}
+
+// Close ends the metrics, after Run ended.
+func (f *Follower) Close() { _ = f.gauge.Unregister() }
+
+// Following tells whether the feed is open, for readiness.
+func (f *Follower) Following() bool { return f.following.Load() }
+
+// Run follows the feed until ctx ends; it opens it again whenever it breaks.
+func (f *Follower) Run(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		began := time.Now()
+		err := f.follow(ctx)
+		f.following.Store(false)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > againMax {
+			attempt = 1 // it had worked
+		}
+		f.tel.Log.WarnContext(ctx, "the feed broke off and is opened again", "attempt", attempt, "error", err)
+		if err := pause(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *Follower) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	from := make([]Position, 0, len(f.positions))
+	for _, p := range f.positions {
+		from = append(from, p)
+	}
+	slices.SortFunc(from, func(a, b Position) int { return int(a.Shard) - int(b.Shard) })
+	feed, err := f.master.Follow(ctx, from, f.settings.Name)
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	for {
+		batch, err := feed.Next()
+		if err != nil {
+			return err
+		}
+		f.following.Store(true)
+		if err := f.take(ctx, batch); err != nil {
+			return err
+		}
+	}
+}
+
+// take handles a batch: effects first, positions after.
+func (f *Follower) take(ctx context.Context, batch Batch) error {
+	lost := len(batch.Rescan) > 0
+	for _, p := range batch.Start {
+		if _, known := f.positions[p.Shard]; !known {
+			lost = true
+			f.positions[p.Shard] = p
+		}
+	}
+	for _, p := range batch.Rescan {
+		f.positions[p.Shard] = p
+	}
+	if lost {
+		// Entries may have been missed; memberships that changed in them would be believed for ever.
+		clear(f.members.trees)
+		f.owners.Reconcile()
+	}
+	f.lag.Store(int64(len(batch.Entries)))
+	defer f.lag.Store(0)
+	if err := f.memberships(ctx, batch.Entries); err != nil {
+		return err
+	}
+	events := map[string][]agenda.Event{}
+	var order []string
+	add := func(computer string, e agenda.Event) {
+		if _, some := events[computer]; !some {
+			order = append(order, computer)
+		}
+		events[computer] = append(events[computer], e)
+	}
+	for i := range batch.Entries {
+		f.expand(ctx, &batch.Entries[i], add)
+	}
+	for _, computer := range order {
+		f.owners.Deliver(computer, events[computer]...)
+	}
+	for _, e := range batch.Entries {
+		f.positions[e.Position.Shard] = e.Position
+	}
+	return nil
+}
+
+// memberships reads those that a batch needs, until it has them or the feed ends.
+func (f *Follower) memberships(ctx context.Context, entries []Entry) error {
+	stale := f.members.stale(entries)
+	for attempt := 1; len(stale) > 0; attempt++ {
+		err := f.refresh(ctx, stale)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.tel.Log.WarnContext(ctx, "cannot read the members of trees", "trees", len(stale), "attempt", attempt, "error", err)
+		if err := pause(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expand turns an entry into events of the computers concerned.
+func (f *Follower) expand(ctx context.Context, e *Entry, add func(string, agenda.Event)) {
+	switch e.Kind {
+	case Bang:
+		f.fanOut(ctx, e, add)
+	case Changed:
+		for _, m := range f.members.trees[e.Tree].members {
+			if slices.Contains(e.Instances, m.instance) && f.owners.Has(m.computer) {
+				add(m.computer, agenda.Wanted{
+					Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.Changed, At: e.At, Delay: e.Delay,
+				})
+			}
+		}
+	case Begun:
+		if f.owners.Has(e.Computer) {
+			add(e.Computer, agenda.Begun{Partition: e.Partition, AllocationID: e.Allocation, RunSeen: e.Run})
+		}
+	case Reported:
+		if f.owners.Has(e.Computer) {
+			end := e.End
+			end.At = time.Time{} // learnt now: the delay runs on the scheduler's clock
+			add(e.Computer, agenda.Reported{
+				Partition: e.Partition, AllocationID: e.Allocation, Token: e.Run.Token, Generation: e.Run.Generation, RunEnded: end,
+			})
+		}
+	case Other:
+	}
+}
+
+// fanOut makes the members of the tree, or those that the bang names, due. The span says how many, wherever they are.
+func (f *Follower) fanOut(ctx context.Context, e *Entry, add func(string, agenda.Event)) {
+	var targets []member
+	owned := false
+	for _, m := range f.members.trees[e.Tree].members {
+		if len(e.Instances) > 0 && !slices.Contains(e.Instances, m.instance) {
+			continue
+		}
+		targets = append(targets, m)
+		owned = owned || f.owners.Has(m.computer)
+	}
+	if !owned {
+		return
+	}
+	f.fanout.Record(ctx, int64(len(targets)))
+	spanCtx := telemetry.Extract(telemetry.NewRootContext(ctx), owner.Carrier(e.Bang.Trace))
+	spanCtx = telemetry.WithBang(spanCtx, e.Bang.ID)
+	spanCtx, span := f.tel.Tracer(scope).Start(spanCtx, conv.SpanFanOut, trace.WithAttributes(
+		conv.TreeID.String(e.Tree), conv.BangID.String(e.Bang.ID), conv.BangTargets.Int(len(targets)),
+	))
+	defer span.End()
+	bang := e.Bang
+	bang.Targets = len(targets)
+	bang.FanOut = owner.Trace(telemetry.Inject(spanCtx))
+	for _, m := range targets {
+		add(m.computer, agenda.Wanted{
+			Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.FromBang, Bang: bang, At: bang.At, Delay: e.Delay,
+		})
+	}
+}
+
+// RunUnsettled reads the unsettled allocations and asks for the sessions, again and again until ctx ends.
+func (f *Follower) RunUnsettled(ctx context.Context) error {
+	for {
+		if err := pause(ctx, f.settings.UnsettledEvery); err != nil {
+			return err
+		}
+		f.owners.CheckSessions()
+		asked := time.Now()
+		placed, err := f.master.Unsettled(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				f.tel.Log.WarnContext(ctx, "cannot read the unsettled allocations", "error", err)
+			}
+			continue
+		}
+		lists := map[string][]agenda.Allocation{}
+		for _, p := range placed {
+			lists[p.Computer] = append(lists[p.Computer], p.Allocation)
+		}
+		for computer, list := range lists {
+			f.owners.Deliver(computer, agenda.Allocations{List: list, Scope: agenda.Some, Asked: asked})
+		}
+	}
+}
+
+// RunContacts reports from which computers bytes were read, again and again until ctx ends.
+func (f *Follower) RunContacts(ctx context.Context) error {
+	for {
+		if err := pause(ctx, f.settings.ContactsEvery); err != nil {
+			return err
+		}
+		now := f.owners.Contacts()
+		news := map[string]time.Time{}
+		for computer, at := range now {
+			if at.After(f.contacts[computer]) && len(news) < maxContacts {
+				news[computer] = at
+			}
+		}
+		if len(news) == 0 {
+			continue
+		}
+		if err := f.master.ReportContacts(ctx, news); err != nil {
+			if ctx.Err() == nil {
+				f.tel.Log.WarnContext(ctx, "cannot report contacts", "computers", len(news), "error", err)
+			}
+			continue
+		}
+		for computer := range f.contacts {
+			if _, open := now[computer]; !open {
+				delete(f.contacts, computer)
+			}
+		}
+		for computer, at := range news {
+			f.contacts[computer] = at
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package owner
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-scheduler/agenda"
+)
+
+// trace starts the `order run` span of each order that has none and stores its context with the order: child of the newest bang's
+// fan out, or of the bang itself, or a root. The function it returns ends the spans when the orders were handed over.
+func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at time.Time)) {
+	var spans []trace.Span
+	tracer := o.tel.Tracer(scope)
+	for i := range orders {
+		order := &orders[i]
+		if order.Trace != (agenda.Trace{}) {
+			continue // handed over again: it keeps its context, also that of another process
+		}
+		ctx := context.Background()
+		attrs := []attribute.KeyValue{
+			conv.ComputerID.String(order.Computer), conv.PartitionID.String(order.Partition), conv.AllocationID.String(order.AllocationID),
+			conv.RunID.String(order.RunID), conv.RunCause.String(order.Cause.String()), conv.RunAttempt.Int(order.Attempt),
+			conv.BangFolds.Int64(int64(order.Folds)),
+		}
+		if len(order.Bangs) > 0 {
+			parent := order.Bangs[0].FanOut
+			if parent == (agenda.Trace{}) {
+				parent = order.Bangs[0].Trace
+			}
+			ctx = telemetry.WithBang(telemetry.Extract(ctx, Carrier(parent)), order.Bangs[0].ID)
+			attrs = append(attrs, conv.BangID.String(order.Bangs[0].ID))
+		}
+		ctx = telemetry.WithRun(ctx, order.RunID)
+		ctx, span := tracer.Start(ctx, conv.SpanOrderRun, trace.WithTimestamp(order.Due), trace.WithAttributes(attrs...))
+		a.SetTrace(order, Trace(telemetry.Inject(ctx)))
+		spans = append(spans, span)
+	}
+	return func(at time.Time) {
+		for _, span := range spans {
+			span.End(trace.WithTimestamp(at))
+		}
+	}
+}
+
+// Carrier and Trace translate between the core's word and that of telemetry.
+func Carrier(t agenda.Trace) telemetry.Carrier {
+	return telemetry.Carrier{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
+}
+
+// Trace is the inverse of Carrier.
+func Trace(c telemetry.Carrier) agenda.Trace {
+	return agenda.Trace{Parent: c.Traceparent, State: c.Tracestate, Baggage: c.Baggage}
+}

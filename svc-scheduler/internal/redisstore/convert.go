@@ -1,0 +1,167 @@
+package redisstore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-scheduler/agenda"
+)
+
+// decode reads the fields of a hash.
+func decode(fields map[string]string) Stored {
+	var s Stored
+	for name, value := range fields {
+		switch {
+		case name == headField:
+			var head storev1.AgendaHead
+			if proto.Unmarshal([]byte(value), &head) != nil {
+				s.Broken = append(s.Broken, name)
+				continue
+			}
+			s.Head = Head{
+				BootID: head.GetBootId(), Slots: int(head.GetSlots()), Paused: head.GetPaused(), PauseReason: head.GetPauseReason(), Connected: head.GetConnected(),
+			}
+		case strings.HasPrefix(name, "#"):
+		default:
+			e, err := decodeEntry(name, []byte(value))
+			if err != nil {
+				s.Broken = append(s.Broken, name)
+				continue
+			}
+			s.Entries = append(s.Entries, e)
+		}
+	}
+	slices.Sort(s.Broken)
+	slices.SortFunc(s.Entries, func(a, b *agenda.Entry) int { return strings.Compare(a.Partition, b.Partition) })
+	return s
+}
+
+func encodeHead(h Head) (string, error) {
+	b, err := proto.Marshal(&storev1.AgendaHead{
+		BootId: h.BootID, Slots: uint32(max(h.Slots, 0)), Paused: h.Paused, PauseReason: h.PauseReason, Connected: h.Connected,
+	})
+	return string(b), err
+}
+
+func encodeEntry(e *agenda.Entry) (string, error) {
+	if e.Partition == "" || strings.HasPrefix(e.Partition, "#") {
+		return "", fmt.Errorf("cannot store an entry under the name %q", e.Partition)
+	}
+	r := &storev1.AgendaRecord{
+		Partition: e.Partition, AllocationId: e.AllocationID, InstanceId: e.InstanceID, TreeId: e.TreeID, Title: e.Title,
+		Period: durationpb.New(e.Period),
+		Wanted: generation(e.Wanted), BangWanted: generation(e.BangWanted), Changed: generation(e.Changed),
+		Answered: generation(e.Answered), Settled: generation(e.Settled),
+		FirstBang: e.FirstBang, LastBang: e.LastBang, Requests: e.Requests, State: uint32(e.State),
+		Epoch: e.Epoch, Token: e.Token, Attempt: uint32(max(e.Attempt, 0)), ErrorType: e.ErrorType, Result: e.Result,
+		LatestRun: e.LatestRun, LatestSeen: stamp(e.LatestSeen), Ran: stamp(e.Ran), Learnt: stamp(e.Learnt),
+	}
+	for cause, at := range e.Due {
+		if !at.IsZero() {
+			r.Due = append(r.Due, &storev1.AgendaDue{Cause: typev1.Cause(cause), At: stamp(at)})
+		}
+	}
+	for _, b := range e.Bangs {
+		r.Bangs = append(r.Bangs, &storev1.AgendaBang{
+			BangId: b.ID, Number: b.Number, At: stamp(b.At), Generation: generation(b.Generation), Targets: uint32(max(b.Targets, 0)),
+			Trace: trace(b.Trace), FanOut: trace(b.FanOut),
+		})
+	}
+	if e.Run.ID != "" {
+		r.Run = &storev1.AgendaRun{
+			RunId: e.Run.ID, Cause: typev1.Cause(e.Run.Cause), Due: stamp(e.Run.Due), Ordered: stamp(e.Run.Ordered), Handed: uint32(max(e.Run.Handed, 0)),
+			Began: stamp(e.Run.Began), Generation: generation(e.Run.Generation), Trace: trace(e.Run.Trace),
+		}
+	}
+	b, err := proto.Marshal(r)
+	return string(b), err
+}
+
+// decodeEntry reads a record and asserts what the agenda relies on.
+func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
+	var r storev1.AgendaRecord
+	if err := proto.Unmarshal(value, &r); err != nil {
+		return nil, err
+	}
+	e := &agenda.Entry{
+		Partition: r.GetPartition(), AllocationID: r.GetAllocationId(), InstanceID: r.GetInstanceId(), TreeID: r.GetTreeId(), Title: r.GetTitle(),
+		Period: r.GetPeriod().AsDuration(),
+		Wanted: generationOf(r.GetWanted()), BangWanted: generationOf(r.GetBangWanted()), Changed: generationOf(r.GetChanged()),
+		Answered: generationOf(r.GetAnswered()), Settled: generationOf(r.GetSettled()),
+		FirstBang: r.GetFirstBang(), LastBang: r.GetLastBang(), Requests: r.GetRequests(), State: agenda.State(r.GetState()),
+		Epoch: r.GetEpoch(), Token: r.GetToken(), Attempt: int(r.GetAttempt()), ErrorType: r.GetErrorType(), Result: r.GetResult(),
+		LatestRun: r.GetLatestRun(), LatestSeen: timeOf(r.GetLatestSeen()), Ran: timeOf(r.GetRan()), Learnt: timeOf(r.GetLearnt()),
+	}
+	for _, due := range r.GetDue() {
+		if c := int(due.GetCause()); c > 0 && c < agenda.Causes {
+			e.Due[c] = timeOf(due.GetAt())
+		}
+	}
+	for _, b := range r.GetBangs() {
+		e.Bangs = append(e.Bangs, agenda.Bang{
+			ID: b.GetBangId(), Number: b.GetNumber(), At: timeOf(b.GetAt()), Generation: generationOf(b.GetGeneration()), Targets: int(b.GetTargets()),
+			Trace: traceOf(b.GetTrace()), FanOut: traceOf(b.GetFanOut()),
+		})
+	}
+	if run := r.GetRun(); run != nil {
+		e.Run = agenda.Run{
+			ID: run.GetRunId(), Cause: agenda.Cause(run.GetCause()), Due: timeOf(run.GetDue()), Ordered: timeOf(run.GetOrdered()), Handed: int(run.GetHanded()),
+			Began: timeOf(run.GetBegan()), Generation: generationOf(run.GetGeneration()), Trace: traceOf(run.GetTrace()),
+		}
+	}
+	switch {
+	case e.Partition != name:
+		return nil, fmt.Errorf("cannot use the record of %s: it says %s", name, e.Partition)
+	case e.State > agenda.Running:
+		return nil, fmt.Errorf("cannot use the record of %s: state %d", name, e.State)
+	case (e.State == agenda.Waiting) != (e.Run.ID == ""):
+		return nil, fmt.Errorf("cannot use the record of %s: state %s with run %q", name, e.State, e.Run.ID)
+	case e.Next().IsZero():
+		return nil, fmt.Errorf("cannot use the record of %s: it would never be due", name)
+	}
+	return e, nil
+}
+
+func generation(g agenda.Generation) *typev1.Generation {
+	if g == (agenda.Generation{}) {
+		return nil
+	}
+	return &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
+}
+
+func generationOf(g *typev1.Generation) agenda.Generation {
+	return agenda.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
+}
+
+func trace(t agenda.Trace) *typev1.TraceContext {
+	if t == (agenda.Trace{}) {
+		return nil
+	}
+	return &typev1.TraceContext{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
+}
+
+func traceOf(t *typev1.TraceContext) agenda.Trace {
+	return agenda.Trace{Parent: t.GetTraceparent(), State: t.GetTracestate(), Baggage: t.GetBaggage()}
+}
+
+func stamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
