@@ -34,6 +34,12 @@ func exporting(signal string) bool {
 	}
 }
 
+// exporterError names the variables that are to blame.
+func exporterError(signal string, err error) error {
+	name := "OTEL_" + signal + "_EXPORTER"
+	return fmt.Errorf("cannot use %s=%q and OTEL_EXPORTER_OTLP_*: %w", name, os.Getenv(name), err)
+}
+
 // samplerFromEnv is what OTEL_TRACES_SAMPLER and its argument ask for; nil when unset.
 func samplerFromEnv() (sdktrace.Sampler, error) {
 	name := strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER")))

@@ -41,7 +41,7 @@ func (t *Telemetry) setupLogs(ctx context.Context, cfg Config, s Settings, res *
 	case exporting(signalLogs):
 		exporter, err := autoexport.NewLogExporter(ctx)
 		if err != nil {
-			return err
+			return exporterError(signalLogs, err)
 		}
 		processor = sdklog.NewBatchProcessor(exporter)
 	}

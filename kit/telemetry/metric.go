@@ -33,7 +33,7 @@ func (t *Telemetry) setupMetrics(ctx context.Context, s Settings, res *resource.
 	case exporting(signalMetrics):
 		reader, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return err
+			return exporterError(signalMetrics, err)
 		}
 		options = append(options, sdkmetric.WithReader(reader))
 	}

@@ -32,7 +32,7 @@ func (t *Telemetry) setupTraces(ctx context.Context, s Settings, res *resource.R
 	case exporting(signalTraces):
 		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return err
+			return exporterError(signalTraces, err)
 		}
 		options = append(options, sdktrace.WithBatcher(exporter))
 		t.recording = true
