@@ -159,8 +159,12 @@ func (s *Scope) initialise() error {
 	options := slices.Sorted(maps.Keys(s.raw))
 	for _, option := range options {
 		if _, err := s.get(option); err != nil {
-			if s.waiting = asUnavailable(err); s.waiting == nil {
+			unavailable := asUnavailable(err)
+			if unavailable == nil {
 				return err
+			}
+			if s.waiting == nil {
+				s.waiting = unavailable
 			}
 		}
 	}
