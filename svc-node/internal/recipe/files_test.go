@@ -1,0 +1,145 @@
+package recipe
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestWrapperWritesAnExecutable(t *testing.T) {
+	w := newWorld(t)
+	w.files["/p/c"] = file{content: "1"}
+	w.must(`[a]
+recipe = slapos.cookbook:wrapper
+command-line = /bin/x --name 'two words' "$HOME" plain=1
+wrapper-path = /p/etc/service/x
+environment =
+  A = 1
+  B='quoted'
+wait-for-files = /p/c
+pidfile = /p/x.pid
+`)
+	got := w.files["/p/etc/service/x"]
+	for _, line := range []string{
+		"#!/bin/sh\n", "export A=1\n", `export B=''\''quoted'\'''` + "\n", "while ! [ -e /p/c ]; do sleep 0.2; done\n", "echo $$ > /p/x.pid\n",
+		`exec /bin/x --name 'two words' '$HOME' plain=1 "$@"` + "\n",
+	} {
+		if !strings.Contains(got.content, line) {
+			t.Errorf("no %q in\n%s", line, got.content)
+		}
+	}
+	if got.mode != 0o700 {
+		t.Errorf("mode %o", got.mode)
+	}
+	w.must("[a]\nrecipe = slapos.cookbook:wrapper\ncommand-line = x\nwrapper-path = /p/h\nhash-files = /p/c\n")
+	if _, ok := w.files["/p/h-"+w.notes["a"]]; !ok || len(w.notes["a"]) != 32 {
+		t.Errorf("no hash in the path: %v", w.files)
+	}
+	w.fails("[a]\nrecipe = slapos.cookbook:wrapper\nwrapper-path = /p/x\ncommand-line = a 'b\n", "instance.cfg:6: [a] command-line: cannot read the command: a quote is not closed")
+	w.fails("[a]\nrecipe = slapos.cookbook:wrapper\nwrapper-path = /p/x\ncommand-line = a\nenvironment = nonsense\n", "lines are NAME=value")
+	w.fails("[a]\nrecipe = slapos.cookbook:wrapper\nwrapper-path = /p/x\ncommand-line = a\nprivate-tmpfs = 1g /t\n", "not built in")
+}
+
+func TestShellWordsSurviveQuoting(t *testing.T) {
+	for _, words := range [][]string{{"a"}, {"a b", ""}, {"it's", `"$x"`, "`y`", "a\\b", "new\nline"}} {
+		line := ""
+		for _, word := range words {
+			line += quoteShell(word) + " "
+		}
+		got, err := splitCommand(line)
+		if err != nil || strings.Join(got, "|") != strings.Join(words, "|") {
+			t.Errorf("%q became %q, %v", words, got, err)
+		}
+	}
+}
+
+func TestMkdirectoryMakesEachOption(t *testing.T) {
+	w := newWorld(t)
+	w.must("[a]\nrecipe = slapos.cookbook:mkdirectory\netc = ${buildout:directory}/etc\nservice = ${:etc}/service\n")
+	if !w.directories["/p/etc"] || !w.directories["/p/etc/service"] || len(w.directories) != 2 {
+		t.Errorf("%v", w.directories)
+	}
+}
+
+func TestTemplatesOfBothSyntaxes(t *testing.T) {
+	w := newWorld(t)
+	w.files["/r/plain.in"] = file{content: "dir ${buildout:directory} own ${:own} lit $${x:y}\n"}
+	w.files["/r/jinja.in"] = file{content: "{% import 'lib' as lib %}{{ key }} {{ raw }} {{ json[1] }} {{ sec['x'] }} {{ lib.m(own) }} ${x:y}\n"}
+	w.files["/r/lib.in"] = file{content: "{% macro m(v) %}<{{ v }}>{% endmacro %}"}
+	for _, name := range []string{"slapos.recipe.template\nurl", "collective.recipe.template\ninput", "slapos.recipe.template\nurl = /r/plain.in\ntemplate"} {
+		w.must("[a]\nrecipe = " + name + " = /r/plain.in\noutput = /p/plain\nown = mine\nmode = 600\n")
+		w.wants("/p/plain", "dir /p own mine lit ${x:y}\n", 0o600)
+	}
+	w.must(`[a]
+recipe = slapos.recipe.template:jinja2
+template = /r/jinja.in
+rendered = /p/jinja
+own = mine
+import-list = rawfile lib /r/lib.in
+context =
+  key key b:x
+  key own :own
+  raw raw two words
+  json json [1, "two"]
+  section sec b
+[b]
+x = value
+`)
+	w.wants("/p/jinja", "value two words two value <mine> ${x:y}\n", 0o640)
+	w.must("[a]\nrecipe = slapos.recipe.template:jinja2\ninline =\n  {{ x }}\n    indented\ncontext = raw x 1\noutput = /p/inline\n")
+	w.wants("/p/inline", "1\n  indented\n", 0o640)
+	w.fails("[a]\nrecipe = slapos.recipe.template:jinja2\ninline = {{ x }}\noutput = /p/x\n", "instance.cfg:5: [a] inline: cannot render a")
+	w.fails("[a]\nrecipe = slapos.recipe.template:jinja2\ninline = x\noutput = /p/x\ncontext = import os os\n", "cannot import the Python module")
+	w.fails("[a]\nrecipe = slapos.recipe.template\nurl = /r/none\noutput = /p/x\n", "instance.cfg:5: [a] url: cannot read /r/none")
+	w.fails("[a]\nrecipe = slapos.recipe.template\nurl = /r/plain.in\nmd5sum = 0\noutput = /p/x\n", "its checksum is")
+	w.fails("[a]\nrecipe = slapos.recipe.template\nurl = /r/plain.in\noutput = /p/x\n", "there is no option own")
+	w.fails("[a]\nrecipe = slapos.recipe.template\noutput = /p/x\n", "no template is given")
+}
+
+func TestPromises(t *testing.T) {
+	w := newWorld(t)
+	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\nmodule = slapos.promise.plugin.check_url_available\noutput = /p/etc/plugin/x.py\nconfig-url = http://x/'\nconfig-timeout = 5\neggs = slapos.toolbox\n")
+	w.wants("/p/etc/plugin/x.py", "# Written for [a]; changes here are lost at the next deployment.\nfrom slapos.promise.plugin.check_url_available import RunPromise\n\nextra_config_dict = {\n  'timeout': '5',\n  'url': 'http://x/\\'',\n}\n", 0o644)
+	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\ncontent =\n  from slapos.promise.plugin.check_site_state import RunPromise\noutput = /p/y.py\nmode = 600\n")
+	if !strings.Contains(w.files["/p/y.py"].content, "\nfrom slapos.promise.plugin.check_site_state import RunPromise\n") {
+		t.Errorf("%q", w.files["/p/y.py"].content)
+	}
+	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\n", "exactly one of module, file and content is needed, 0 are given")
+	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\nmodule = os;evil\n", "as the name of a module")
+	w.must("[a]\nrecipe = slapos.cookbook:check_port_listening\nhostname = [::1]\nport = 80\npath = /p/etc/promise/x\n")
+	if got := w.files["/p/etc/promise/x"]; !strings.Contains(got.content, "/dev/tcp/::1/80;") || got.mode != 0o700 {
+		t.Errorf("%v", got)
+	}
+	w.fails("[a]\nrecipe = slapos.cookbook:check_port_listening\nhostname = x;rm\nport = 80\npath = /p/x\n", "cannot use \"x;rm\" as a host name")
+	w.fails("[a]\nrecipe = slapos.cookbook:check_port_listening\nhostname = x\nport = x\npath = /p/x\n", "instance.cfg:6: [a] port: cannot use")
+	w.must("[a]\nrecipe = slapos.cookbook:check_url_available\nurl = http://h/?a=$b\npath = /p/u\ncheck-secure = 1\n")
+	if got := w.files["/p/u"].content; !strings.Contains(got, "url='http://h/?a=$b'\n") || !strings.Contains(got, "= 401") {
+		t.Errorf("%s", got)
+	}
+	w.must("[a]\nrecipe = slapos.cookbook:check_parameter\nvalue = 1.2.3.4\nexpected-type = ipv6\npath = /p/v\n")
+	if got := w.files["/p/v"].content; !strings.HasSuffix(got, "exit 127\n") {
+		t.Errorf("%s", got)
+	}
+	w.must("[a]\nrecipe = slapos.cookbook:check_parameter\nvalue = 1.2.3.4\nexpected-type = ipv4\npath = /p/v\n")
+	if got := w.files["/p/v"].content; !strings.HasSuffix(got, "exit 0\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestCommandsRunAndFailOnlyWhenAsked(t *testing.T) {
+	w := newWorld(t)
+	w.failing = errors.New("exit status 1")
+	w.must("[a]\nrecipe = plone.recipe.command\ncommand = mkdir ${buildout:directory}/x\n")
+	if strings.Join(w.commands, ";") != "mkdir /p/x" {
+		t.Errorf("%v", w.commands)
+	}
+	w.fails("[a]\nrecipe = plone.recipe.command\ncommand = false\nstop-on-error = true\n", "instance.cfg:5: [a] command: cannot run the command: exit status 1")
+}
+
+func TestSymbolicLinks(t *testing.T) {
+	w := newWorld(t)
+	w.must("[a]\nrecipe = slapos.cookbook:symbolic.link\ntarget-directory = /p/bin\nlink-binary =\n  /r/bin/x\n  /r/bin/y\n")
+	if w.links["/p/bin/x"] != "/r/bin/x" || w.links["/p/bin/y"] != "/r/bin/y" {
+		t.Errorf("%v", w.links)
+	}
+}
