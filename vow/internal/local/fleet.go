@@ -47,6 +47,7 @@ type Fleet struct {
 	changed    bool
 	redis      *server
 	store      store.Config
+	embedded   *store.Store // one for all services: it is in this process; nil with Redis
 	endpoints  endpoint.Set
 	words      string
 }
@@ -110,16 +111,22 @@ func (f *Fleet) startStore(ctx context.Context) error {
 		f.words = "redis-server with an append-only file, fsync always: a crash loses nothing that was acknowledged"
 	default:
 		f.store = store.Config{Embedded: true, Dir: f.directory.join("store")}
+		if f.embedded, err = store.Open(ctx, f.store, store.Settings{}); err != nil {
+			return err
+		}
 		f.words = "embedded in this process, saved every second: a crash can lose the last second (install redis-server, or use --redis, to lose nothing)"
 	}
 	return nil
 }
 
 func (f *Fleet) stopStore(ctx context.Context) error {
-	if f.redis == nil {
-		return nil
+	if f.embedded != nil {
+		return f.embedded.Stop(ctx)
 	}
-	return f.redis.stop(ctx)
+	if f.redis != nil {
+		return f.redis.stop(ctx)
+	}
+	return nil
 }
 
 // service is what every service of the suite exports.
@@ -168,13 +175,13 @@ func (f *Fleet) service(name string, address *string, build func(*telemetry.Tele
 func (f *Fleet) newMaster(t *telemetry.Telemetry) (service, error) {
 	return master.New(master.Config{
 		Config: rpc.Config{Address: f.config.Endpoints.Master, AdminAddress: f.config.Admin.Master}, Store: f.store,
-	}, master.Settings{Telemetry: t})
+	}, master.Settings{Telemetry: t, Store: f.embedded})
 }
 
 func (f *Fleet) newScheduler(t *telemetry.Telemetry) (service, error) {
 	return scheduler.New(scheduler.Config{
 		Config: rpc.Config{Address: f.config.Endpoints.Scheduler, AdminAddress: f.config.Admin.Scheduler}, Store: f.store, Master: f.endpoints.Master,
-	}, scheduler.Settings{Telemetry: t})
+	}, scheduler.Settings{Telemetry: t, Store: f.embedded})
 }
 
 func (f *Fleet) newPromise(t *telemetry.Telemetry) (service, error) {

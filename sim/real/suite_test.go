@@ -1,0 +1,233 @@
+package real
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/store/storetest"
+	"github.com/vow-os/vow/svc-node/app/supervisor"
+)
+
+// patience bounds every wait: generous, because the machine may be busy; a test that needs it has found a fault.
+const patience = time.Minute
+
+// built holds the executables of one test run.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// TestMain removes what was built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// executable builds the commands of the suite once and returns the path of one.
+func executable(t *testing.T, name string) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "vow-real-"); built.err != nil {
+			return
+		}
+		for _, of := range []string{"svc-master/cmd/svc-master", "svc-scheduler/cmd/svc-scheduler", "svc-promise/cmd/svc-promise", "svc-node/cmd/svc-node", "svc-node/cmd/vow-supervisor", "vow"} {
+			module, rest, _ := strings.Cut(of, "/")
+			command := exec.Command("go", "build", "-o", filepath.Join(built.dir, filepath.Base(of)), "./"+rest)
+			command.Dir = filepath.Join("..", "..", module)
+			if out, err := command.CombinedOutput(); err != nil {
+				built.err = fmt.Errorf("build %s: %w\n%s", of, err, out)
+				return
+			}
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, name)
+}
+
+// process is one service of the suite, which can be killed and started again.
+type process struct {
+	t       *testing.T
+	name    string
+	args    []string
+	env     []string
+	ready   string // URL that answers 200 when it can serve; empty = not asked
+	log     string
+	command *exec.Cmd
+	exited  chan struct{}
+}
+
+// start starts it and waits until it is ready.
+func (p *process) start() {
+	p.t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer log.Close()
+	p.command = exec.Command(executable(p.t, p.name), p.args...)
+	p.command.Stdout, p.command.Stderr, p.command.Env = log, log, append(os.Environ(), p.env...)
+	if err := p.command.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	exited, command := make(chan struct{}), p.command
+	p.exited = exited
+	go func() {
+		_ = command.Wait() // killed on purpose
+		close(exited)
+	}()
+	if p.ready != "" {
+		p.await(p.name+" is ready", func() bool {
+			response, err := http.Get(p.ready)
+			if err != nil {
+				return false
+			}
+			response.Body.Close()
+			return response.StatusCode == http.StatusOK
+		})
+	}
+}
+
+// kill9 kills it and waits until it is gone.
+func (p *process) kill9() {
+	_ = p.command.Process.Kill() // it may be gone already
+	<-p.exited
+}
+
+// await asks until the answer is yes.
+func (p *process) await(what string, ask func() bool) {
+	p.t.Helper()
+	await(p.t, what, ask)
+}
+
+// await asks until the answer is yes.
+func await(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+	}
+}
+
+// suite is the four services as processes of their own, Redis, and the supervisor with its agent.
+type suite struct {
+	t                          *testing.T
+	dir                        string
+	redis                      *storetest.Server
+	master, scheduler, promise *process
+	supervisor                 *process
+	address                    map[string]string
+	client                     *rpc.Client
+	computers                  masterv1connect.ComputerServiceClient
+	software                   masterv1connect.SoftwareServiceClient
+	instances                  masterv1connect.InstanceServiceClient
+	trees                      masterv1connect.TreeServiceClient
+	bangs                      masterv1connect.BangServiceClient
+}
+
+// begin starts everything. The node is `vow agent`'s twin: cmd/svc-node beneath cmd/vow-supervisor.
+func begin(t *testing.T) *suite {
+	t.Helper()
+	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}
+	for _, name := range []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin"} {
+		s.address[name] = freeAddress(t)
+	}
+	s.master = s.service("svc-master", "--redis-url", s.redis.URL())
+	s.scheduler = s.service("svc-scheduler", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
+	s.promise = s.service("svc-promise", "--master", s.address["svc-master"])
+	supervised := filepath.Join(s.dir, "supervisor")
+	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, s.agent(supervised)...)}
+	for _, p := range []*process{s.master, s.scheduler, s.promise, s.supervisor} {
+		p.start()
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := supervisor.Shutdown(ctx, supervised); err != nil {
+			t.Errorf("stop the supervisor: %v", err)
+		}
+		<-s.supervisor.exited
+		for _, p := range []*process{s.promise, s.scheduler, s.master} {
+			_ = p.command.Process.Signal(syscall.SIGTERM)
+			<-p.exited
+		}
+		if t.Failed() {
+			s.printLogs()
+		}
+	})
+	var err error
+	if s.client, err = rpc.NewClient(rpc.Target{Address: s.address["svc-master"]}, rpc.ClientSettings{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.client.Close)
+	s.computers = masterv1connect.NewComputerServiceClient(s.client.HTTP(), s.client.BaseURL(), s.client.Options()...)
+	s.software = masterv1connect.NewSoftwareServiceClient(s.client.HTTP(), s.client.BaseURL(), s.client.Options()...)
+	s.instances = masterv1connect.NewInstanceServiceClient(s.client.HTTP(), s.client.BaseURL(), s.client.Options()...)
+	s.trees = masterv1connect.NewTreeServiceClient(s.client.HTTP(), s.client.BaseURL(), s.client.Options()...)
+	s.bangs = masterv1connect.NewBangServiceClient(s.client.HTTP(), s.client.BaseURL(), s.client.Options()...)
+	return s
+}
+
+// service declares one service of the control plane.
+func (s *suite) service(name string, args ...string) *process {
+	args = append([]string{"--address", s.address[name], "--admin-address", s.address[name+"-admin"]}, args...)
+	return &process{t: s.t, name: name, args: args, ready: "http://" + s.address[name+"-admin"] + "/readyz", log: filepath.Join(s.dir, name+".log")}
+}
+
+// printLogs shows the end of every log of a failed test.
+func (s *suite) printLogs() {
+	logs, _ := filepath.Glob(filepath.Join(s.dir, "*.log"))
+	for _, path := range logs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		s.t.Logf("%s:\n%s", filepath.Base(path), data[max(0, len(data)-4000):])
+	}
+}
+
+// shortDir is a temporary directory whose path leaves room for unix sockets.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vow-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// freeAddress asks the kernel for a port.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}

@@ -1,0 +1,51 @@
+package real
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/vow-os/vow/kit/telemetry/story"
+)
+
+// theTrace is the trace of one process's bang in a tree of three partitions, as docs/telemetry.md draws it.
+const theTrace = `exit (svc-node)
+  bang (svc-master)
+    converge (svc-master)
+    fan out (svc-scheduler)
+`
+
+// TestTheDemoConvergesAndItsTraceIsExactlyTheStory runs `vow demo` with an OTLP endpoint over real sockets and compares what arrived.
+func TestTheDemoConvergesAndItsTraceIsExactlyTheStory(t *testing.T) {
+	receiver := story.NewReceiver()
+	defer receiver.Close()
+	command := exec.Command(executable(t, "vow"), "demo", "-o", "json")
+	command.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL, "OTEL_BSP_SCHEDULE_DELAY=100")
+	var failure strings.Builder
+	command.Stderr = &failure
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("vow demo: %v\n%s", err, failure.String())
+	}
+	var result struct {
+		TraceID       string  `json:"trace_id"`
+		KillToBang    float64 `json:"kill_to_bang_seconds"`
+		KillToConverg float64 `json:"kill_to_converged_seconds"`
+	}
+	if err := json.Unmarshal(out, &result); err != nil {
+		t.Fatalf("vow demo wrote %q: %v", out, err)
+	}
+	t.Logf("kill to bang %.1f ms, kill to converged %.1f ms", result.KillToBang*1000, result.KillToConverg*1000)
+	trace := story.Assemble(receiver.Spans())[result.TraceID]
+	if trace == nil {
+		t.Fatalf("no span of trace %s arrived", result.TraceID)
+	}
+	if len(trace.Orphans) > 0 || len(trace.Roots) != 1 {
+		t.Errorf("want one root and no orphans:\n%s", trace.Draw())
+	}
+	if got := trace.Draw(); !strings.HasPrefix(got, theTrace) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, theTrace)
+	}
+}
