@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/svc-node/internal/release"
+	"github.com/vow-os/vow/svc-node/internal/run"
+	"github.com/vow-os/vow/svc-node/internal/sense"
+	"github.com/vow-os/vow/svc-node/supervise"
+)
+
+// Supervisor keeps processes and tells of their ends.
+type Supervisor interface {
+	run.Supervisor
+	// Subscribe delivers each exit after number seq that is not acknowledged, in order, then every further one as it
+	// happens. The channel is closed when ctx ends or the supervisor is lost.
+	Subscribe(ctx context.Context, seq uint64) (<-chan supervise.Exit, error)
+	// Ack acknowledges all exits up to and including seq. Idempotent.
+	Ack(ctx context.Context, seq uint64) error
+}
+
+// Releases keeps software releases on disk. Its methods are called by one goroutine at a time but for Directory and
+// Installed, which are called by any.
+type Releases interface {
+	Directory(releaseURL string) string
+	Installed(releaseURL string) bool
+	Install(ctx context.Context, releaseURL string) error
+	Remove(releaseURL string) error
+	Options(releaseURL string) release.Options
+}
+
+// Planner is the optional behaviour of an Installer that can tell what a run would change.
+type Planner interface {
+	Plan(ctx context.Context, i run.Installation) ([]Planned, error)
+}
+
+// Planned is what would happen to one part.
+type Planned struct{ Part, Action, Reason string }
+
+// Settings is what an Agent works with.
+type Settings struct {
+	Computer, BootID, Version string
+	// InstanceRoot holds the partitions, StateDir what the agent itself keeps.
+	InstanceRoot, StateDir string
+	// User, Executable and ServerURL are as in run.Settings.
+	User, Executable, ServerURL string
+	// Slots is how many partitions run and how many sensors are executed at once.
+	Slots int
+	// Register is sent at start; nil = the computer is registered by somebody else.
+	Register *masterv1.RegisterComputerRequest
+
+	Master    peer.Master
+	Scheduler peer.Scheduler
+	Promise   peer.Promise
+
+	Supervisor Supervisor
+	Installer  run.Installer
+	Releases   Releases
+	Sensor     sense.Sensor
+	Evaluator  sense.Evaluator
+	Telemetry  *telemetry.Telemetry
+	// Call answers an operator's call of vow.node.v1 that came through the Link.
+	Call func(ctx context.Context, method string, request []byte) (response []byte, code, message string)
+
+	// RunTimeout bounds a run; SenseDelay and SenseBatch are as in sense.Settings; ReconnectWindow is used until
+	// svc-master advises one.
+	RunTimeout      time.Duration
+	SenseDelay      time.Duration
+	SenseBatch      int
+	ReconnectWindow time.Duration
+}
+
+// Limits of what waits on the disk for svc-master, each with the name that telemetry shows.
+const (
+	// MaxReports is a day of periodic runs of 100 partitions that fail ten times each.
+	MaxReports = 1000
+	// MaxBangs is the largest number of partitions of a computer: one waiting bang each.
+	MaxBangs = 1000
+
+	limitReports = "spooled reports"
+	limitBangs   = "spooled bangs"
+)

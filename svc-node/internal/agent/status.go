@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/converge"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/supervise"
+)
+
+// spooled is a message of a spool.
+type spooled = proto.Message
+
+// ErrNotFound marks that something asked for is not on this node.
+var ErrNotFound = errors.New("not on this node")
+
+// wantStatus says that svc-master should hear of our status.
+func (a *Agent) wantStatus() {
+	select {
+	case a.statusWanted <- struct{}{}:
+	default:
+	}
+}
+
+// waiting is how much waits to be sent, dropped how much was thrown away.
+func (a *Agent) waiting() (waiting int, dropped uint64) {
+	groups, lost := a.senses.Waiting()
+	return groups + a.bangs.Len() + a.reports.Len(), lost + a.bangs.Dropped() + a.reports.Dropped()
+}
+
+func (a *Agent) nodeStatus() *masterv1.NodeStatus {
+	waiting, dropped := a.waiting()
+	return &masterv1.NodeStatus{Running: uint32(a.node.Load().Running()), Spooled: uint32(waiting), Dropped: dropped}
+}
+
+// Status is what the node is doing.
+func (a *Agent) Status() *nodev1.GetStatusResponse {
+	waiting, _ := a.waiting()
+	status := &nodev1.GetStatusResponse{Computer: a.s.Computer, Version: a.s.Version, Spooled: uint32(waiting)}
+	a.mu.Lock()
+	for _, name := range []string{linkLink, linkDesired, linkOrders, linkSense} {
+		l := a.links[name]
+		status.Links = append(status.Links, &nodev1.LinkState{Name: name, Connected: l.connected, Since: timestampOf(l.since), Error: l.err})
+	}
+	a.mu.Unlock()
+	for _, p := range a.node.Load().Partitions() {
+		status.Partitions = append(status.Partitions, &nodev1.PartitionState{
+			Partition: p.Name, AllocationId: p.Desired.AllocationID, Title: contentOf(p.Desired).GetTitle(),
+			State: typev1.RequestedState(p.Desired.Requested), RunId: p.InProgress(), Latest: typev1.RunResult(p.Latest),
+			Error: a.errorOf(p.Name), EndedAt: timestampOf(p.EndedAt),
+		})
+	}
+	return status
+}
+
+// Processes are the supervised processes of a partition, or of all if it is empty.
+func (a *Agent) Processes(ctx context.Context, name string) ([]*nodev1.Process, error) {
+	units, err := a.s.Supervisor.List(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && len(units) == 0 {
+		if _, err := a.held(name); err != nil {
+			return nil, err
+		}
+	}
+	var processes []*nodev1.Process
+	for _, u := range units {
+		if u.Process.Partition == "" {
+			continue // the agent itself
+		}
+		p := &nodev1.Process{
+			Partition: u.Process.Partition, Name: u.Process.Name, State: u.State.String(), Pid: uint32(max(0, u.PID)),
+			Since: timestampOf(u.Since), Restarts: uint32(max(0, u.Restarts)), LastExit: u.Last, Watched: u.Process.Watched,
+		}
+		if u.State == supervise.Delayed {
+			p.NextTry = timestampOf(u.Due)
+		}
+		processes = append(processes, p)
+	}
+	slices.SortFunc(processes, func(x, y *nodev1.Process) int {
+		if c := strings.Compare(x.GetPartition(), y.GetPartition()); c != 0 {
+			return c
+		}
+		return strings.Compare(x.GetName(), y.GetName())
+	})
+	return processes, nil
+}
+
+// RunPromises senses promises of a partition for a person; nothing is reported.
+func (a *Agent) RunPromises(ctx context.Context, name string, promises []string) (*nodev1.RunPromisesResponse, error) {
+	directory, err := a.held(name)
+	if err != nil {
+		return nil, err
+	}
+	groups, verdicts, err := a.senses.Try(ctx, directory, promises)
+	if err != nil {
+		return nil, err
+	}
+	for _, wanted := range promises {
+		if !slices.ContainsFunc(groups, func(g *typev1.SenseGroup) bool { return g.GetPromise() == wanted }) {
+			return nil, fmt.Errorf("cannot run promise %q of %s: %w", wanted, name, ErrNotFound)
+		}
+	}
+	return &nodev1.RunPromisesResponse{Groups: groups, Verdicts: verdicts}, nil
+}
+
+// LogPath is the file with the output of a process.
+func (a *Agent) LogPath(ctx context.Context, name, process string) (string, error) {
+	if _, err := a.held(name); err != nil {
+		return "", err
+	}
+	units, err := a.s.Supervisor.List(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	for _, u := range units {
+		if u.Process.Name == process && u.Process.Log.Path != "" {
+			return u.Process.Log.Path, nil
+		}
+	}
+	return "", fmt.Errorf("cannot show the output of process %q of %s: %w", process, name, ErrNotFound)
+}
+
+// ErrCannotPlan says that the installer cannot tell what it would do.
+var ErrCannotPlan = errors.New("cannot plan: this node's installer does not tell what it would do")
+
+// Plan is what a run of a partition would change.
+func (a *Agent) Plan(ctx context.Context, name string) ([]Planned, error) {
+	planner, ok := a.s.Installer.(Planner)
+	if !ok {
+		return nil, ErrCannotPlan
+	}
+	if _, err := a.held(name); err != nil {
+		return nil, err
+	}
+	installation, err := a.engine.Installation(contentOf(a.node.Load().Partition(name).Desired))
+	if err != nil {
+		return nil, err
+	}
+	return planner.Plan(ctx, installation)
+}
+
+// held is the directory of a partition that holds something.
+func (a *Agent) held(name string) (partition.Directory, error) {
+	if p := a.node.Load().Partition(name); p.Phase == converge.Free || p.Desired.AllocationID == "" {
+		return partition.Directory{}, fmt.Errorf("cannot find partition %q: %w", name, ErrNotFound)
+	}
+	return partition.NewDirectory(a.s.InstanceRoot, name, a.s.User)
+}

@@ -1,0 +1,7 @@
+// Package atomicfile writes a file so that a reader, or the next process after a crash, sees the old content or the new
+// one and nothing between.
+//
+// Invariants: a file is complete under its name or not there; with Synced it is on the disk when the call returns.
+//
+// The packages of the agent that keep something on disk import it.
+package atomicfile

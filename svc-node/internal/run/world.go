@@ -1,0 +1,228 @@
+package run
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/svc-node/internal/recipe"
+)
+
+// world is what recipes see of svc-master and of the machine, in one run.
+type world struct {
+	s Settings
+	w *work
+	// tree is the instances of the tree, read when a plan first asks.
+	tree    []*masterv1.Instance
+	answers *answers
+	// published is what this run published; nil = nothing.
+	published map[string]string
+	tracer    trace.Tracer
+}
+
+var _ recipe.World = (*world)(nil)
+
+func (e *Engine) newWorld(w *work) *world {
+	return &world{s: e.s, w: w, answers: e.answers, tracer: e.tracer}
+}
+
+// answers remembers what svc-master last said of requested instances, so that a run that the node makes by itself while
+// svc-master is away does not fail for want of an answer that has not changed.
+type answers struct {
+	mu    sync.Mutex
+	known map[answerKey]recipe.Instance
+}
+
+type answerKey struct{ instance, title string }
+
+// maxAnswers bounds the memory: 100 requests of each of 100 partitions.
+const maxAnswers = 10_000
+
+func newAnswers() *answers { return &answers{known: map[answerKey]recipe.Instance{}} }
+
+func (a *answers) put(key answerKey, i recipe.Instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) >= maxAnswers {
+		a.known = map[answerKey]recipe.Instance{} // filled again by the next runs
+	}
+	a.known[key] = i
+}
+
+func (a *answers) get(key answerKey) (recipe.Instance, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i, ok := a.known[key]
+	return i, ok
+}
+
+// Request asks svc-master for an instance on behalf of the partition's own.
+func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance, error) {
+	if r.Shared {
+		return recipe.Instance{}, errors.New("cannot request a shared instance: vow has none")
+	}
+	if r.Peek {
+		return o.peek(ctx, r.Title)
+	}
+	request := &masterv1.RequestInstanceRequest{
+		RequesterId: o.w.desired.GetInstanceId(), Title: r.Title, SoftwareRelease: r.Release, SoftwareType: r.Type,
+		Parameters: r.Parameters, Computer: r.SLA["computer_guid"],
+	}
+	switch r.State {
+	case "":
+	case "started":
+		request.State = typev1.RequestedState_REQUESTED_STATE_STARTED
+	case "stopped":
+		request.State = typev1.RequestedState_REQUESTED_STATE_STOPPED
+	case "destroyed":
+		request.State = typev1.RequestedState_REQUESTED_STATE_DESTROYED
+	default:
+		return recipe.Instance{}, fmt.Errorf("cannot request the state %q: started, stopped and destroyed are", r.State)
+	}
+	key := answerKey{instance: request.GetRequesterId(), title: r.Title}
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := o.s.Master.RequestInstance(call, request)
+	if err != nil {
+		if known, ok := o.answers.get(key); ok && o.w.run.Local && peer.Away(err) {
+			return known, nil
+		}
+		return recipe.Instance{}, o.unavailable(err)
+	}
+	i := instance(answer.GetInstance(), answer.GetReady(), answer.GetReason())
+	o.answers.put(key, i)
+	return i, nil
+}
+
+// peek tells what is known of an instance without requesting it.
+func (o *world) peek(ctx context.Context, title string) (recipe.Instance, error) {
+	if o.tree == nil {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		all, err := o.s.Master.ListInstances(call, o.w.desired.GetTreeId())
+		if err != nil {
+			return recipe.Instance{}, o.unavailable(err)
+		}
+		o.tree = all
+	}
+	for _, i := range o.tree {
+		if i.GetTitle() == title && i.GetRequesterId() == o.w.desired.GetInstanceId() {
+			ready := i.GetAllocationId() != "" && i.GetStatus().GetLastSuccessRunId() != ""
+			return instance(i, ready, i.GetUnallocatedReason()), nil
+		}
+	}
+	return recipe.Instance{Reason: "it is not requested yet"}, nil
+}
+
+// unavailable makes svc-master's absence a wait: nothing is wrong with the profile.
+func (o *world) unavailable(err error) error {
+	if peer.Away(err) {
+		return fmt.Errorf("%w: svc-master does not answer: %w", recipe.ErrNotAvailable, err)
+	}
+	return err
+}
+
+func instance(i *masterv1.Instance, ready bool, reason string) recipe.Instance {
+	return recipe.Instance{
+		Ready: ready, Reason: reason, Connection: i.GetConnectionParameters(), GUID: i.GetInstanceId(),
+		State: stateName(i.GetState()),
+	}
+}
+
+func stateName(s typev1.RequestedState) string {
+	switch s {
+	case typev1.RequestedState_REQUESTED_STATE_STARTED:
+		return "started"
+	case typev1.RequestedState_REQUESTED_STATE_STOPPED:
+		return "stopped"
+	case typev1.RequestedState_REQUESTED_STATE_DESTROYED:
+		return "destroyed"
+	}
+	return ""
+}
+
+// Published is what the instance publishes, as the desired state told.
+func (o *world) Published(context.Context) (map[string]string, error) {
+	if o.published != nil {
+		return o.published, nil
+	}
+	return o.w.desired.GetConnectionParameters(), nil
+}
+
+// Publish replaces it, with the token of this run.
+func (o *world) Publish(ctx context.Context, parameters map[string]string) error {
+	if o.w.run.Local {
+		return fmt.Errorf("%w: cannot publish while svc-master is away", recipe.ErrNotAvailable)
+	}
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := o.s.Master.SetConnectionParameters(call, &masterv1.SetConnectionParametersRequest{
+		AllocationId: o.w.run.AllocationID, Token: o.w.token, ConnectionParameters: parameters,
+	})
+	if err != nil {
+		return o.unavailable(err)
+	}
+	o.published = maps.Clone(parameters)
+	return nil
+}
+
+// FreePort finds a port by listening on it for a moment.
+func (o *world) FreePort(ctx context.Context, address string, low, high int) (int, error) {
+	var lc net.ListenConfig
+	for port := low; port <= high; port++ {
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+		if err != nil {
+			if errors.Is(err, syscall.EADDRNOTAVAIL) || ctx.Err() != nil {
+				return 0, fmt.Errorf("cannot listen on %s: %w", address, err)
+			}
+			continue
+		}
+		return port, l.Close()
+	}
+	return 0, fmt.Errorf("cannot find a free port on %s: %d to %d are all taken", address, low, high)
+}
+
+// Random is the system's source of secrets.
+func (o *world) Random() io.Reader { return rand.Reader }
+
+// Exec runs a shell command in the partition.
+func (o *world) Exec(ctx context.Context, command string) error {
+	ctx, span := o.tracer.Start(ctx, conv.ExecSpan("sh"), trace.WithAttributes(conv.ExecutableName.String("sh")))
+	defer span.End()
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command) //nolint:gosec // the profile's own command
+	cmd.Dir = o.w.directory.Path
+	cmd.Env = append(o.w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	output, err := cmd.CombinedOutput()
+	if cmd.ProcessState != nil {
+		span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, lastBytes(string(output), 4096))
+	}
+	return nil
+}
+
+func isIPv6(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.Is6() && !a.Is4In6()
+}

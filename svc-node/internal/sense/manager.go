@@ -1,0 +1,265 @@
+package sense
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/svc-node/internal/senselog"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
+)
+
+// Sensor executes one promise's sensor. The group's entries, value and error are its answer; name, sequence, times, kind
+// and run are filled in by the Manager.
+type Sensor interface {
+	Sense(ctx context.Context, r sensor.Request) *typev1.SenseGroup
+}
+
+// Evaluator decides on the groups of one promise, oldest first, as svc-promise would.
+type Evaluator interface {
+	Evaluate(promise string, groups []*typev1.SenseGroup) *typev1.Verdict
+}
+
+// Settings is what a Manager works with.
+type Settings struct {
+	Computer, BootID string
+	// Slots is how many sensors are executed at once: the number of CPUs.
+	Slots     int
+	Sensor    Sensor
+	Evaluator Evaluator
+	Promise   peer.Promise
+	Log       *senselog.Log
+	Telemetry *telemetry.Telemetry
+	// Delay is how long a group of a passing promise may wait for others before it is sent; Batch how many go in one
+	// message.
+	Delay time.Duration
+	Batch int
+	// Runs tells what is known of a partition's runs.
+	Runs func(partition string) (runs *promisev1.PartitionRuns, known bool)
+	// Bang takes the bang of an anomaly that the node found itself.
+	Bang func(ctx context.Context, partition string, bang *masterv1.BangRequest)
+}
+
+// Manager senses the promises of all partitions.
+type Manager struct {
+	s        Settings
+	tracer   trace.Tracer
+	duration conv.Duration
+	limits   conv.Counter
+	budget   chan struct{}
+	wake     chan struct{}
+
+	mu      sync.Mutex // never held while anything waits, but for a write of the log
+	watched map[string]*watch
+	due     schedule
+	outbox  outbox
+	banged  map[verdictKey]string
+}
+
+// watch is a partition whose promises are sensed.
+type watch struct {
+	directory    partition.Directory
+	allocationID string
+	promises     []sensor.Promise
+	verdicts     map[string]bool // failed, by promise; absent = none yet
+}
+
+type verdictKey struct{ allocationID, promise string }
+
+// New makes a manager; Run starts it.
+func New(s Settings) *Manager {
+	const scope = "svc-node/internal/sense"
+	meter := s.Telemetry.Meter(scope)
+	return &Manager{
+		s: s, tracer: s.Telemetry.Tracer(scope), duration: conv.SensorDuration.New(meter), limits: conv.LimitHits.New(meter),
+		budget: make(chan struct{}, max(1, s.Slots)), wake: make(chan struct{}, 1),
+		watched: map[string]*watch{}, outbox: newOutbox(), banged: map[verdictKey]string{},
+	}
+}
+
+// Observe makes the gauge of promises.
+func (m *Manager) Observe(meter metric.Meter) metric.Registration {
+	return conv.PromiseCount.Observe(meter, func(_ context.Context, observe conv.Observer) {
+		counts := map[string]int64{}
+		m.mu.Lock()
+		for _, w := range m.watched {
+			for _, p := range w.promises {
+				failed, known := w.verdicts[p.Name]
+				switch {
+				case !known:
+					counts[conv.VerdictNone]++
+				case failed:
+					counts[conv.VerdictFailed]++
+				default:
+					counts[conv.VerdictPassed]++
+				}
+			}
+		}
+		m.mu.Unlock()
+		for verdict, count := range counts {
+			observe(count, conv.PromiseKind.String(conv.KindExecutable), conv.Verdict.String(verdict))
+		}
+	})
+}
+
+// Watch reads the promises of a partition and senses each by its own periodicity. Idempotent: a promise that is known
+// keeps its phase.
+func (m *Manager) Watch(directory partition.Directory, allocationID string) error {
+	promises, err := sensor.Promises(directory.Path)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m.mu.Lock()
+	was := m.watched[directory.Name]
+	w := &watch{directory: directory, allocationID: allocationID, promises: promises, verdicts: map[string]bool{}}
+	if was != nil && was.allocationID == allocationID {
+		w.verdicts = was.verdicts
+	}
+	m.watched[directory.Name] = w
+	if was == nil || was.allocationID != allocationID || !slices.Equal(was.promises, promises) {
+		m.due.forget(directory.Name)
+		for _, p := range promises {
+			m.due.add(directory.Name, allocationID, p, now)
+		}
+	}
+	m.mu.Unlock()
+	m.signal()
+	return nil
+}
+
+// Unwatch ends the sensing of a partition's promises.
+func (m *Manager) Unwatch(partition string) {
+	m.mu.Lock()
+	delete(m.watched, partition)
+	m.due.forget(partition)
+	m.mu.Unlock()
+}
+
+// Forget drops what is kept of an allocation that is gone.
+func (m *Manager) Forget(allocationID string) error {
+	m.mu.Lock()
+	m.outbox.forget(allocationID)
+	for key := range m.banged {
+		if key.allocationID == allocationID {
+			delete(m.banged, key)
+		}
+	}
+	m.mu.Unlock()
+	return m.s.Log.Forget(allocationID)
+}
+
+// Waiting is how many groups wait for svc-promise, Dropped how many gave way to newer ones.
+func (m *Manager) Waiting() (waiting int, dropped uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.outbox.size(), m.outbox.dropped
+}
+
+func (m *Manager) signal() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sense executes one sensor within the budget. The group is complete but for its sequence; nil = ctx ended. The carrier
+// is the context of the sensing if that is sampled: an anomaly that the group turns out to be continues its trace.
+func (m *Manager) sense(ctx context.Context, directory partition.Directory, p sensor.Promise, runID string) (*typev1.SenseGroup, telemetry.Carrier) {
+	select {
+	case m.budget <- struct{}{}:
+	case <-ctx.Done():
+		return nil, telemetry.Carrier{}
+	}
+	defer func() { <-m.budget }()
+	ctx, span := m.tracer.Start(ctx, conv.SpanSense, trace.WithAttributes(
+		conv.PartitionID.String(directory.Name), conv.PromiseName.String(p.Name), conv.SensorKind.String(conv.KindExecutable)))
+	defer span.End()
+	from := telemetry.Inject(ctx)
+	began := time.Now()
+	g := m.s.Sensor.Sense(ctx, sensor.Request{
+		Partition: directory.Name, Directory: directory.Path, Promise: p,
+		Env: append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
+	})
+	if ctx.Err() != nil {
+		return nil, telemetry.Carrier{} // stopped: what it says is about us, not about the promise
+	}
+	took := time.Since(began)
+	g.Promise, g.RunId, g.At, g.DurationSeconds = p.Name, runID, timestamppb.New(began), took.Seconds()
+	g.Kind, g.BangDisabled = typev1.PromiseKind_PROMISE_KIND_EXECUTABLE, p.BangDisabled
+	if p.Problem != "" {
+		g.Entries = append(g.Entries, &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_WARNING, Message: p.Problem})
+	}
+	verdict, errorType := conv.VerdictPassed, attribute.KeyValue{}
+	if Failed(g) {
+		verdict = conv.VerdictFailed
+	}
+	if g.GetError() != "" {
+		errorType = conv.ErrorType.String("sensor")
+		span.SetAttributes(errorType)
+	}
+	span.SetAttributes(conv.Verdict.String(verdict))
+	m.duration.Record(ctx, took, conv.SensorKind.String(conv.KindExecutable), errorType)
+	if !span.SpanContext().IsSampled() {
+		from = telemetry.Carrier{}
+	}
+	return g, from
+}
+
+// record numbers a group and keeps it; with from it also goes out on the stream. Order of numbers and order of the
+// outbox are one, so both happen under the lock.
+func (m *Manager) record(ctx context.Context, partition, allocationID string, g *typev1.SenseGroup, from *telemetry.Carrier) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.s.Log.Append(allocationID, g); err != nil {
+		m.s.Telemetry.Log.ErrorContext(ctx, "a sense group is not kept", "partition", partition, "error", err)
+		if g.GetSequence() == 0 {
+			return // it has no number, so nobody could tell it from another
+		}
+	}
+	if w := m.watched[partition]; w != nil && w.allocationID == allocationID {
+		w.verdicts[g.GetPromise()] = Failed(g)
+	}
+	if from != nil {
+		m.enqueue(ctx, partition, allocationID, g, *from)
+	}
+}
+
+// Failed tells whether a group says that the promise failed (docs/rules.md, promise test).
+func Failed(g *typev1.SenseGroup) bool {
+	if g.GetError() != "" {
+		return true
+	}
+	return slices.ContainsFunc(g.GetEntries(), isFailure)
+}
+
+func isFailure(e *typev1.LogEntry) bool { return e.GetLevel() >= typev1.LogLevel_LOG_LEVEL_ERROR }
+
+// message is what a group says: of a failed one only what failed, as svc-promise tells it.
+func message(g *typev1.SenseGroup) string {
+	failed := slices.ContainsFunc(g.GetEntries(), isFailure)
+	var lines []string
+	for _, e := range g.GetEntries() {
+		if isFailure(e) == failed {
+			lines = append(lines, e.GetMessage())
+		}
+	}
+	if g.GetError() != "" {
+		lines = append(lines, g.GetError())
+	}
+	return lastBytes(strings.Join(lines, "\n"), maxMessage)
+}

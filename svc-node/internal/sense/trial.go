@@ -1,0 +1,183 @@
+package sense
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-node/converge"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
+)
+
+// evaluateTimeout is how long a run waits for svc-promise before the node decides by itself (docs/architecture.md).
+const evaluateTimeout = time.Second
+
+// Trial is the testing of all promises of a partition for a run.
+type Trial struct {
+	Directory    partition.Directory
+	AllocationID string
+	RunID        string
+	// Started is when the newest service of the partition started; zero = none.
+	Started time.Time
+}
+
+// Test senses all promises of a partition, failed ones again as package converge says, and has them evaluated. locally
+// tells that svc-promise did not answer in time.
+func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict, locally bool, err error) {
+	promises, err := sensor.Promises(t.Directory.Path)
+	if err != nil || len(promises) == 0 {
+		return nil, false, err
+	}
+	byName := make(map[string]sensor.Promise, len(promises))
+	names := make([]string, 0, len(promises))
+	for _, p := range promises {
+		byName[p.Name] = p
+		names = append(names, p.Name)
+	}
+	last := make(map[string]*typev1.SenseGroup, len(promises))
+	s := converge.NewSensing(names, t.Started, time.Now())
+	for len(s.Names) > 0 {
+		if err := until(ctx, s.At); err != nil {
+			return nil, false, fmt.Errorf("cannot sense the promises of %s: %w", t.Directory.Name, err)
+		}
+		round := m.round(ctx, t, byName, s.Names)
+		var failed []string
+		for _, name := range s.Names {
+			g := round[name]
+			if g == nil {
+				return nil, false, fmt.Errorf("cannot sense the promises of %s: %w", t.Directory.Name, context.Cause(ctx))
+			}
+			last[name] = g
+			if Failed(g) {
+				failed = append(failed, name)
+			}
+		}
+		s, _ = s.Sensed(failed, time.Now())
+	}
+	groups := make([]*typev1.SenseGroup, 0, len(names))
+	for _, name := range names {
+		m.record(ctx, t.Directory.Name, t.AllocationID, last[name], nil)
+		groups = append(groups, last[name])
+	}
+	return m.evaluate(ctx, t, groups)
+}
+
+// round senses the named promises at the same time, within the node's budget.
+func (m *Manager) round(ctx context.Context, t Trial, promises map[string]sensor.Promise, names []string) map[string]*typev1.SenseGroup {
+	var mu sync.Mutex
+	groups := make(map[string]*typev1.SenseGroup, len(names))
+	var sensing sync.WaitGroup
+	for _, name := range names {
+		sensing.Go(func() {
+			g, _ := m.sense(ctx, t.Directory, promises[name], t.RunID)
+			mu.Lock()
+			defer mu.Unlock()
+			groups[name] = g
+		})
+	}
+	sensing.Wait()
+	return groups
+}
+
+// evaluate asks svc-promise, and decides here when there is no answer in time.
+func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseGroup) ([]*typev1.Verdict, bool, error) {
+	call, cancel := context.WithTimeout(ctx, evaluateTimeout)
+	defer cancel()
+	answer, err := m.s.Promise.Evaluate(call, &promisev1.EvaluateRequest{
+		Computer: m.s.Computer, AllocationId: t.AllocationID, Partition: t.Directory.Name, RunId: t.RunID, Groups: groups,
+	})
+	if err == nil && len(answer.GetVerdicts()) == len(groups) {
+		return answer.GetVerdicts(), false, nil
+	}
+	if ctx.Err() != nil {
+		return nil, false, fmt.Errorf("cannot evaluate the promises of %s: %w", t.Directory.Name, context.Cause(ctx))
+	}
+	m.s.Telemetry.Log.InfoContext(ctx, "promises are evaluated here", "partition", t.Directory.Name, "error", err)
+	verdicts := make([]*typev1.Verdict, 0, len(groups))
+	for _, g := range groups {
+		// svc-promise still wants the group in its window; a group of a run never bangs.
+		m.mu.Lock()
+		m.enqueue(ctx, t.Directory.Name, t.AllocationID, g, telemetry.Carrier{})
+		m.mu.Unlock()
+		_, span := m.tracer.Start(ctx, conv.SpanEvaluatePromise, trace.WithAttributes(
+			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(conv.KindExecutable), conv.EvaluatedBy.String(conv.EvaluatedByNode)))
+		v, err := m.verdict(t.AllocationID, g.GetPromise())
+		if err != nil {
+			span.End()
+			return nil, false, err
+		}
+		span.SetAttributes(conv.Verdict.String(verdictName(v.GetTestFailed())))
+		span.End()
+		verdicts = append(verdicts, v)
+	}
+	return verdicts, true, nil
+}
+
+// verdict decides with the groups of the node's own log.
+func (m *Manager) verdict(allocationID, promise string) (*typev1.Verdict, error) {
+	groups, err := m.s.Log.Groups(allocationID, promise)
+	if err != nil {
+		return nil, err
+	}
+	return m.s.Evaluator.Evaluate(promise, groups), nil
+}
+
+// Try senses promises of a partition for a person: nothing is recorded, numbered or reported. Unknown names are left out.
+func (m *Manager) Try(ctx context.Context, directory partition.Directory, names []string) ([]*typev1.SenseGroup, []*typev1.Verdict, error) {
+	promises, err := sensor.Promises(directory.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted := map[string]sensor.Promise{}
+	var order []string
+	for _, p := range promises {
+		if len(names) == 0 || slices.Contains(names, p.Name) {
+			wanted[p.Name] = p
+			order = append(order, p.Name)
+		}
+	}
+	round := m.round(ctx, Trial{Directory: directory}, wanted, order)
+	var groups []*typev1.SenseGroup
+	var verdicts []*typev1.Verdict
+	for _, name := range order {
+		g := round[name]
+		if g == nil {
+			return nil, nil, fmt.Errorf("cannot sense the promises of %s: %w", directory.Name, context.Cause(ctx))
+		}
+		groups = append(groups, g)
+		verdicts = append(verdicts, m.s.Evaluator.Evaluate(name, []*typev1.SenseGroup{g}))
+	}
+	return groups, verdicts, nil
+}
+
+func verdictName(failed bool) string {
+	if failed {
+		return conv.VerdictFailed
+	}
+	return conv.VerdictPassed
+}
+
+// until waits for a time.
+func until(ctx context.Context, at time.Time) error {
+	wait := time.Until(at)
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,10 @@
+// Package senselog is the node's own log of sense groups: it numbers them, and keeps the newest of each promise to
+// replay them to svc-promise or to evaluate them on the node.
+//
+// Invariants: sequences of a promise of an allocation start at 1 and grow by one, across restarts of the agent; per
+// promise at most Kept groups are held in memory, and per allocation the file is bounded by MaxFile. The log is not
+// synced: after a crash of the machine the newest groups may be gone, so after a boot sequences go on Skipped further and
+// none is given twice.
+//
+// internal/agent imports it.
+package senselog

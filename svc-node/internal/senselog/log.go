@@ -1,0 +1,234 @@
+package senselog
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protodelim"
+
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+)
+
+const (
+	// Kept is how many groups of a promise are held: ten times the default window of an executable (3/3), and the
+	// widest window of the promise plugins in use (10/10) three times over.
+	Kept = 30
+	// MaxFile is the size in bytes beyond which a log is rewritten with what is held.
+	MaxFile = 1 << 20
+	// Skipped is how far sequences jump after a boot: the kernel writes a file back within 30 s, in which a promise is
+	// sensed at most 30 s / 50 ms = 600 times.
+	Skipped = 1000
+	// maxGroup bounds one record in bytes: 100 entries of 20,000 bytes.
+	maxGroup = 4 << 20
+	suffix   = ".log"
+)
+
+// Log is the logs of all allocations of a node. It may be used by several goroutines.
+type Log struct {
+	dir string
+
+	mu          sync.Mutex // held while a file is written: callers wait for the disk, never for a network
+	allocations map[string]*allocation
+	rebooted    bool
+}
+
+type allocation struct {
+	file     *os.File
+	size     int64
+	promises map[string]*window
+}
+
+type window struct {
+	last   uint64
+	groups []*typev1.SenseGroup
+}
+
+// Open makes the folder if need be. rebooted says that the machine started since the log was last written.
+func Open(dir string, rebooted bool) (*Log, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot keep sense groups: %w", err)
+	}
+	return &Log{dir: dir, rebooted: rebooted, allocations: map[string]*allocation{}}, nil
+}
+
+// Append numbers a group and adds it. The group is not to be changed afterwards.
+func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, err := l.load(allocationID)
+	if err != nil {
+		return err
+	}
+	w := a.window(g.GetPromise())
+	w.last++
+	g.Sequence = w.last
+	w.add(g)
+	var record bytes.Buffer
+	if _, err := protodelim.MarshalTo(&record, &storev1.NodeGroup{Group: g}); err != nil {
+		return fmt.Errorf("cannot keep a sense group: %w", err)
+	}
+	n, err := a.file.Write(record.Bytes())
+	a.size += int64(n)
+	if err != nil {
+		return fmt.Errorf("cannot keep a sense group: %w", err)
+	}
+	if a.size > MaxFile {
+		return l.rewrite(allocationID, a)
+	}
+	return nil
+}
+
+// Groups returns what is held of a promise, oldest first.
+func (l *Log) Groups(allocationID, promise string) ([]*typev1.SenseGroup, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, err := l.load(allocationID)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(a.window(promise).groups), nil
+}
+
+// All returns what is held of an allocation, by promise, oldest first within each.
+func (l *Log) All(allocationID string) ([]*typev1.SenseGroup, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, err := l.load(allocationID)
+	if err != nil {
+		return nil, err
+	}
+	return a.all(), nil
+}
+
+// Forget removes the log of an allocation.
+func (l *Log) Forget(allocationID string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.allocations[allocationID]; a != nil {
+		_ = a.file.Close() // nothing of it is wanted any more
+		delete(l.allocations, allocationID)
+	}
+	if err := os.Remove(l.path(allocationID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove the sense groups of %s: %w", allocationID, err)
+	}
+	return nil
+}
+
+// Close closes the files.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for _, a := range l.allocations {
+		errs = append(errs, a.file.Close())
+	}
+	l.allocations = map[string]*allocation{}
+	return errors.Join(errs...)
+}
+
+func (l *Log) path(allocationID string) string {
+	return filepath.Join(l.dir, strings.ReplaceAll(allocationID, "/", "_")+suffix)
+}
+
+// load reads the log of an allocation when it is first needed.
+func (l *Log) load(allocationID string) (*allocation, error) {
+	if a := l.allocations[allocationID]; a != nil {
+		return a, nil
+	}
+	file, err := os.OpenFile(l.path(allocationID), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep sense groups: %w", err)
+	}
+	a := &allocation{file: file, promises: map[string]*window{}}
+	reader := bufio.NewReader(file)
+	options := protodelim.UnmarshalOptions{MaxSize: maxGroup}
+	for {
+		record := new(storev1.NodeGroup)
+		err := options.UnmarshalFrom(reader, record)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			// The last record was cut short by a crash. What follows a broken one cannot be found; it is cut off.
+			if err := l.rewrite(allocationID, a); err != nil {
+				return nil, err
+			}
+			break
+		}
+		g := record.GetGroup()
+		w := a.window(g.GetPromise())
+		w.last = max(w.last, g.GetSequence())
+		w.add(g)
+	}
+	if l.rebooted {
+		for _, w := range a.promises {
+			w.last += Skipped
+		}
+	}
+	if a.size, err = a.file.Seek(0, io.SeekEnd); err != nil {
+		return nil, fmt.Errorf("cannot keep sense groups: %w", err)
+	}
+	l.allocations[allocationID] = a
+	return a, nil
+}
+
+// rewrite replaces the file by what is held.
+func (l *Log) rewrite(allocationID string, a *allocation) error {
+	var content bytes.Buffer
+	for _, g := range a.all() {
+		if _, err := protodelim.MarshalTo(&content, &storev1.NodeGroup{Group: g}); err != nil {
+			return fmt.Errorf("cannot keep sense groups: %w", err)
+		}
+	}
+	if err := atomicfile.Write(l.path(allocationID), content.Bytes(), 0o600); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(l.path(allocationID), os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot keep sense groups: %w", err)
+	}
+	_ = a.file.Close() // the replaced file
+	a.file, a.size = file, int64(content.Len())
+	return nil
+}
+
+func (a *allocation) window(promise string) *window {
+	w := a.promises[promise]
+	if w == nil {
+		w = &window{}
+		a.promises[promise] = w
+	}
+	return w
+}
+
+func (a *allocation) all() []*typev1.SenseGroup {
+	names := make([]string, 0, len(a.promises))
+	for name := range a.promises {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var groups []*typev1.SenseGroup
+	for _, name := range names {
+		groups = append(groups, a.promises[name].groups...)
+	}
+	return groups
+}
+
+func (w *window) add(g *typev1.SenseGroup) {
+	if len(w.groups) == Kept {
+		copy(w.groups, w.groups[1:])
+		w.groups = w.groups[:Kept-1]
+	}
+	w.groups = append(w.groups, g)
+}
