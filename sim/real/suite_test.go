@@ -23,43 +23,40 @@ import (
 // patience bounds every wait: generous, because the machine may be busy; a test that needs it has found a fault.
 const patience = time.Minute
 
-// built holds the executables of one test run.
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
+// buildAll builds the commands of the suite into a directory, once in a test run: it takes a minute when nothing is cached.
+var buildAll = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "vow-real-")
+	if err != nil {
+		return "", err
+	}
+	for _, of := range []string{"svc-master/cmd/svc-master", "svc-scheduler/cmd/svc-scheduler", "svc-promise/cmd/svc-promise", "svc-node/cmd/svc-node", "svc-node/cmd/vow-supervisor", "vow"} {
+		module, rest, _ := strings.Cut(of, "/")
+		command := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(of)), "./"+rest)
+		command.Dir = filepath.Join("..", "..", module)
+		if out, err := command.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("build %s: %w\n%s", of, err, out)
+		}
+	}
+	return dir, nil
+})
 
 // TestMain removes what was built.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	if dir, _ := buildAll(); dir != "" {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
 
-// executable builds the commands of the suite once and returns the path of one.
+// executable is the path of one command of the suite.
 func executable(t *testing.T, name string) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "vow-real-"); built.err != nil {
-			return
-		}
-		for _, of := range []string{"svc-master/cmd/svc-master", "svc-scheduler/cmd/svc-scheduler", "svc-promise/cmd/svc-promise", "svc-node/cmd/svc-node", "svc-node/cmd/vow-supervisor", "vow"} {
-			module, rest, _ := strings.Cut(of, "/")
-			command := exec.Command("go", "build", "-o", filepath.Join(built.dir, filepath.Base(of)), "./"+rest)
-			command.Dir = filepath.Join("..", "..", module)
-			if out, err := command.CombinedOutput(); err != nil {
-				built.err = fmt.Errorf("build %s: %w\n%s", of, err, out)
-				return
-			}
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	dir, err := buildAll()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return filepath.Join(built.dir, name)
+	return filepath.Join(dir, name)
 }
 
 // process is one service of the suite, which can be killed and started again.

@@ -23,6 +23,7 @@ func Rules() []Rule {
 		{"the index lists every decision", decisionIndex},
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
+		{"nothing sleeps in real time", sleepers},
 		{"nothing is left for later", leftovers},
 	}
 }

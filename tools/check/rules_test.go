@@ -104,6 +104,8 @@ func breaches() []breach {
 		{"telemetry names are declared once", core("const id = \"vow.bang.id\"\n"), `svc-master/fleet/x.go:3: cannot spell "vow.bang.id" here`},
 		{"every Lua script is embedded", file("svc-master/internal/redisstore/lua/trim.lua", "-- trim\n"), "svc-master/internal/redisstore/lua/trim.lua: no Go file embeds it"},
 		{"every Lua script is embedded", file("svc-master/internal/redisstore/lua/commit.lua", "return 1\n"), "svc-master/internal/redisstore/lua/commit.lua:1: must open with a comment"},
+		{"nothing sleeps in real time", file("svc-master/cmd/svc-master/x.go", "package main\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n"), "svc-master/cmd/svc-master/x.go:5: cannot sleep"},
+		{"nothing sleeps in real time", file("svc-master/fleet/x_test.go", "package fleet\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n"), "svc-master/fleet/x_test.go:5: cannot sleep"},
 		{"nothing is left for later", core("// TO" + "DO: the rest\n"), "svc-master/fleet/x.go:3: cannot leave a TO" + "DO"},
 		{"nothing is left for later", file("svc-master/fleet/x_test.go", "package fleet\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Skip() }\n"), "svc-master/fleet/x_test.go:5: cannot skip without a reason"},
 	}

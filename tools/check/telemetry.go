@@ -14,7 +14,7 @@ const convDir = "kit/telemetry/conv"
 var (
 	telemetryName = regexp.MustCompile(`^vow\.[a-z]`)
 	// contractName is a package, service or file of the contract, which starts with the same word.
-	contractName = regexp.MustCompile(`^vow\.(type|master|scheduler|node|promise|store)(\.v1|$)`)
+	contractName = regexp.MustCompile(`^vow\.(type|master|scheduler|node|promise|store|test)(\.v1|$)`)
 	// fileName is a file that vow writes (vow.sock); no telemetry name ends in one of these.
 	fileName = regexp.MustCompile(`^vow\.(sock|pid|lock|log|json|ya?ml|toml|rdb|aof|conf)$`)
 )

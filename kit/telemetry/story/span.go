@@ -49,7 +49,7 @@ func FromSDK(spans []sdktrace.ReadOnlySpan) []Span {
 func texts(attributes []attribute.KeyValue) map[string]string {
 	m := make(map[string]string, len(attributes))
 	for _, a := range attributes {
-		m[string(a.Key)] = a.Value.Emit()
+		m[string(a.Key)] = a.Value.String()
 	}
 	return m
 }
