@@ -58,7 +58,7 @@ func (a *BangAnswer) Err() error {
 	if a.Outcome != Refused {
 		return nil
 	}
-	return &Error{Kind: Exhausted, Until: a.Until, Message: "cannot bang tree " + TreeID(a.BangID) + ": " + a.Reason}
+	return &Error{Kind: Exhausted, Until: a.Until, Message: "cannot bang tree " + TreeID(a.BangID) + ": " + strings.TrimPrefix(a.Reason, "refused: ")}
 }
 
 // Bang decides about a bang. The first that applies decides (docs/rules.md: a withheld bang, futile bangs, quota, scope):

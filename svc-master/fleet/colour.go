@@ -60,10 +60,10 @@ func (t *Tree) PartitionColour(id string, now, start time.Time) Status {
 	if p.Latest.Result != Success {
 		return Status{Colour: Red, Reason: fmt.Sprintf("run failed, attempt %d: %s", p.Latest.Attempt, reasonOf(p.Latest)), Since: p.ResultSince}
 	}
-	if age, limit := now.Sub(p.Latest.ReportedAt), p.Period()+Freshness; age > limit {
+	if p.stale(now) {
 		return Status{
-			Colour: Red, Reason: fmt.Sprintf("no result for %s; it runs at least every %s", words(age), words(p.Period())),
-			Since: p.Latest.ReportedAt.Add(limit), Unconfirmed: fresh(now, start),
+			Colour: Red, Reason: fmt.Sprintf("no result for %s; it runs at least every %s", words(now.Sub(p.Latest.ReportedAt)), words(p.Period())),
+			Since: p.Latest.ReportedAt.Add(p.Period() + Freshness), Unconfirmed: fresh(now, start),
 		}
 	}
 	status := Status{Colour: Green, Since: p.ResultSince}
@@ -109,6 +109,11 @@ func (t *Tree) TreeColour(now, start time.Time) Status {
 		all.Reason += fmt.Sprintf(" (and %d more)", reds-1)
 	}
 	return all
+}
+
+// stale tells whether the latest result is older than the period and a minute.
+func (p *Partition) stale(now time.Time) bool {
+	return now.Sub(p.Latest.ReportedAt) > p.Period()+Freshness
 }
 
 // first is the earlier of two times, or a when b does not count.

@@ -60,7 +60,8 @@ type Awaiting struct {
 	Next     Group
 }
 
-// Group is bangs that are satisfied together: when every member of the scope has settled Generation.
+// Group is bangs that are told satisfied together: when every member of the scope has settled Generation, that of the newest. So a bang that came while
+// others awaited may be told satisfied up to one round of runs late, never early; the first one of a convergence, and its end, are exact.
 type Group struct {
 	Count uint64
 	// Generation of the newest of them.

@@ -34,7 +34,7 @@ type Partition struct {
 	LastSuccessRunID string
 	// FailuresInRow counts reported runs since the last success.
 	FailuresInRow uint32
-	// ResultSince is when the first of the latest results that are alike was reported: since when it succeeds, or fails.
+	// ResultSince is when the first of the latest results that are alike was reported: since when it fails, or is Green if it is.
 	ResultSince time.Time
 	// Recent are the newest ended runs, oldest first: at most MaxRecentRuns.
 	Recent []Ended

@@ -178,7 +178,7 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	}
 	var answer ReportRunAnswer
 	if e.Result == Success {
-		p.answered(run.Token)
+		p.answered(run.Token, now)
 		p.LastSuccessRunID = e.RunID
 		answer.Settled = run.Wanted
 		t.settle(m, run.Wanted)
@@ -265,13 +265,13 @@ func (t *Tree) reportLocal(e *ReportRun, m *member, now time.Time) (ReportRunAns
 		report = p.conclude(e, e.Cause, now)
 		if e.Result == Success {
 			p.LastSuccessRunID = e.RunID
-			p.answeredLocally()
+			p.answeredLocally(now)
 		}
+		t.tellReported(&fx, p, e, nil, report, now)
 	} else {
-		report = newReport(e, e.Cause, 1, now)
+		report = newReport(e, e.Cause, 1, now) // history: it tells followers nothing about now
 	}
 	fx.Run = &EndedRun{InstanceID: p.InstanceID, AllocationID: p.AllocationID, Computer: p.Computer, Partition: p.Name, Report: *report, Steps: e.Steps}
-	t.tellReported(&fx, p, e, nil, report, now)
 	answer := ReportRunAnswer{WantedMore: p.Settled.Less(t.Wanted(p))}
 	p.remember(Ended{RunID: e.RunID, Answer: answer})
 	return answer, fx, nil
@@ -297,7 +297,7 @@ func (p *Partition) booted(l LocalRun) bool {
 // conclude makes a report the latest run of the partition.
 func (p *Partition) conclude(e *ReportRun, cause Cause, now time.Time) *Report {
 	report := newReport(e, cause, p.FailuresInRow+1, now)
-	if p.Latest == nil || (p.Latest.Result == Success) != (e.Result == Success) {
+	if p.Latest == nil || (p.Latest.Result == Success) != (e.Result == Success) || e.Result == Success && p.stale(now) {
 		p.ResultSince = now
 	}
 	if e.Result == Success {
@@ -317,9 +317,9 @@ func newReport(e *ReportRun, cause Cause, attempt uint32, now time.Time) *Report
 }
 
 // answered ends the alarms that a success of the run of token answers: those before it began.
-func (p *Partition) answered(token uint64) {
+func (p *Partition) answered(token uint64, now time.Time) {
 	if p.Alarm != nil && token > p.Alarm.Token {
-		p.Alarm = nil
+		p.Alarm, p.ResultSince = nil, now
 	}
 	if p.Warning != nil && token > p.Warning.Token {
 		p.Warning = nil
@@ -327,9 +327,9 @@ func (p *Partition) answered(token uint64) {
 }
 
 // answeredLocally ends withheld alarms after a local success; the run that a sent one made is still to come, and ends it.
-func (p *Partition) answeredLocally() {
+func (p *Partition) answeredLocally(now time.Time) {
 	if p.Alarm != nil && !p.Alarm.Outcome.Wakes() {
-		p.Alarm = nil
+		p.Alarm, p.ResultSince = nil, now
 	}
 	p.Warning = nil
 }
