@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,10 @@ type Config struct {
 	Executable string
 	Args       []string
 }
+
+// lockPatience is how long the lock of an earlier supervisor may outlive it: one that is killed between the fork and the
+// exec of a stub leaves it to that stub, until its exec.
+const lockPatience = 500 * time.Millisecond
 
 // ErrLocked says that another supervisor has the folder.
 var ErrLocked = errors.New("another supervisor is running on it")
@@ -107,7 +112,12 @@ func lockDir(dir string, inherited *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", path, cause(err))
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for patience := time.Now().Add(lockPatience); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(patience); {
+		<-time.After(10 * time.Millisecond)
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		_ = file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			err = ErrLocked
