@@ -256,7 +256,7 @@ func TestASignalStopsTheServiceAndASecondOneDoesNotWait(t *testing.T) {
 		release := make(chan struct{})
 		go func() {
 			signals <- syscall.SIGTERM
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			signals <- os.Interrupt
 		}()
 		start := time.Now()

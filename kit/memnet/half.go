@@ -90,7 +90,7 @@ func (h *half) write(b []byte) (int, error) {
 
 func (h *half) read(b []byte) (int, error) {
 	for {
-		n, err, wait, changed := h.tryRead(b)
+		n, wait, changed, err := h.tryRead(b)
 		if changed == nil {
 			return n, err
 		}
@@ -108,19 +108,19 @@ func (h *half) read(b []byte) (int, error) {
 }
 
 // tryRead reads what has arrived; a non-nil channel says to wait for it, or for a time when that is not negative.
-func (h *half) tryRead(b []byte) (n int, err error, wait time.Duration, changed <-chan struct{}) { //nolint:revive // err is not last by meaning
+func (h *half) tryRead(b []byte) (n int, wait time.Duration, changed <-chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
 	switch {
 	case h.gone:
-		return 0, io.ErrClosedPipe, 0, nil
+		return 0, 0, nil, io.ErrClosedPipe
 	case h.err != nil:
-		return 0, h.err, 0, nil
+		return 0, 0, nil, h.err
 	case !h.deadline.IsZero() && !now.Before(h.deadline):
-		return 0, os.ErrDeadlineExceeded, 0, nil
+		return 0, 0, nil, os.ErrDeadlineExceeded
 	case len(b) == 0:
-		return 0, nil, 0, nil
+		return 0, 0, nil, nil
 	}
 	wait = -1
 	if !h.held {
@@ -128,10 +128,10 @@ func (h *half) tryRead(b []byte) (n int, err error, wait time.Duration, changed 
 			n += h.take(b[n:])
 		}
 		if n > 0 {
-			return n, nil, 0, nil
+			return n, 0, nil, nil
 		}
 		if len(h.chunks) == 0 && h.eof {
-			return 0, io.EOF, 0, nil
+			return 0, 0, nil, io.EOF
 		}
 		if len(h.chunks) > 0 {
 			wait = h.chunks[0].arrives.Sub(now)
@@ -143,7 +143,7 @@ func (h *half) tryRead(b []byte) (n int, err error, wait time.Duration, changed 
 	if h.changed == nil {
 		h.changed = make(chan struct{})
 	}
-	return 0, nil, wait, h.changed
+	return 0, wait, h.changed, nil
 }
 
 // take moves bytes of the first chunk to b.

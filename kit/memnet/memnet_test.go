@@ -302,7 +302,7 @@ func TestARpcOverHttp2WorksInVirtualTime(t *testing.T) {
 		const procedure = "/grpc.health.v1.Health/Check"
 		mux.Handle(procedure, connect.NewUnaryHandlerSimple(procedure,
 			func(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}, nil
 			}))
 		server := &http.Server{Handler: mux, Protocols: protocols} //nolint:gosec // a test
@@ -365,7 +365,7 @@ func TestARedisInMemoryWorksInVirtualTimeWithPipelinesLongerThanABarePipeTakes(t
 			t.Errorf("%d elements", got)
 		}
 		must(t, client.Set(t.Context(), "mortal", "x", time.Hour).Err())
-		time.Sleep(time.Hour + time.Second)
+		<-time.After(time.Hour + time.Second)
 		if got := client.Exists(t.Context(), "mortal").Val(); got != 0 {
 			t.Error("a key outlived its virtual hour")
 		}

@@ -248,7 +248,7 @@ func (w *world) admin(t *testing.T, path string) (int, string) {
 	must(t, err)
 	res, err := transport.RoundTrip(r)
 	must(t, err)
-	defer res.Body.Close() //nolint:errcheck // a test
+	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	must(t, err)
 	return res.StatusCode, string(b)
@@ -319,7 +319,7 @@ func TestAQuietPeerIsInContactBecauseItAnswersPings(t *testing.T) {
 		chat := w.chat(t.Context())
 		must(t, chat.Send(&request{}))
 		ctx := <-stream
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		last, ok := rpc.ConnLastRead(ctx)
 		if !ok || time.Since(last) > 2*rpc.DefaultPing {
 			t.Errorf("after 10 silent minutes the last contact was %v ago (%v)", time.Since(last), ok)
@@ -407,7 +407,7 @@ func TestStopIsBoundedWhateverHandlersDo(t *testing.T) {
 			<-release // ignores its context
 			return nil, errors.New("too late")
 		}}, nil)
-		go w.echo(t.Context(), "x") //nolint:errcheck // it fails
+		go w.echo(t.Context(), "x")
 		<-entered
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -554,7 +554,7 @@ func TestARealSocketServesAllProtocols(t *testing.T) {
 	server, err := rpc.NewServer(rpc.Config{Address: "127.0.0.1:0", AdminAddress: "127.0.0.1:0"}, rpc.Settings{Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	must(t, server.Start(t.Context()))
-	defer server.Stop(t.Context()) //nolint:errcheck // a test
+	defer server.Stop(t.Context())
 	client, err := rpc.NewClient(rpc.Target{Address: server.Addr().String()}, rpc.ClientSettings{})
 	must(t, err)
 	defer client.Close()

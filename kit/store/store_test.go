@@ -237,9 +237,9 @@ func TestTheEmbeddedStoreKeepsEveryTypeAcrossAnOrderlyStop(t *testing.T) {
 		if err := s.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(30 * time.Millisecond) // virtual: past the time to live of "dead soon"
+		<-time.After(30 * time.Millisecond) // virtual: past the time to live of "dead soon"
 		again := open()
-		defer again.Stop(t.Context()) //nolint:errcheck // a test
+		defer again.Stop(t.Context())
 		assertFilled(t, again)
 		if !again.CleanStop() {
 			t.Error("an orderly stop is not called clean")
@@ -259,7 +259,7 @@ func TestTheEmbeddedStoreSavesWithinASecondAndTellsOfACrash(t *testing.T) {
 			t.Fatal(err)
 		}
 		fill(t, s)
-		time.Sleep(store.DefaultSaveInterval + time.Millisecond) // virtual
+		<-time.After(store.DefaultSaveInterval + time.Millisecond) // virtual
 		synctest.Wait()
 		// A crash is a copy of the file as it is now.
 		b, err := os.ReadFile(filepath.Join(dir, "store.snapshot"))

@@ -221,7 +221,7 @@ func TestSamplingFollowsTheTable(t *testing.T) {
 			if got := share(s, always); got != float64(telemetry.AlwaysBurst)/many {
 				t.Errorf("%s %v: %.4f sampled, want the burst", always.Name, always.Attributes, got)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if got := share(s, always); got != float64(telemetry.AlwaysPerSecond)/many {
 				t.Errorf("%s %v: %.4f sampled a second later, want the rate", always.Name, always.Attributes, got)
 			}
@@ -295,7 +295,7 @@ func TestAMetricsLabelsNeverVary(t *testing.T) {
 	registration := conv.PartitionCount.Observe(tel.Meter("test"), func(_ context.Context, observe conv.Observer) {
 		observe(4, conv.Colour.String(conv.ColourGreen), conv.ColourReason.String(conv.ReasonGood))
 	})
-	defer registration.Unregister() //nolint:errcheck // a test
+	defer registration.Unregister()
 
 	var all metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &all); err != nil {
