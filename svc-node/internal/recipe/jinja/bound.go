@@ -118,8 +118,22 @@ func structures(b *budget) *exec.ControlStructureSet {
 			return &boundedSet{ControlStructure: assignment, name: name}, nil
 		}
 	})
+	for _, name := range structureNames {
+		wrap(name, func(original parser.ControlStructureParser) parser.ControlStructureParser {
+			return func(p, args *parser.Parser) (nodes.ControlStructure, error) {
+				parsed, err := original(p, args)
+				if err == nil {
+					replaceOperators(parsed)
+				}
+				return parsed, err
+			}
+		})
+	}
 	return set
 }
+
+// structureNames are the control structures that hold expressions.
+var structureNames = []string{"block", "call", "do", "extends", "filter", "for", "from", "if", "import", "include", "macro", "set", "with"}
 
 func (b *budget) enter() error {
 	if b.depth++; b.depth > MaxDepth {

@@ -49,6 +49,8 @@ func globals() map[string]any {
 	})
 	all["zip"] = zip
 	all["assert"] = assert
+	all[multiplyName] = operator(multiply)
+	all[moduloName] = operator(modulo)
 	return all
 }
 

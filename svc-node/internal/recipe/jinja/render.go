@@ -54,6 +54,7 @@ func Render(t Template) (text string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot render %s: %w", t.Name, shorten(err, t.Source))
 	}
+	replaceOperators(compiled.Root())
 	out := &boundedWriter{}
 	if err := compiled.Execute(out, exec.NewContext(copyMap(t.Context))); err != nil {
 		return "", fmt.Errorf("cannot render %s: %w", t.Name, shorten(err, t.Source))

@@ -31,6 +31,9 @@ func TestTemplatesRenderAsJinja2Does(t *testing.T) {
 		"{{ sorted(['b', 'a']) | join(',') }}":                                                                "a,b",
 		"{% set x = ['a', 'b',] %}{{ x | join('-') }}{{ {'k': [1,],}['k'][0] }} ,]":                           "a-b1 ,]",
 		"{% set l = [] %}{% for x in range(3) %}{% do l.append(x) %}{% endfor %}{{ l }}":                      "[0, 1, 2]",
+		"{{ '%s-%d%%' % ('a', 3) }} {{ '%(x)05.1f|%(x)-4d|' % {'x': 2} }} {{ '%s' % name }} {{ '%r' % 'a' }}": "a-3% 002.0|2   | web 'a'",
+		"{{ 7 % 3 }} {{ -7 % 3 }} {{ 0 * 5 }} {{ 'ab' * 2 }} {{ 2 * 3 * 0 }} {{ 2 * 1.5 }}":                   "1 2 0 abab 0 3.0",
+		"{% if 4 % 2 == 0 %}even{% endif %}{% set x = 3 * 2 %}{{ x }}{{ [1] * 2 }}":                           "even6[1, 1]",
 		"{% raw %}{{ x }}{% endraw %}":                                                                        "{{ x }}",
 		"{%- if true %} a {% endif -%}\n":                                                                     " a ",
 		"{{ 'a,b'.split(',')[1] }} {{ name.upper() }}":                                                        "b WEB",
@@ -66,6 +69,9 @@ func TestRunawayTemplatesEndWithAnError(t *testing.T) {
 		"output":     "{% for a in range(9999) %}" + strings.Repeat("x", 10000) + "{% endfor %}",
 		"padding":    "{{ 'x' | center(1000000000) }}",
 		"files":      "{% include '/etc/passwd' %}",
+		"repetition": "{{ 'x' * 10000000000 }}",
+		"division":   "{{ 1 % 0 }}",
+		"width":      "{{ '%99999d' % 1 }}",
 		"unfinished": "{% for x in",
 	} {
 		_, err := Render(Template{Name: "t", Source: source, Read: func(name string) (string, error) {
@@ -96,4 +102,19 @@ func TestImportsReadOnlyWhatTheCallerAllows(t *testing.T) {
 	if _, err := Render(Template{Name: "t", Source: "{% import 'other' as o %}", Read: read}); err == nil {
 		t.Error("imported a template the caller refused")
 	}
+}
+
+func FuzzRender(f *testing.F) {
+	f.Add("{% for x in range(3) %}{{ x * 2 }}{% endfor %}")
+	f.Add("{% macro m(a, b=1) %}{{ a % b }}{% endmacro %}{{ m('%s', [1]) }}")
+	f.Add("{% set l = [] %}{% do l.append({'a': 1,}) %}{{ l | tojson }}{# c #}{% raw %}{{{% endraw %}")
+	f.Add("{% set ns = namespace(x=1) %}{% if ns.x is defined and not d.get('q') %}{% set ns.x = ns.x ~ 'a' %}{% endif %}{{ ns.x }}")
+	f.Fuzz(func(t *testing.T, source string) {
+		text := Template{Name: "f", Source: source, Context: map[string]any{"d": map[string]any{"a": 1.0}, "l": []any{"x"}}}
+		first, err := Render(text)
+		second, again := Render(text)
+		if first != second || (err == nil) != (again == nil) {
+			t.Errorf("%q renders %q (%v), then %q (%v)", source, first, err, second, again)
+		}
+	})
 }
