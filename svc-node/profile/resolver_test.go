@@ -273,3 +273,31 @@ func TestResolvingTwiceIsTheSame(t *testing.T) {
 		}
 	})
 }
+
+func TestLiteralsAreData(t *testing.T) {
+	r := resolve(t, "[buildout]\nparts = a\n[a]\nrecipe = r\nx = !py!{'a': [1, 2.5, None, True], u'b': ('it\\'s', \"\\x24{x}\"),}\ny = ${:x}\nz = !py!'plain'\ns = !py!set(['q'])\n", nil)
+	want := map[string]any{"a": []any{1.0, 2.5, nil, true}, "b": []any{"it's", "${x}"}}
+	if got := r.part("a").Options["y"].Data(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v", got)
+	}
+	if got := r.part("a").Options["z"]; got.IsStructured() || got.String() != "plain" {
+		t.Errorf("got %#v", got)
+	}
+	if got := r.part("a").Options["s"].Data(); !reflect.DeepEqual(got, []any{"q"}) {
+		t.Errorf("got %#v", got)
+	}
+	for _, wrong := range []string{"", "[1", "'x", "{1: 2}", "nonsense", "[1] 2", strings.Repeat("[", 500), "'\\x2", "nan"} {
+		if v, err := parseLiteral(wrong); err == nil {
+			t.Errorf("%q is %v", wrong, v)
+		}
+	}
+}
+
+func FuzzLiteral(f *testing.F) {
+	f.Add("{'a': [1, 2.5, None, True], u'b': ('x', \"y\")}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if v, err := parseLiteral(text); err == nil {
+			_ = Structured(v).String()
+		}
+	})
+}

@@ -113,6 +113,13 @@ func (s *Scope) get(option string) (Value, error) {
 	text := raw.value()
 	if s.literal[option] || !strings.Contains(text, "${") {
 		v := Text(text)
+		if data, ok := strings.CutPrefix(text, literalMark); ok && !s.literal[option] {
+			decoded, err := parseLiteral(data)
+			if err != nil {
+				return Value{}, s.wrong(option, fmt.Sprintf("cannot read the literal: %v", err))
+			}
+			v = Structured(decoded)
+		}
 		if err := s.resolver.spend(len(text), s, option); err != nil {
 			return Value{}, err
 		}
