@@ -127,7 +127,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 	s.registerHealth()
 	s.registerReflection()
-	public := s.httpServer(ending(s.stopping, s.mux))
+	public := s.httpServer(controlled(s.stopping, s.mux))
 	public.ConnContext = withContact
 	public.TLSConfig = secure
 	var wrapped net.Listener = &contactListener{Listener: listener}
@@ -233,8 +233,12 @@ func (s *Server) Stop(ctx context.Context) error {
 				s.stopErr = errors.Join(s.stopErr, err)
 			}
 		}
-		if public == nil && s.settings.Listener != nil {
-			s.stopErr = errors.Join(s.stopErr, s.settings.Listener.Close())
+		if public == nil { // never started: the listeners that were passed are ours to close all the same
+			for _, l := range []net.Listener{s.settings.Listener, s.settings.AdminListener} {
+				if l != nil {
+					s.stopErr = errors.Join(s.stopErr, l.Close())
+				}
+			}
 		}
 	})
 	return s.stopErr

@@ -75,7 +75,9 @@ func openEmbedded(ctx context.Context, dir string, s Settings) (_ *embedded, err
 		return nil, fmt.Errorf("cannot start the embedded store: %w", err)
 	}
 	_ = first.Close()
-	e.saver = redis.NewUniversalClient(e.options(Settings{PoolSize: 1}))
+	saver := e.options(Settings{PoolSize: 1})
+	saver.Dialer = e.dial
+	e.saver = redis.NewUniversalClient(saver)
 	now := time.Now()
 	if err := restore(ctx, e.saver, found.Keys, now); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot restore the snapshot of the embedded store: %w", err), e.saver.Close())
@@ -111,19 +113,23 @@ func (e *embedded) acquire() error {
 	return nil
 }
 
-// options connect to this store. Its connections are buffered: on bare pipes, pipelines of more than ten commands
-// deadlock.
+// options connect to this store, until it stops: what is written after the last snapshot would be lost.
 func (e *embedded) options(s Settings) *redis.UniversalOptions {
 	o := harden(&redis.UniversalOptions{Addrs: []string{"embedded:0"}}, s)
-	o.Dialer = func(context.Context, string, string) (net.Conn, error) {
-		if e.stopping.Load() && s.PoolSize != 1 {
+	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if e.stopping.Load() {
 			return nil, net.ErrClosed
 		}
-		client, peer := memnet.Pipe()
-		e.redis.Server().ServeConn(peer)
-		return client, nil
+		return e.dial(ctx, network, address)
 	}
 	return o
+}
+
+// dial makes a buffered connection: on bare pipes, pipelines of more than ten commands deadlock.
+func (e *embedded) dial(context.Context, string, string) (net.Conn, error) {
+	client, peer := memnet.Pipe()
+	e.redis.Server().ServeConn(peer)
+	return client, nil
 }
 
 // announce is called before every command.

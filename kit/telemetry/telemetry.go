@@ -12,11 +12,13 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/vow-os/vow/kit/telemetry/conv"
 )
@@ -97,15 +99,16 @@ func Setup(ctx context.Context, cfg Config, s Settings) (*Telemetry, error) {
 	return t, nil
 }
 
-// Disabled is a Telemetry that emits nothing: for tests, and what the rest of kit uses when it is given nil. Ids are
-// still made and passed on.
+// Disabled is a Telemetry that emits nothing: for tests, and what the rest of kit uses when it is given nil. It makes
+// no ids either, and passes on those it is given: a client without telemetry must not decide, by an unsampled id of its
+// own, that the story it sets off is not seen.
 func Disabled() *Telemetry {
 	return &Telemetry{
 		Log:        slog.New(slog.DiscardHandler),
 		Prometheus: http.NotFoundHandler(),
 		Propagator: Propagator(),
-		tracers:    newIDProvider(newIDGenerator(nil), sdktrace.NeverSample()),
-		meters:     noopMeters(),
+		tracers:    tracenoop.NewTracerProvider(),
+		meters:     metricnoop.NewMeterProvider(),
 	}
 }
 

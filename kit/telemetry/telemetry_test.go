@@ -165,14 +165,14 @@ func TestLogsCarryTheIdsOfTheirContext(t *testing.T) {
 		}
 		for key, want := range map[string]any{
 			"trace_id": span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(),
-			"vow.bang.id": "t1.b7", "service": "svc-test",
+			string(conv.BangID): "t1.b7", "service": "svc-test",
 		} {
 			if record[key] != want {
 				t.Errorf("%s is %v, want %v, in %s", key, record[key], want, line)
 			}
 		}
 	}
-	if !strings.Contains(lines[1], `"event.name":"vow.bang.accepted"`) || !strings.Contains(lines[1], `"vow.tree.generation":4`) {
+	if !strings.Contains(lines[1], `"event.name":"`+conv.EventBangAccepted+`"`) || !strings.Contains(lines[1], `"`+string(conv.Generation)+`":4`) {
 		t.Errorf("the event is %s", lines[1])
 	}
 }
