@@ -441,3 +441,46 @@ func TestAfterAShutdownTheNextSupervisorStartsWhatWasWanted(t *testing.T) {
 		t.Errorf("it is %+v", u)
 	}
 }
+
+func TestRootStartsAServiceAsItsUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may start processes of other users")
+	}
+	h := newHost(t)
+	p := h.service("user", "/bin/sh")
+	p.Argv, p.Dir = []string{"sh", "-c", "echo $(id -u) $(id -g) $(id -G) $(pwd); exec sleep 1000"}, "/"
+	p.Account = &supervise.Account{UID: 65534, GID: 65533, Groups: []uint32{65533, 4}}
+	unit := h.apply(p)["user"]
+	for read(t, p.Log.Path) == "" {
+		if _, err := h.client.Info(h.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := read(t, p.Log.Path); out != "65534 65533 65533 4 /\n" {
+		t.Errorf("it runs as %q", out)
+	}
+	// As another user's process it is adopted all the same.
+	h.crash()
+	h.start()
+	if after := h.settled()["user"]; after.PID != unit.PID {
+		t.Errorf("it was %d, is %+v", unit.PID, after)
+	}
+}
+
+func TestABigEnvironmentArrives(t *testing.T) {
+	h := newHost(t)
+	p := h.service("big", "/bin/sh")
+	p.Argv = []string{"sh", "-c", "printf %s \"$BIG\" | wc -c; exec sleep 1000"}
+	p.Env = append(p.Env, "BIG="+strings.Repeat("x", 100_000))
+	if u := h.apply(p)["big"]; u.State != supervise.Running {
+		t.Fatalf("it is %s: %s", u.State, u.Last)
+	}
+	for read(t, p.Log.Path) == "" {
+		if _, err := h.client.Info(h.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := read(t, p.Log.Path); out != "100000\n" {
+		t.Errorf("of 100000 bytes %q arrive", out)
+	}
+}
