@@ -64,7 +64,7 @@ func request(serialised, optional bool) *Recipe {
 func readRequest(in *Init, serialised bool) (Request, error) {
 	asked := Request{
 		Title: in.Text("name"), Release: in.Text("software-url"), Type: in.Text("software-type"),
-		State: in.Text("state"), Shared: isTrue(in.Text("shared")) || isTrue(in.Text("slave")), Peek: in.Peek,
+		Return: strings.Fields(in.Text("return")), State: in.Text("state"), Shared: isTrue(in.Text("shared")) || isTrue(in.Text("slave")), Peek: in.Peek,
 	}
 	if asked.Title == "" {
 		asked.Title = in.Name()
@@ -150,7 +150,7 @@ func answer(in *Init, asked Request, instance Instance, serialised, optional boo
 		}
 	}
 	var missing []string
-	for _, name := range strings.Fields(in.Text("return")) {
+	for _, name := range asked.Return {
 		value, ok := published[name]
 		switch {
 		case ok && instance.Ready:

@@ -42,6 +42,8 @@ type Request struct {
 	SLA map[string]string
 	// State is started, stopped or destroyed; empty leaves the state to the master.
 	State string
+	// Return names the connection parameters wanted.
+	Return []string
 	// Shared asks for a shared instance.
 	Shared bool
 	// Peek asks what is known, without requesting.

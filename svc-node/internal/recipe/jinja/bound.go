@@ -70,15 +70,11 @@ func structures(b *budget) *exec.ControlStructureSet {
 			_ = set.Replace(name, with(original))
 		}
 	}
-	wrap("for", func(original parser.ControlStructureParser) parser.ControlStructureParser {
+	wrap("for", func(parser.ControlStructureParser) parser.ControlStructureParser {
 		return func(p, args *parser.Parser) (nodes.ControlStructure, error) {
-			parsed, err := original(p, args)
+			loop, err := parseFor(p, args)
 			if err != nil {
 				return nil, err
-			}
-			loop, ok := parsed.(*controlstructures.ForControlStructure)
-			if !ok || loop.Recursive {
-				return nil, errors.New("cannot use a recursive loop: this is not built in")
 			}
 			count := &counter{at: loop.BodyWrapper.Location, count: b.spend}
 			loop.BodyWrapper.Nodes = append([]nodes.Node{count.node()}, loop.BodyWrapper.Nodes...)
@@ -106,6 +102,9 @@ func structures(b *budget) *exec.ControlStructureSet {
 			name := ""
 			if token := args.Current(tokens.Name); token != nil {
 				name = token.Val
+				if args.Peek(tokens.Comma) != nil {
+					return parseUnpack(args)
+				}
 			}
 			parsed, err := original(p, args)
 			if err != nil {

@@ -1,0 +1,64 @@
+package install
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vow-os/vow/svc-node/internal/recipe"
+	"github.com/vow-os/vow/svc-node/profile"
+)
+
+// Check tells an author, without a node or a master, what is wrong with a profile and what it would deploy: it
+// is planned in an empty directory, as if every instance it requests were ready. What only a request tells reads
+// "title:parameter".
+func Check(ctx context.Context, file string, env profile.Environment) (Preview, error) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return Preview{}, fmt.Errorf("cannot check %s: %w", file, err)
+	}
+	dir, err := os.MkdirTemp("", "vow-check-")
+	if err != nil {
+		return Preview{}, fmt.Errorf("cannot check %s: %w", file, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	return Plan(ctx, Partition{Directory: dir, ReleaseDirectory: filepath.Dir(file), Profile: file, Environment: env}, readyWorld{})
+}
+
+// readyWorld has everything, and does nothing.
+type readyWorld struct{}
+
+// Request implements recipe.World.
+func (readyWorld) Request(_ context.Context, r recipe.Request) (recipe.Instance, error) {
+	connection := map[string]string{}
+	for _, name := range r.Return {
+		connection[name] = r.Title + ":" + name
+	}
+	text, err := json.Marshal(connection)
+	if err != nil {
+		return recipe.Instance{}, fmt.Errorf("cannot make up what %q publishes: %w", r.Title, err)
+	}
+	connection["_"] = string(text)
+	return recipe.Instance{Ready: true, Connection: connection, GUID: r.Title + ":guid", State: "started"}, nil
+}
+
+// Published implements recipe.World.
+func (readyWorld) Published(context.Context) (map[string]string, error) { return nil, nil }
+
+// Publish implements recipe.World.
+func (readyWorld) Publish(context.Context, map[string]string) error { return nil }
+
+// FreePort implements recipe.World.
+func (readyWorld) FreePort(_ context.Context, _ string, low, _ int) (int, error) { return low, nil }
+
+// Random implements recipe.World: a check keeps no secret.
+func (readyWorld) Random() io.Reader {
+	return strings.NewReader(strings.Repeat("made up by check", 4096))
+}
+
+// Exec implements recipe.World.
+func (readyWorld) Exec(context.Context, string) error { return nil }
