@@ -136,5 +136,5 @@ func same(a, b *Entry) bool {
 	return a.InstanceID == b.InstanceID && a.TreeID == b.TreeID && a.Title == b.Title && a.Period == b.Period &&
 		a.Wanted == b.Wanted && a.BangWanted == b.BangWanted && a.Changed == b.Changed && a.Answered == b.Answered && a.Settled == b.Settled &&
 		a.Due == b.Due && a.State == b.State && a.Run == b.Run && a.Epoch == b.Epoch && a.Token == b.Token &&
-		a.Attempt == b.Attempt && a.LatestRun == b.LatestRun && a.Ran.Equal(b.Ran)
+		a.Spare == b.Spare && a.Attempt == b.Attempt && a.LatestRun == b.LatestRun && a.Ran.Equal(b.Ran)
 }

@@ -14,6 +14,10 @@ func (a *Agenda) dispatch(now time.Time) []Order {
 			a.lose(e, now, "no report within "+RunBound.String())
 			return
 		}
+		if e.Run.Handed >= MaxHanded {
+			a.withdraw(e, now)
+			return
+		}
 		again = append(again, e)
 	})
 	for _, e := range again {
@@ -29,7 +33,11 @@ func (a *Agenda) dispatch(now time.Time) []Order {
 		a.turns[e.TreeID] = a.Orders
 		cause, due := e.DueCause(now)
 		a.move(e, HandOver)
-		e.Run = Run{ID: a.runID(now), Cause: cause, Due: due, Handed: 1}
+		id := e.Spare
+		if e.Spare = ""; id == "" {
+			id = a.runID(now)
+		}
+		e.Run = Run{ID: id, Cause: cause, Due: due, Handed: 1}
 		orders = append(orders, a.order(e, now))
 	}
 	return orders

@@ -31,6 +31,9 @@ type Entry struct {
 	State State
 	// Run in hand; zero while Waiting.
 	Run Run
+	// Spare is the id of a run that was handed over and did not begin because the node began one of its own: the next order takes it, so
+	// that a node that still has the first order does not run twice.
+	Spare string
 	// Epoch and Token of the newest run that was seen to begin: an older one is late.
 	Epoch, Token uint64
 

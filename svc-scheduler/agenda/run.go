@@ -26,10 +26,16 @@ func (a *Agenda) begun(ev Begun, now time.Time) {
 		return
 	}
 	if e.Run.ID != ev.RunID {
+		if e.State == Ordered {
+			e.Spare = e.Run.ID
+		}
 		e.Run = Run{ID: ev.RunID} // the node's own run, or one of another session
 		if cause, due := e.DueCause(now); cause != None {
 			e.Run.Cause, e.Run.Due = cause, due
 		}
+	}
+	if e.Spare == ev.RunID {
+		e.Spare = ""
 	}
 	e.Run.Began, e.Run.Generation, e.Token = now, ev.Generation, ev.Token
 	e.Wanted = newest(e.Wanted, ev.Generation)
@@ -80,6 +86,9 @@ func (a *Agenda) reported(ev Reported, now time.Time) {
 // ended applies the result of the latest run.
 func (a *Agenda) ended(e *Entry, end RunEnded, now time.Time) {
 	e.LatestRun, e.LatestSeen = end.RunID, now
+	if e.Spare == end.RunID {
+		e.Spare = ""
+	}
 	at := end.At
 	if at.IsZero() || at.After(now) {
 		at = now
@@ -120,6 +129,20 @@ func (a *Agenda) lose(e *Entry, now time.Time, why string) {
 	e.Attempt++
 	e.ErrorType, e.Result = "", "lost"
 	e.fail(now, now)
+	a.changed(e)
+}
+
+// withdraw gives up on an order that did not begin within OrderBound although it was handed over again and again: a node that carried it
+// out unseen ignores its id for ever. What it was for is still due.
+func (a *Agenda) withdraw(e *Entry, now time.Time) {
+	a.say("order %s of %s is withdrawn: handed over %d times and not begun", e.Run.ID, e.Partition, e.Run.Handed)
+	a.move(e, Lose)
+	a.change.lost++
+	e.Spare = ""
+	if c, _ := e.NextCause(now); c == None {
+		e.periodic(now)
+	}
+	e.ensure(now)
 	a.changed(e)
 }
 

@@ -41,7 +41,7 @@ func (s State) Next(step Step) (State, bool) {
 		return Running, true
 	case step == End && (s == Ordered || s == Running):
 		return Waiting, true
-	case step == Lose && s == Running:
+	case step == Lose && (s == Ordered || s == Running):
 		return Waiting, true
 	}
 	return s, false

@@ -62,7 +62,7 @@ func encodeEntry(e *agenda.Entry) (string, error) {
 		Answered: generation(e.Answered), Settled: generation(e.Settled),
 		FirstBang: e.FirstBang, LastBang: e.LastBang, Requests: e.Requests, State: uint32(e.State),
 		Epoch: e.Epoch, Token: e.Token, Attempt: uint32(max(e.Attempt, 0)), ErrorType: e.ErrorType, Result: e.Result,
-		LatestRun: e.LatestRun, LatestSeen: stamp(e.LatestSeen), Ran: stamp(e.Ran), Learnt: stamp(e.Learnt),
+		LatestRun: e.LatestRun, LatestSeen: stamp(e.LatestSeen), Ran: stamp(e.Ran), Learnt: stamp(e.Learnt), Spare: e.Spare,
 	}
 	for cause, at := range e.Due {
 		if !at.IsZero() {
@@ -98,7 +98,7 @@ func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
 		Answered: generationOf(r.GetAnswered()), Settled: generationOf(r.GetSettled()),
 		FirstBang: r.GetFirstBang(), LastBang: r.GetLastBang(), Requests: r.GetRequests(), State: agenda.State(r.GetState()),
 		Epoch: r.GetEpoch(), Token: r.GetToken(), Attempt: int(r.GetAttempt()), ErrorType: r.GetErrorType(), Result: r.GetResult(),
-		LatestRun: r.GetLatestRun(), LatestSeen: timeOf(r.GetLatestSeen()), Ran: timeOf(r.GetRan()), Learnt: timeOf(r.GetLearnt()),
+		LatestRun: r.GetLatestRun(), LatestSeen: timeOf(r.GetLatestSeen()), Ran: timeOf(r.GetRan()), Learnt: timeOf(r.GetLearnt()), Spare: r.GetSpare(),
 	}
 	for _, due := range r.GetDue() {
 		if c := int(due.GetCause()); c > 0 && c < agenda.Causes {

@@ -162,7 +162,9 @@ type AgendaRecord struct {
 	// When the latest success was reported.
 	Ran *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=ran,proto3" json:"ran,omitempty"`
 	// When the scheduler learnt of the allocation.
-	Learnt        *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=learnt,proto3" json:"learnt,omitempty"`
+	Learnt *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=learnt,proto3" json:"learnt,omitempty"`
+	// Id of a run that was handed over and did not begin because the node began one of its own: the next order takes it.
+	Spare         string `protobuf:"bytes,28,opt,name=spare,proto3" json:"spare,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -384,6 +386,13 @@ func (x *AgendaRecord) GetLearnt() *timestamppb.Timestamp {
 		return x.Learnt
 	}
 	return nil
+}
+
+func (x *AgendaRecord) GetSpare() string {
+	if x != nil {
+		return x.Spare
+	}
+	return ""
 }
 
 // AgendaDue is a due time.
@@ -661,7 +670,7 @@ const file_vow_store_v1_scheduler_proto_rawDesc = "" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x16\n" +
 	"\x06paused\x18\x03 \x01(\bR\x06paused\x12!\n" +
 	"\fpause_reason\x18\x04 \x01(\tR\vpauseReason\x12\x1c\n" +
-	"\tconnected\x18\x05 \x01(\bR\tconnected\"\x89\b\n" +
+	"\tconnected\x18\x05 \x01(\bR\tconnected\"\x9f\b\n" +
 	"\fAgendaRecord\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -696,7 +705,8 @@ const file_vow_store_v1_scheduler_proto_rawDesc = "" +
 	"\vlatest_seen\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"latestSeen\x12,\n" +
 	"\x03ran\x18\x1a \x01(\v2\x1a.google.protobuf.TimestampR\x03ran\x122\n" +
-	"\x06learnt\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\x06learnt\"a\n" +
+	"\x06learnt\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\x06learnt\x12\x14\n" +
+	"\x05spare\x18\x1c \x01(\tR\x05spare\"a\n" +
 	"\tAgendaDue\x12(\n" +
 	"\x05cause\x18\x01 \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xa1\x02\n" +
