@@ -83,6 +83,8 @@ type Settings struct {
 const (
 	// DefaultReadMaxBytes is 64 times the largest parameters (64 KiB).
 	DefaultReadMaxBytes = 4 << 20
+	// compressMinBytes is below what a packet holds anyway: compressing a call of a few fields costs more than the call.
+	compressMinBytes = 1 << 10
 	// DefaultMaxDeadline is above every unary call that waits for something (Evaluate, BeginRun: seconds).
 	DefaultMaxDeadline = time.Minute
 	// DefaultPing keeps a computer's contact fresh well within the 5 min of docs/rules.md, "computer colour", and

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/vow-os/vow/kit/rpc"
 )
@@ -27,10 +27,12 @@ func TestAPeerThatDoesNotReadIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		w := newWorld(t, echo{stream: func(ctx context.Context, s *connect.BidiStream[request, response]) error {
+			noise := make([]byte, 64<<10) // nothing that compresses
+			_, _ = rand.Read(noise)
+			large := &response{} // by a field that the contract does not know
+			large.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 99, protowire.BytesType), noise))
 			for {
-				err := rpc.SendWithin(ctx, 5*time.Second, func() error {
-					return s.Send(&response{Status: grpc_health_v1.HealthCheckResponse_SERVING})
-				})
+				err := rpc.SendWithin(ctx, 5*time.Second, func() error { return s.Send(large) })
 				if err != nil {
 					ended <- err
 					return err

@@ -25,6 +25,7 @@ func (s *Server) handlerOptions() ([]connect.HandlerOption, error) {
 	}
 	return []connect.HandlerOption{
 		connect.WithReadMaxBytes(s.settings.ReadMaxBytes),
+		connect.WithCompressMinBytes(compressMinBytes),
 		connect.WithInterceptors(
 			tracing,
 			errorLog{s.settings.Log},
