@@ -101,7 +101,7 @@ func (s *Scope) get(option string) (Value, error) {
 			return Value{}, s.waiting
 		}
 		problem := fmt.Sprintf("cannot find an option %s in section [%s]", option, s.name)
-		if !s.ready && s.recipe != "" {
+		if _, recipe := s.raw["recipe"]; recipe && !s.ready {
 			problem += ", whose recipe cannot be asked for it before this reference is resolved"
 		}
 		return Value{}, &Error{Position: s.position, Problem: problem, Suggestion: Suggest(option, s.Options())}

@@ -26,6 +26,15 @@ func Check(ctx context.Context, file string, env profile.Environment) (Preview, 
 		return Preview{}, fmt.Errorf("cannot check %s: %w", file, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	if env.SoftwareReleaseURL == "" {
+		env.SoftwareReleaseURL = file
+	}
+	if env.ComputerID == "" {
+		env.ComputerID = "computer"
+	}
+	if env.PartitionID == "" {
+		env.PartitionID = "slappart0"
+	}
 	return Plan(ctx, Partition{Directory: dir, ReleaseDirectory: filepath.Dir(file), Profile: file, Environment: env}, readyWorld{})
 }
 

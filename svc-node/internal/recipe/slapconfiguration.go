@@ -63,7 +63,7 @@ func describe(in *Init, given map[string]any) profile.Provided {
 	all := map[string]any{}
 	for _, option := range in.Options() {
 		if name, ok := strings.CutPrefix(option, "configuration."); ok {
-			if value, known := in.Get(option); known && value.String() != "" {
+			if value, known := in.Get(option); known {
 				all[name] = value.Data()
 			}
 		}
