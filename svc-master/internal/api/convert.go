@@ -1,0 +1,226 @@
+package api
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+)
+
+// The enumerations of the core have the numbers of the contract. Zero values are unset fields.
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+func duration(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}
+
+// seconds makes a duration of what nodes measure.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func generation(g fleet.Generation) *typev1.Generation {
+	if g.IsZero() {
+		return nil
+	}
+	return &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
+}
+
+func generationOf(g *typev1.Generation) fleet.Generation {
+	return fleet.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
+}
+
+func traceContext(t fleet.Trace) *typev1.TraceContext {
+	if t == (fleet.Trace{}) {
+		return nil
+	}
+	return &typev1.TraceContext{Traceparent: t.Traceparent, Tracestate: t.Tracestate, Baggage: t.Baggage}
+}
+
+// traceID is the 32 digits of the trace in a `traceparent`: version-trace-span-flags.
+func traceID(t fleet.Trace) string {
+	if parts := strings.Split(t.Traceparent, "-"); len(parts) == 4 {
+		return parts[1]
+	}
+	return ""
+}
+
+func colour(s fleet.Status) *typev1.ColourStatus {
+	return &typev1.ColourStatus{Colour: typev1.Colour(s.Colour), Reason: s.Reason, Since: timestamp(s.Since), Unconfirmed: s.Unconfirmed}
+}
+
+func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv1.Instance {
+	out := &masterv1.Instance{
+		InstanceId: i.ID, TreeId: t.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
+		Parameters: i.Parameters, State: typev1.RequestedState(i.State), ConnectionParameters: i.Connection, RequestedComputer: i.Computer,
+		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation),
+	}
+	p := t.Partitions[i.ID]
+	if p == nil {
+		return out
+	}
+	out.Computer, out.Partition, out.AllocationId = p.Computer, p.Name, p.AllocationID
+	out.Status = &masterv1.PartitionStatus{
+		Colour: colour(t.PartitionColour(i.ID, now, a.Started)), Wanted: generation(t.Wanted(p)), Settled: generation(p.Settled),
+		Latest: runSummary(p.Latest), LastSuccessRunId: p.LastSuccessRunID, Withheld: withheld(p),
+	}
+	if p.Run != nil {
+		out.Status.RunInProgress = p.Run.ID
+	}
+	return out
+}
+
+// withheld is why the partition's last bang made no run; empty = none withheld since the last success.
+func withheld(p *fleet.Partition) string {
+	for _, alarm := range []*fleet.Alarm{p.Alarm, p.Warning} {
+		if alarm != nil && (!alarm.Outcome.Wakes() || alarm.Outcome == fleet.Futile) {
+			return alarm.Reason
+		}
+	}
+	return ""
+}
+
+func runSummary(r *fleet.Report) *masterv1.RunSummary {
+	if r == nil {
+		return nil
+	}
+	return &masterv1.RunSummary{
+		RunId: r.RunID, Cause: typev1.Cause(r.Cause), Result: typev1.RunResult(r.Result), Error: r.Error, ErrorType: r.ErrorType,
+		ReportedAt: timestamp(r.ReportedAt), DurationSeconds: r.Duration.Seconds(), Attempt: r.Attempt,
+		EvaluatedLocally: r.EvaluatedLocally, Changed: r.Changed,
+	}
+}
+
+// tree translates a tree without its instances.
+func (a *API) tree(t *fleet.Tree, now time.Time) *masterv1.Tree {
+	out := &masterv1.Tree{
+		TreeId: t.ID, Title: t.Title, Account: t.Account, Generation: generation(t.Generation), Colour: colour(t.TreeColour(now, a.Started)),
+		BangsToday: t.BangsToday(now), BangQuota: t.QuotaLimit(), Conditions: t.Conditions(now),
+	}
+	if t.Convergence != nil {
+		out.ConvergenceId = t.Convergence.ID
+	}
+	return out
+}
+
+func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addresses []string) *masterv1.DesiredPartition {
+	return &masterv1.DesiredPartition{
+		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: generation(i.Generation),
+		Title: i.Title, RootTitle: t.Title, SoftwareRelease: i.Release, SoftwareType: i.Type, Parameters: i.Parameters,
+		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
+	}
+}
+
+func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.Allocation {
+	out := &masterv1.Allocation{
+		AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Title: i.Title, Computer: p.Computer, Partition: p.Name,
+		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Wanted: generation(t.Wanted(p)), WantedCause: typev1.Cause(t.WantedCause(p)),
+		Settled: generation(p.Settled), Changed: generation(p.Changed), Latest: runSummary(p.Latest), Membership: t.Membership,
+	}
+	if mark, ok := t.Unanswered(p); ok {
+		out.Bang = &masterv1.BangHint{
+			BangId: bangID(t.ID, mark.Number), Number: mark.Number, At: timestamp(mark.At), Trace: traceContext(mark.Trace), Delay: duration(mark.Delay),
+		}
+	}
+	if r := p.Run; r != nil {
+		out.Run = &masterv1.RunHint{RunId: r.ID, Token: r.Token, Generation: generation(r.Wanted)}
+		out.BegunAt = timestamp(r.BegunAt)
+	}
+	return out
+}
+
+func (a *API) computer(c *redisstore.Computer, titles map[string]string, colours map[string]fleet.Status, now time.Time) *masterv1.Computer {
+	out := &masterv1.Computer{
+		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), LastContact: timestamp(c.Contact),
+		Colour: colour(fleet.ComputerColour(c.Contact, now, a.Started)),
+	}
+	for _, name := range c.Partitions() {
+		p := &masterv1.Partition{Name: name, Addresses: c.Slots[name].GetAddresses()}
+		if held := c.Reservations[name].GetInstanceId(); held != "" {
+			p.InstanceId, p.InstanceTitle = held, titles[held]
+			p.Colour = colour(colours[held])
+		}
+		out.Partitions = append(out.Partitions, p)
+	}
+	return out
+}
+
+func software(c *redisstore.Computer, url string) *masterv1.Software {
+	r := c.Software[url]
+	return &masterv1.Software{
+		SoftwareRelease: url, Computer: c.Name, Requested: r.GetRequested(), Reported: r.GetReported(), Error: r.GetError(),
+		ReportedAt: r.GetReportedAt(), Options: r.GetOptions(),
+	}
+}
+
+func bangResult(b fleet.BangAnswer) *masterv1.BangResult {
+	return &masterv1.BangResult{
+		BangId: b.BangID, Outcome: masterv1.BangOutcome(b.Outcome), Reason: b.Reason, ConvergenceId: b.ConvergenceID,
+		Generation: generation(b.Generation), TraceId: traceID(b.Trace),
+	}
+}
+
+func bang(b redisstore.Bang) *masterv1.Bang {
+	return &masterv1.Bang{
+		BangId: b.ID, Number: b.Number, Outcome: masterv1.BangOutcome(b.Outcome), Reason: b.Reason, Origin: typev1.BangOrigin(b.Origin),
+		Source: b.Source, Message: b.Message, InstanceId: b.InstanceID, Generation: generation(b.Generation), ConvergenceId: b.ConvergenceID,
+		At: timestamp(b.At), NoticedAt: timestamp(b.NoticedAt), Trace: traceContext(b.Trace), SatisfiedAt: timestamp(b.SatisfiedAt),
+	}
+}
+
+// convergence translates without members, which are the open one's.
+func convergence(c *fleet.Convergence, titles map[string]string, now time.Time) *masterv1.Convergence {
+	out := &masterv1.Convergence{
+		ConvergenceId: c.ID, TreeId: c.TreeID, Title: c.Title, State: masterv1.ConvergenceState(c.State), Origin: typev1.BangOrigin(c.Origin),
+		BangId: c.BangID, Joined: c.Joined, OpenedAt: timestamp(c.OpenedAt), ClosedAt: timestamp(c.ClosedAt),
+		DurationSeconds: c.Duration(now).Seconds(), TraceId: traceID(c.Trace), TimelineDropped: c.Dropped,
+	}
+	for _, m := range c.Moments() {
+		out.Timeline = append(out.Timeline, &masterv1.TimelineEntry{
+			At: timestamp(m.At), Moment: masterv1.Moment(m.Moment), InstanceId: m.InstanceID, Title: titles[m.InstanceID], RunId: m.RunID, Name: m.Name,
+			DurationSeconds: m.Duration.Seconds(), Result: typev1.RunResult(m.Result), Text: m.Text, Folds: m.Folds,
+		})
+	}
+	return out
+}
+
+func members(ms []fleet.Member) []*masterv1.ConvergenceMember {
+	out := make([]*masterv1.ConvergenceMember, 0, len(ms))
+	for _, m := range ms {
+		out = append(out, &masterv1.ConvergenceMember{
+			InstanceId: m.InstanceID, Title: m.Title, Computer: m.Computer, Partition: m.Partition, Settled: m.Settled,
+			RunInProgress: m.RunInProgress, Runs: m.Runs, Blocker: m.Blocker,
+		})
+	}
+	return out
+}
+
+func titlesOf(t *fleet.Tree) map[string]string {
+	titles := make(map[string]string, len(t.Instances))
+	for id, i := range t.Instances {
+		titles[id] = i.Title
+	}
+	return titles
+}
+
+func wireState(s fleet.State) typev1.RequestedState { return typev1.RequestedState(s) }

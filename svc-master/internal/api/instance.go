@@ -1,0 +1,260 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+	"github.com/vow-os/vow/svc-master/internal/trail"
+)
+
+// errGone says that the tree under a title is gone and its title must be freed before it names another.
+var errGone = errors.New("the tree of this title is gone")
+
+// RequestInstance wants an instance. The answer tells the instance as it is after a place was looked for.
+func (a *API) RequestInstance(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
+	if err := checkSize("request", req.GetTitle(), "parameters", req.GetParameters()); err != nil {
+		return nil, err
+	}
+	for range 3 { // a tree that is gone is buried, and its title names a new one
+		res, err := a.request(ctx, req)
+		if !errors.Is(err, errGone) {
+			return res, coded(err)
+		}
+	}
+	return nil, coded(&redisstore.UnavailableError{What: fmt.Sprintf("cannot request %q: the tree of that title is being deleted", req.GetTitle())})
+}
+
+func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
+	treeID, err := a.treeOfRequest(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	event := fleet.Request{
+		RequestID: req.GetRequestId(), RequesterID: req.GetRequesterId(), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
+		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(), Trace: trail.TraceOf(ctx),
+	}
+	// What is kept under the request id is which instance it was: the answer tells how that is now.
+	kept := &masterv1.GetInstanceRequest{}
+	var answer fleet.RequestAnswer
+	var last *masterv1.Instance
+	change := redisstore.Change{
+		Tree: treeID, Key: key("q", req.GetRequestId()),
+		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			if t.Gone() {
+				return nil, fleet.Effects{}, errGone
+			}
+			var effects fleet.Effects
+			var err error
+			if answer, effects, err = t.Request(event, now); err != nil {
+				return nil, effects, err
+			}
+			kept.InstanceId = answer.InstanceID
+			if i := t.Instances[answer.InstanceID]; i != nil {
+				last = a.instance(t, i, now)
+			}
+			return kept, effects, nil
+		},
+		Recall: func(b []byte) error {
+			answer = fleet.RequestAnswer{}
+			return proto.Unmarshal(b, kept)
+		},
+	}
+	if req.GetRequesterId() == "" && event.State != fleet.Destroyed {
+		change.Account = account
+	}
+	done, err := a.Store.Update(ctx, change)
+	if errors.Is(err, errGone) {
+		if buried := a.Placer.Bury(ctx, treeID); buried != nil {
+			return nil, buried
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.settle(ctx, treeID, done.Effects)
+	if answer.Changed && !answer.Created && last.GetAllocationId() != "" {
+		a.renewOptions(ctx, last)
+	}
+	return a.requested(ctx, kept.GetInstanceId(), last)
+}
+
+// treeOfRequest finds the tree of the requester, or reserves the id of a root's.
+func (a *API) treeOfRequest(ctx context.Context, req *masterv1.RequestInstanceRequest) (string, error) {
+	if req.GetRequesterId() != "" {
+		return fleet.TreeID(req.GetRequesterId()), nil
+	}
+	if req.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
+		return a.Store.Root(ctx, account, req.GetTitle())
+	}
+	return a.Store.ReserveRoot(ctx, account, req.GetTitle(), newTreeID())
+}
+
+// requested reads the answer; last is what was known of an instance that is gone by now.
+func (a *API) requested(ctx context.Context, instanceID string, last *masterv1.Instance) (*masterv1.RequestInstanceResponse, error) {
+	res := &masterv1.RequestInstanceResponse{Instance: last, Reason: "destroyed"}
+	err := a.Store.View(ctx, fleet.TreeID(instanceID), func(t *fleet.Tree, now time.Time) error {
+		if i := t.Instances[instanceID]; i != nil {
+			res.Instance = a.instance(t, i, now)
+			res.Ready, res.Reason = t.Ready(i)
+		}
+		return nil
+	})
+	if isNotFound(err) {
+		err = nil
+	}
+	if err == nil && res.Instance == nil {
+		err = &redisstore.NotFoundError{Kind: "instance", Name: instanceID}
+	}
+	return res, err
+}
+
+// renewOptions tells a tree what its new release says about instances, when the computer has it already.
+func (a *API) renewOptions(ctx context.Context, i *masterv1.Instance) {
+	c, err := a.Store.Computer(ctx, i.GetComputer())
+	if err == nil && c.Software[i.GetSoftwareRelease()].GetReportedAt() != nil {
+		err = a.tellRelease(ctx, i.GetTreeId(), c, i.GetSoftwareRelease(), false)
+	}
+	if err != nil {
+		// The node reports the release again when it opens its streams.
+		a.Log.WarnContext(ctx, "cannot tell a tree what its release says", "instance", i.GetInstanceId(), "error", err)
+	}
+}
+
+// GetInstance reads one.
+func (a *API) GetInstance(ctx context.Context, req *masterv1.GetInstanceRequest) (*masterv1.GetInstanceResponse, error) {
+	res := &masterv1.GetInstanceResponse{}
+	err := a.Store.View(ctx, fleet.TreeID(req.GetInstanceId()), func(t *fleet.Tree, now time.Time) error {
+		i := t.Instances[req.GetInstanceId()]
+		if i == nil {
+			return &redisstore.NotFoundError{Kind: "instance", Name: req.GetInstanceId()}
+		}
+		res.Instance = a.instance(t, i, now)
+		return nil
+	})
+	if err != nil {
+		return nil, coded(renamed(err, "instance", req.GetInstanceId()))
+	}
+	return res, nil
+}
+
+// ListInstances reads those of a tree or of a computer.
+func (a *API) ListInstances(ctx context.Context, req *masterv1.ListInstancesRequest) (*masterv1.ListInstancesResponse, error) {
+	res := &masterv1.ListInstancesResponse{}
+	trees := []string{fleet.TreeID(req.GetTreeId())}
+	if computer := req.GetComputer(); computer != "" {
+		c, err := a.Store.Computer(ctx, computer)
+		if err != nil {
+			return nil, coded(err)
+		}
+		trees = c.Trees()
+	}
+	for _, treeID := range trees {
+		err := a.Store.View(ctx, treeID, func(t *fleet.Tree, now time.Time) error {
+			for _, i := range t.Sorted() {
+				if p := t.Partitions[i.ID]; req.GetComputer() == "" || p != nil && p.Computer == req.GetComputer() {
+					res.Instances = append(res.Instances, a.instance(t, i, now))
+				}
+			}
+			return nil
+		})
+		if err != nil && (req.GetComputer() == "" || !isNotFound(err)) {
+			return nil, coded(err)
+		}
+	}
+	return res, nil
+}
+
+// SetInstanceState starts, stops or destroys.
+func (a *API) SetInstanceState(ctx context.Context, req *masterv1.SetInstanceStateRequest) (*masterv1.SetInstanceStateResponse, error) {
+	treeID := fleet.TreeID(req.GetInstanceId())
+	event := fleet.SetState{RequestID: req.GetRequestId(), InstanceID: req.GetInstanceId(), State: fleet.State(req.GetState()), Trace: trail.TraceOf(ctx)}
+	res := &masterv1.SetInstanceStateResponse{}
+	done, err := a.Store.Update(ctx, redisstore.Change{
+		Tree: treeID, Key: key("s", req.GetRequestId()),
+		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			i := t.Instances[event.InstanceID]
+			_, effects, err := t.SetState(event, now)
+			if err != nil {
+				return nil, effects, err
+			}
+			res.Instance = a.instance(t, i, now) // which may be gone from the tree by now
+			return &masterv1.GetInstanceRequest{InstanceId: event.InstanceID}, effects, nil
+		},
+		Recall: func([]byte) error { res.Instance = nil; return nil },
+	})
+	if err != nil {
+		return nil, coded(renamed(err, "instance", req.GetInstanceId()))
+	}
+	a.settle(ctx, treeID, done.Effects)
+	if res.Instance == nil {
+		got, err := a.GetInstance(ctx, &masterv1.GetInstanceRequest{InstanceId: req.GetInstanceId()})
+		return &masterv1.SetInstanceStateResponse{Instance: got.GetInstance()}, err
+	}
+	return res, nil
+}
+
+// SetConnectionParameters publishes.
+func (a *API) SetConnectionParameters(ctx context.Context, req *masterv1.SetConnectionParametersRequest) (*masterv1.SetConnectionParametersResponse, error) {
+	if err := checkSize("publish for", req.GetAllocationId(), "connection_parameters", req.GetConnectionParameters()); err != nil {
+		return nil, err
+	}
+	res := &masterv1.SetConnectionParametersResponse{}
+	treeID := fleet.TreeID(req.GetAllocationId())
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		answer, effects, err := t.Publish(fleet.Publish{
+			AllocationID: req.GetAllocationId(), Token: req.GetToken(), Parameters: req.GetConnectionParameters(), Trace: trail.TraceOf(ctx),
+		}, now)
+		res.Changed = answer.Changed
+		return nil, effects, err
+	}})
+	if err != nil {
+		return nil, coded(renamed(err, "allocation", req.GetAllocationId()))
+	}
+	a.settle(ctx, treeID, done.Effects)
+	return res, nil
+}
+
+// checkSize is the rule that the rule language cannot express: at most 64 KiB of keys and values.
+func checkSize(doing, what, field string, parameters map[string]string) error {
+	size := 0
+	for k, v := range parameters {
+		size += len(k) + len(v)
+	}
+	if size > fleet.MaxParameters {
+		return invalid("cannot %s %q: %s: %d bytes of keys and values, more than %d", doing, what, field, size, fleet.MaxParameters)
+	}
+	return nil
+}
+
+// key makes request ids of different methods different; none stays none.
+func key(method, requestID string) string {
+	if requestID == "" {
+		return ""
+	}
+	return method + ":" + requestID
+}
+
+// renamed makes a tree that was not found the thing that the caller named.
+func renamed(err error, kind, name string) error {
+	if isNotFound(err) {
+		return &redisstore.NotFoundError{Kind: kind, Name: name}
+	}
+	return err
+}
+
+// newTreeID is `t` and 12 characters of Crockford's base 32: 60 bits, so that a million trees meet with a chance of 10⁻⁶.
+func newTreeID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "t" + base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(b[:])[:12]
+}

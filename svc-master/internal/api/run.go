@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+	"github.com/vow-os/vow/svc-master/internal/trail"
+)
+
+// BeginRun raises the partition's token and returns what is wanted now.
+func (a *API) BeginRun(ctx context.Context, req *masterv1.BeginRunRequest) (*masterv1.BeginRunResponse, error) {
+	c, err := a.Store.Computer(ctx, req.GetComputer())
+	if err != nil {
+		return nil, coded(err)
+	}
+	if c.Slots[req.GetPartition()] == nil {
+		return nil, coded(&redisstore.NotFoundError{Kind: "partition", Name: req.GetComputer() + "/" + req.GetPartition()})
+	}
+	a.contact(c.Name)
+	ctx, span := a.Trail.StartRun(ctx, conv.SpanBeginRun, req.GetRunId(), req.GetAllocationId())
+	defer span.End()
+	event := fleet.BeginRun{
+		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Cause: fleet.Cause(req.GetCause()), Attempt: req.GetAttempt(),
+		DueAt: timeOf(req.GetDueAt()), OrderedAt: timeOf(req.GetOrderedAt()), Trace: trail.TraceOf(ctx),
+	}
+	res := &masterv1.BeginRunResponse{}
+	treeID := fleet.TreeID(req.GetAllocationId())
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		if err := a.atPlace(t, "begin", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
+			return nil, fleet.Effects{}, err
+		}
+		answer, effects, err := t.BeginRun(event, now)
+		if err != nil {
+			return nil, effects, err
+		}
+		i, p := t.Allocated(req.GetAllocationId())
+		res.Token, res.Wanted = answer.Token, generation(answer.Wanted)
+		res.Desired = desiredPartition(t, i, p, c.Slots[p.Name].GetAddresses())
+		// A repeated begin tells what that run was told, also after more is wanted.
+		res.Desired.State = wireState(answer.State)
+		return nil, effects, nil
+	}})
+	if err != nil {
+		failed(span, err)
+		return nil, coded(stale(err, "begin", req.GetRunId(), req.GetAllocationId()))
+	}
+	trail.Generation(span, generationOf(res.GetWanted()))
+	a.settle(ctx, treeID, done.Effects)
+	return res, nil
+}
+
+// ReportRun tells how a run ended.
+func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*masterv1.ReportRunResponse, error) {
+	ctx, span := a.Trail.StartRun(ctx, conv.SpanReportRun, req.GetRunId(), req.GetAllocationId())
+	defer span.End()
+	event := reportOf(req, trail.TraceOf(ctx))
+	span.SetAttributes(conv.RunResult.String(event.Result.String()))
+	res := &masterv1.ReportRunResponse{}
+	treeID := fleet.TreeID(req.GetAllocationId())
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		if err := a.atPlace(t, "report", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
+			return nil, fleet.Effects{}, err
+		}
+		answer, effects, err := t.ReportRun(event, now)
+		res = &masterv1.ReportRunResponse{Settled: generation(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
+		return nil, effects, err
+	}})
+	if err != nil {
+		failed(span, err)
+		return nil, coded(stale(err, "report", req.GetRunId(), req.GetAllocationId()))
+	}
+	a.contact(req.GetComputer())
+	trail.Generation(span, generationOf(res.GetSettled()))
+	a.settle(ctx, treeID, done.Effects)
+	return res, nil
+}
+
+func reportOf(req *masterv1.ReportRunRequest, of fleet.Trace) fleet.ReportRun {
+	event := fleet.ReportRun{
+		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Token: req.GetToken(), Result: fleet.Result(req.GetResult()), Error: req.GetError(),
+		ErrorType: req.GetErrorType(), Changed: req.GetChanged(), EvaluatedLocally: req.GetEvaluatedLocally(), Duration: seconds(req.GetDurationSeconds()),
+		Cause: fleet.Cause(req.GetCause()), Trace: of,
+	}
+	for _, v := range req.GetVerdicts() {
+		event.Verdicts = append(event.Verdicts, fleet.Verdict{Promise: v.GetPromise(), TestFailed: v.GetTestFailed(), Anomaly: v.GetAnomaly()})
+	}
+	for _, s := range req.GetSteps() {
+		event.Steps = append(event.Steps, fleet.Step{
+			Name: s.GetName(), Offset: seconds(s.GetOffsetSeconds()), Duration: seconds(s.GetDurationSeconds()), Result: fleet.Result(s.GetResult()),
+		})
+	}
+	if l := req.GetLocal(); l != nil {
+		event.Local = &fleet.LocalRun{BootID: l.GetBootId(), Sequence: l.GetSequence()}
+	}
+	return event
+}
+
+// atPlace refuses a run of an allocation that is somewhere else: an allocation names one partition of one computer.
+func (a *API) atPlace(t *fleet.Tree, doing, runID, allocationID, computer, partition string) error {
+	_, p := t.Allocated(allocationID)
+	if p != nil && (p.Computer != computer || p.Name != partition) {
+		return &redisstore.StateError{Message: fmt.Sprintf("cannot %s run %s: allocation %s is in partition %q of %q, not in %q of %q", doing, runID, allocationID, p.Name, p.Computer, partition, computer)}
+	}
+	return nil
+}
+
+// stale makes an allocation of a tree that is gone what it is: not current.
+func stale(err error, doing, runID, allocationID string) error {
+	if isNotFound(err) {
+		return &redisstore.StateError{Message: fmt.Sprintf("cannot %s run %s: %s is not a current allocation", doing, runID, allocationID)}
+	}
+	return err
+}
+
+func failed(span trace.Span, err error) {
+	kind := "unavailable"
+	if k := fleet.KindOf(err); k != 0 {
+		kind = k.String()
+	}
+	span.SetAttributes(conv.ErrorType.String(kind))
+}

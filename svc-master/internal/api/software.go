@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/placement"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+	"github.com/vow-os/vow/svc-master/internal/trail"
+)
+
+// SupplySoftware asks a computer to have a release, or to remove it.
+func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRequest) (*masterv1.SupplySoftwareResponse, error) {
+	url, state := req.GetSoftwareRelease(), req.GetState()
+	if state == masterv1.SoftwareState_SOFTWARE_STATE_UNSPECIFIED {
+		state = masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+	}
+	if state == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
+		if err := a.unused(ctx, req.GetComputer(), url); err != nil {
+			return nil, coded(err)
+		}
+	}
+	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
+		if c.Version == 0 {
+			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
+		}
+		if c.Software[url] == nil {
+			c.Software[url] = &storev1.SoftwareRecord{}
+		}
+		c.Software[url].Requested = state
+		return nil
+	})
+	if err != nil {
+		return nil, coded(err)
+	}
+	return &masterv1.SupplySoftwareResponse{Software: software(c, url)}, nil
+}
+
+// unused refuses the removal of a release that instances use.
+func (a *API) unused(ctx context.Context, computer, url string) error {
+	c, err := a.Store.Computer(ctx, computer)
+	if err != nil {
+		return err
+	}
+	for _, treeID := range c.Trees() {
+		err := a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+			for id, p := range t.Partitions {
+				if i := t.Instances[id]; p.Computer == computer && i.Release == url {
+					return &redisstore.StateError{Message: fmt.Sprintf("cannot remove software release %q from %q: instance %q (%s) uses it", url, computer, i.Title, id)}
+				}
+			}
+			return nil
+		})
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReportSoftwareState takes a node's word. The trees hear of a release that became available under a key that names the
+// occasion, so that a report that is repeated after a crash wakes those that did not hear yet, and no others.
+func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftwareStateRequest) (*masterv1.ReportSoftwareStateResponse, error) {
+	url := req.GetSoftwareRelease()
+	available := req.GetState() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
+		if c.Version == 0 {
+			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
+		}
+		s := c.Software[url]
+		if s == nil {
+			return &redisstore.NotFoundError{Kind: "software release", Name: url}
+		}
+		if s.Requested == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED && req.GetState() == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
+			delete(c.Software, url)
+			return nil
+		}
+		same := s.Reported == req.GetState() && s.Error == req.GetError() && (!available || proto.Equal(s.Options, req.GetOptions()))
+		if same {
+			return nil
+		}
+		if available && s.Reported != req.GetState() {
+			s.Occasions++
+		}
+		s.Reported, s.Error, s.ReportedAt = req.GetState(), req.GetError(), timestamppb.Now()
+		if available {
+			s.Options = req.GetOptions()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, coded(err)
+	}
+	a.contact(c.Name)
+	if available {
+		for _, treeID := range c.Trees() {
+			if err := a.tellRelease(ctx, treeID, c, url, true); err != nil {
+				return nil, coded(err)
+			}
+		}
+	}
+	return &masterv1.ReportSoftwareStateResponse{}, nil
+}
+
+// tellRelease tells a tree what a release on a computer says about its instances, and that it became available.
+func (a *API) tellRelease(ctx context.Context, treeID string, c *redisstore.Computer, url string, available bool) error {
+	s := c.Software[url]
+	change := redisstore.Change{
+		Tree: treeID,
+		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			_, effects, err := t.ReleaseReported(fleet.ReleaseReported{
+				Computer: c.Name, Release: url, Available: available, Options: placement.Options(s.GetOptions()), Trace: trail.TraceOf(ctx),
+			}, now)
+			return &masterv1.ReportSoftwareStateResponse{}, effects, err
+		},
+		Recall: func([]byte) error { return nil },
+	}
+	if available {
+		change.Key = fmt.Sprintf("r:%s:%d:%d:%s", c.Name, s.GetOccasions(), s.GetReportedAt().AsTime().UnixMicro(), url)
+	}
+	done, err := a.Store.Update(ctx, change)
+	if isNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		a.settle(ctx, treeID, done.Effects)
+	}
+	return err
+}
+
+// ListSoftware reads what is supplied.
+func (a *API) ListSoftware(ctx context.Context, req *masterv1.ListSoftwareRequest) (*masterv1.ListSoftwareResponse, error) {
+	c, err := a.Store.Computer(ctx, req.GetComputer())
+	if err != nil {
+		return nil, coded(err)
+	}
+	return &masterv1.ListSoftwareResponse{Software: softwareOf(c)}, nil
+}
+
+func softwareOf(c *redisstore.Computer) []*masterv1.Software {
+	var out []*masterv1.Software
+	for _, url := range slices.Sorted(maps.Keys(c.Software)) {
+		out = append(out, software(c, url))
+	}
+	return out
+}

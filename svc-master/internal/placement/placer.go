@@ -1,0 +1,242 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+)
+
+const (
+	// CommitWithin is how long a reservation may wait for its commit; one that took longer is given up.
+	CommitWithin = 15 * time.Second
+	// OrphanAfter is how long a reservation must be seen without its allocation before it is released.
+	OrphanAfter = 30 * time.Second
+	// attempts to reserve: others took the partition that was free a moment ago.
+	attempts = 8
+)
+
+// Placer places instances.
+type Placer struct {
+	store *redisstore.Store
+	log   *slog.Logger
+}
+
+// New makes a placer.
+func New(store *redisstore.Store, log *slog.Logger) *Placer { return &Placer{store, log} }
+
+// Settle carries out what a committed change asks for beyond its tree. What fails here is done by Reconcile later, so that
+// its error only tells that it is not done yet.
+func (p *Placer) Settle(ctx context.Context, e fleet.Effects) error {
+	var errs []error
+	for _, freed := range e.Freed {
+		errs = append(errs, p.Release(ctx, freed.Computer, freed.Partition, freed.InstanceID))
+	}
+	for _, instanceID := range e.Place {
+		errs = append(errs, p.Place(ctx, instanceID))
+	}
+	return errors.Join(errs...)
+}
+
+// Bury frees the title of a tree of which nothing is left and deletes it. Idempotent; any other tree is left alone.
+func (p *Placer) Bury(ctx context.Context, treeID string) error {
+	var account, title string
+	err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+		if t.Gone() {
+			account, title = t.Account, t.Title
+		}
+		return nil
+	})
+	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
+		return nil
+	}
+	if err != nil || account == "" {
+		return err
+	}
+	if err := p.store.ReleaseRoot(ctx, account, title, treeID); err != nil {
+		return err
+	}
+	return p.store.Purge(ctx, treeID)
+}
+
+// errTaken says that a partition that was free is not any more.
+var errTaken = errors.New("the partition was taken meanwhile")
+
+// Place finds a partition for an instance and commits it, or stores exactly why there is none. Idempotent; an instance that
+// is gone, destroyed or allocated is left alone.
+func (p *Placer) Place(ctx context.Context, instanceID string) error {
+	for range attempts {
+		wanted, ok, err := p.wanted(ctx, instanceID)
+		if err != nil || !ok {
+			return err
+		}
+		computers, err := p.candidates(ctx, wanted.Computer)
+		if err != nil {
+			return err
+		}
+		computer, partition, reason := choose(instanceID, wanted, computers)
+		if computer == nil {
+			_, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(instanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+				_, effects, err := t.Unallocated(fleet.Unallocated{InstanceID: instanceID, Reason: reason}, now)
+				return nil, effects, err
+			}})
+			return ignoreRefused(err)
+		}
+		begun := time.Now()
+		reserved, err := p.reserve(ctx, computer.Name, partition, instanceID)
+		if errors.Is(err, errTaken) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return p.commit(ctx, reserved, partition, instanceID, wanted.Release, begun)
+	}
+	return fmt.Errorf("cannot place %s: partitions are taken faster than it can reserve one", instanceID)
+}
+
+// wanted reads what an instance needs; false when it needs nothing.
+func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.PlaceRequest, ok bool, err error) {
+	err = p.store.View(ctx, fleet.TreeID(instanceID), func(t *fleet.Tree, _ time.Time) error {
+		i := t.Instances[instanceID]
+		if i != nil && i.State != fleet.Destroyed && t.Partitions[instanceID] == nil {
+			wanted, ok = fleet.PlaceRequest{Release: i.Release, Computer: i.Computer}, true
+		}
+		return nil
+	})
+	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
+		return wanted, false, nil
+	}
+	return wanted, ok, err
+}
+
+// candidates reads the computers to choose from. Reading all of a thousand computers costs some 20 ms; requests are rare.
+func (p *Placer) candidates(ctx context.Context, name string) ([]*redisstore.Computer, error) {
+	names := []string{name}
+	if name == "" {
+		var err error
+		if names, err = p.store.ComputerNames(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p.store.Computers(ctx, names)
+}
+
+// choose prefers the partition that the instance has reserved already: an attempt was cut short after reserving it.
+func choose(instanceID string, wanted fleet.PlaceRequest, computers []*redisstore.Computer) (at *redisstore.Computer, partition, reason string) {
+	byName := map[string]*redisstore.Computer{}
+	views := make([]fleet.ComputerView, 0, len(computers))
+	for _, c := range computers {
+		byName[c.Name] = c
+		if partition := c.Reserved(instanceID); partition != "" {
+			return c, partition, ""
+		}
+		view := fleet.ComputerView{Name: c.Name, Supplied: supplied(c, wanted.Release), Partitions: len(c.Slots)}
+		for name := range c.Slots {
+			if c.Reservations[name] == nil {
+				view.Free = append(view.Free, name)
+			}
+		}
+		views = append(views, view)
+	}
+	chosen, reason, ok := fleet.ChoosePlace(wanted, views)
+	if !ok {
+		return nil, "", reason
+	}
+	return byName[chosen.Computer], chosen.Partition, ""
+}
+
+func supplied(c *redisstore.Computer, release string) bool {
+	s := c.Software[release]
+	return s != nil && s.GetRequested() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+}
+
+func (p *Placer) reserve(ctx context.Context, computer, partition, instanceID string) (*redisstore.Computer, error) {
+	return p.store.ChangeComputer(ctx, computer, func(c *redisstore.Computer) error {
+		switch held := c.Reservations[partition]; {
+		case c.Slots[partition] == nil:
+			return errTaken
+		case held == nil:
+			c.Reservations[partition] = &storev1.ReservationRecord{InstanceId: instanceID, At: timestamppb.Now()}
+		case held.GetInstanceId() != instanceID:
+			return errTaken
+		}
+		return nil
+	})
+}
+
+// commit makes the reservation an allocation of the tree.
+func (p *Placer) commit(ctx context.Context, c *redisstore.Computer, partition, instanceID, release string, begun time.Time) error {
+	if time.Since(begun) > CommitWithin {
+		return errors.Join(fmt.Errorf("cannot place %s: its reservation took too long", instanceID), p.Release(ctx, c.Name, partition, instanceID))
+	}
+	ctx, cancel := context.WithTimeout(ctx, CommitWithin)
+	defer cancel()
+	_, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(instanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		_, effects, err := t.Allocate(fleet.Allocate{
+			InstanceID: instanceID, Computer: c.Name, Partition: partition,
+			ComputerPeriod: c.Record.GetPeriodicity().AsDuration(), Options: Options(c.Software[release].GetOptions()),
+		}, now)
+		return nil, effects, err
+	}})
+	if err == nil {
+		p.store.ComputerChanged(ctx, c.Name)
+		return nil
+	}
+	if refused(err) {
+		return p.Release(ctx, c.Name, partition, instanceID) // gone, destroyed or placed elsewhere meanwhile
+	}
+	return err
+}
+
+// Release gives a partition back if it is still reserved for the instance. Idempotent.
+func (p *Placer) Release(ctx context.Context, computer, partition, instanceID string) error {
+	_, err := p.store.ChangeComputer(ctx, computer, func(c *redisstore.Computer) error {
+		if c.Version == 0 {
+			return &redisstore.NotFoundError{Kind: "computer", Name: computer}
+		}
+		if c.Reservations[partition].GetInstanceId() == instanceID {
+			delete(c.Reservations, partition)
+		}
+		return nil
+	})
+	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
+		return nil
+	}
+	return err
+}
+
+// Options is what a release says about its instances, for the core.
+func Options(o *masterv1.ReleaseOptions) fleet.Options {
+	if o == nil {
+		return fleet.Options{}
+	}
+	options := fleet.Options{Period: o.GetPeriodicity().AsDuration(), Policy: fleet.Policy(o.GetBangPolicy())}
+	if o.BangQuota != nil {
+		quota := o.GetBangQuota()
+		options.Quota = &quota
+	}
+	return options
+}
+
+// refused tells whether the core, or the lack of a tree, decided against an event: trying again does not help.
+func refused(err error) bool {
+	notFound := new(redisstore.NotFoundError)
+	return fleet.KindOf(err) != 0 || errors.As(err, &notFound)
+}
+
+func ignoreRefused(err error) error {
+	if refused(err) {
+		return nil
+	}
+	return err
+}

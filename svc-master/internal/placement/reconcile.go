@@ -1,0 +1,118 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+)
+
+// sweepEvery is how often reservations are compared with allocations although nothing gave a reason.
+const sweepEvery = 20 * time.Second
+
+// reservation names one for the memory of orphans.
+type reservation struct{ computer, partition, instanceID string }
+
+// Reconcile tries instances without a place again whenever a computer changed, and releases orphan reservations, until
+// ctx ends. Every replica does both; what one did the others find done.
+func (p *Placer) Reconcile(ctx context.Context) error {
+	box := p.store.Subscribe(redisstore.Interest{Computers: true})
+	defer func() { box.Close() }()
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	orphans := map[reservation]time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-box.Ready():
+			if _, alive := box.Take(); !alive {
+				box = p.store.Subscribe(redisstore.Interest{Computers: true})
+			}
+			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
+		case <-ticker.C:
+			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
+			p.warn(ctx, "cannot look for orphan reservations", p.sweep(ctx, orphans))
+		}
+	}
+}
+
+func (p *Placer) warn(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, what, "error", err)
+	}
+}
+
+// placeWaiting tries every instance without a place.
+func (p *Placer) placeWaiting(ctx context.Context) error {
+	ids, err := p.store.UnallocatedInstances(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			break
+		}
+		errs = append(errs, p.Place(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+// sweep releases reservations whose tree has no such allocation and that were seen so for OrphanAfter.
+func (p *Placer) sweep(ctx context.Context, orphans map[reservation]time.Time) error {
+	names, err := p.store.ComputerNames(ctx)
+	if err != nil {
+		return err
+	}
+	computers, err := p.store.Computers(ctx, names)
+	if err != nil {
+		return err
+	}
+	seen := map[reservation]bool{}
+	for _, c := range computers {
+		for partition, r := range c.Reservations {
+			at := reservation{c.Name, partition, r.GetInstanceId()}
+			allocated, err := p.allocated(ctx, at)
+			if err != nil {
+				return err
+			}
+			if allocated {
+				continue
+			}
+			seen[at] = true
+			first, known := orphans[at]
+			if !known {
+				orphans[at] = time.Now()
+				continue
+			}
+			if time.Since(first) >= OrphanAfter {
+				p.log.InfoContext(ctx, "releasing a reservation without an allocation", "computer", at.computer, "partition", at.partition, "instance", at.instanceID)
+				if err := p.Release(ctx, at.computer, at.partition, at.instanceID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for at := range orphans {
+		if !seen[at] {
+			delete(orphans, at)
+		}
+	}
+	return nil
+}
+
+// allocated tells whether the tree holds what is reserved.
+func (p *Placer) allocated(ctx context.Context, at reservation) (is bool, err error) {
+	err = p.store.View(ctx, fleet.TreeID(at.instanceID), func(t *fleet.Tree, _ time.Time) error {
+		held := t.Partitions[at.instanceID]
+		is = held != nil && held.Computer == at.computer && held.Name == at.partition
+		return nil
+	})
+	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
+		return false, nil
+	}
+	return is, err
+}

@@ -1,0 +1,211 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+)
+
+// feedField is the only field of an entry.
+const feedField = "e"
+
+// batch is how many entries of one shard are read at once, and how many a follower gets at once.
+const batch = 500
+
+// decodeEntry makes an entry of a stream's message.
+func decodeEntry(shard int, m redis.XMessage) (*masterv1.FeedEntry, error) {
+	epoch, sequence, ok := strings.Cut(m.ID, "-")
+	record := &storev1.FeedRecord{}
+	value, isString := m.Values[feedField].(string)
+	if !ok || !isString {
+		return nil, fmt.Errorf("cannot decode entry %s of shard %d's feed", m.ID, shard)
+	}
+	if err := decode(value, record); err != nil || record.GetEntry() == nil {
+		return nil, fmt.Errorf("cannot decode entry %s of shard %d's feed: %w", m.ID, shard, err)
+	}
+	entry := record.GetEntry()
+	entry.Position = &masterv1.Position{Shard: uint32(shard)}
+	var err error
+	if entry.Position.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil {
+		return nil, err
+	}
+	if entry.Position.Sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
+func decodeEntries(shard int, messages []redis.XMessage) ([]*masterv1.FeedEntry, error) {
+	out := make([]*masterv1.FeedEntry, 0, len(messages))
+	for _, m := range messages {
+		e, err := decodeEntry(shard, m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// shardMeta is where a shard's feed stands.
+type shardMeta struct{ epoch, sequence, floor uint64 }
+
+func (s *Store) metas(ctx context.Context) (metas [Shards]shardMeta, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	pipe := s.client.Pipeline()
+	var read [Shards]*redis.SliceCmd
+	for shard := range Shards {
+		read[shard] = pipe.HMGet(ctx, keysOfShard(shard).meta, fieldEpoch, fieldSequence, fieldFloor)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return metas, &UnavailableError{"cannot read the feed's positions", err}
+	}
+	for shard := range Shards {
+		var numbers [3]uint64
+		for i, v := range read[shard].Val() {
+			if text, ok := v.(string); ok {
+				if numbers[i], err = strconv.ParseUint(text, 10, 64); err != nil {
+					return metas, fmt.Errorf("cannot decode the meta record of shard %d: %w", shard, err)
+				}
+			}
+		}
+		metas[shard] = shardMeta{numbers[0], numbers[1], numbers[2]}
+	}
+	return metas, nil
+}
+
+// beginFeed puts the hub at the end of each shard's feed.
+func (s *Store) beginFeed(ctx context.Context) error {
+	metas, err := s.metas(ctx)
+	if err != nil {
+		return err
+	}
+	var at [Shards]position
+	for shard, m := range metas {
+		at[shard] = position{m.epoch, m.sequence}
+	}
+	s.hub.begin(at)
+	return nil
+}
+
+// keepReading reads the shards' feeds into the hub until ctx ends. Cancelling does not end a blocked XREAD: Stop closes its
+// client.
+func (s *Store) keepReading(ctx context.Context) error {
+	_, cluster := s.client.(*redis.ClusterClient)
+	computersAt := "$"
+	if last, err := s.client.XRevRangeN(ctx, computersFeed, "+", "-", 1).Result(); err == nil {
+		computersAt = "0-0"
+		if len(last) > 0 {
+			computersAt = last[0].ID
+		}
+	}
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for failures := 0; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pause.C:
+		}
+		var streams []redis.XStream
+		var err error
+		wait := s.limits.Gather
+		if cluster {
+			streams, err = s.pollStreams(ctx, computersAt)
+			wait = s.limits.Poll
+		} else {
+			streams, err = s.readStreams(ctx, computersAt)
+		}
+		if err == nil {
+			failures = 0
+			computersAt, err = s.fanOut(streams, computersAt)
+		}
+		if err != nil && ctx.Err() == nil {
+			failures++
+			if failures == 1 {
+				s.log.WarnContext(ctx, "cannot read the feed", "error", err)
+			}
+			wait = min(time.Duration(failures)*100*time.Millisecond, 2*time.Second)
+		}
+		pause.Reset(wait)
+	}
+}
+
+// readStreams waits for entries of all streams with one command.
+func (s *Store) readStreams(ctx context.Context, computersAt string) ([]redis.XStream, error) {
+	at := s.hub.reached()
+	args := make([]string, 0, 2*(Shards+1))
+	for shard := range Shards {
+		args = append(args, keysOfShard(shard).feed)
+	}
+	args = append(args, computersFeed)
+	for _, p := range at {
+		args = append(args, fmt.Sprintf("%d-%d", p.epoch, p.sequence))
+	}
+	args = append(args, computersAt)
+	streams, err := s.reading.XRead(ctx, &redis.XReadArgs{Streams: args, Count: batch, Block: s.limits.Block}).Result()
+	if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+		return nil, nil
+	}
+	return streams, err
+}
+
+// pollStreams looks at each stream with a command of its own: on a cluster they are on different nodes.
+func (s *Store) pollStreams(ctx context.Context, computersAt string) ([]redis.XStream, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	at := s.hub.reached()
+	pipe := s.client.Pipeline()
+	read := make([]*redis.XStreamSliceCmd, 0, Shards+1)
+	for shard, p := range at {
+		read = append(read, pipe.XRead(ctx, &redis.XReadArgs{
+			Streams: []string{keysOfShard(shard).feed, fmt.Sprintf("%d-%d", p.epoch, p.sequence)}, Count: batch, Block: -1,
+		}))
+	}
+	read = append(read, pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{computersFeed, computersAt}, Count: batch, Block: -1}))
+	_, _ = pipe.Exec(ctx) // each command has its own error; an empty stream is redis.Nil
+	var out []redis.XStream
+	for _, cmd := range read {
+		streams, err := cmd.Result()
+		if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, streams...)
+	}
+	return out, nil
+}
+
+func (s *Store) fanOut(streams []redis.XStream, computersAt string) (string, error) {
+	for _, stream := range streams {
+		if stream.Stream == computersFeed {
+			for _, m := range stream.Messages {
+				computersAt = m.ID
+				if name, _ := m.Values["c"].(string); name != "" {
+					s.hub.computerChanged(name)
+				}
+			}
+			continue
+		}
+		shard, err := strconv.Atoi(stream.Stream[2:4]) // {sNN}feed
+		if err != nil {
+			return computersAt, fmt.Errorf("cannot read stream %q: %w", stream.Stream, err)
+		}
+		entries, err := decodeEntries(shard, stream.Messages)
+		if err != nil {
+			return computersAt, err
+		}
+		s.hub.entries(shard, entries)
+	}
+	return computersAt, nil
+}

@@ -1,0 +1,77 @@
+package redisstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/vow-os/vow/kit/backoff"
+)
+
+// Shards is the number of slots that trees are spread over. It is fixed for ever: stored trees are found by it.
+const Shards = 64
+
+// ShardOf is the shard of a tree.
+func ShardOf(treeID string) int { return backoff.Shard(treeID, Shards) }
+
+// TreeOf is the id of the tree that an id belongs to: instance, allocation, bang and convergence ids begin with it.
+func TreeOf(id string) string {
+	tree, _, _ := strings.Cut(id, ".")
+	return tree
+}
+
+// shardKeys are the keys of one shard, all of one slot.
+type shardKeys struct {
+	feed, meta, trees, unsettled, unallocated string
+}
+
+func keysOfShard(shard int) shardKeys {
+	tag := fmt.Sprintf("{s%02d}", shard)
+	return shardKeys{
+		feed: tag + "feed", meta: tag + "meta", trees: tag + "trees",
+		unsettled: tag + "unsettled", unallocated: tag + "unallocated",
+	}
+}
+
+// treeKeys are the keys of one tree, of its shard's slot.
+type treeKeys struct {
+	shardKeys
+	tree, bangs, convergences, answers0, answers1 string
+}
+
+func keysOfTree(treeID string) treeKeys {
+	shard := ShardOf(treeID)
+	base := fmt.Sprintf("{s%02d}t:%s", shard, treeID)
+	return treeKeys{
+		shardKeys: keysOfShard(shard),
+		tree:      base, bangs: base + ":bangs", convergences: base + ":convs",
+		answers0: base + ":rid0", answers1: base + ":rid1",
+	}
+}
+
+// script lists the keys in the order of lua/commit.lua.
+func (k treeKeys) script() []string {
+	return []string{k.tree, k.bangs, k.convergences, k.answers0, k.answers1, k.feed, k.meta, k.trees, k.unsettled, k.unallocated}
+}
+
+// Fields of a tree's hash that are not records.
+const (
+	fieldVersion = "version"
+)
+
+// Fields of a shard's meta hash.
+const (
+	fieldEpoch    = "epoch"
+	fieldSequence = "seq"
+	fieldFloor    = "floor"
+)
+
+func computerKey(name string) string { return "{c:" + name + "}" }
+
+// computersKey is the set of the names of all computers, for lists; computersFeed is a bounded stream of the names of
+// computers that changed, a hint for watchers in other processes. Neither is on a hot path.
+const (
+	computersKey  = "{computers}names"
+	computersFeed = "{computers}changed"
+)
+
+func rootKey(account, title string) string { return "{i:" + account + ":" + title + "}" }

@@ -1,0 +1,215 @@
+package redisstore
+
+import (
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+)
+
+// The enumerations of the core have the numbers of the contract: translating is a conversion.
+
+func headerRecord(t *fleet.Tree, satisfied []*storev1.SatisfiedRecord) *storev1.TreeRecord {
+	return &storev1.TreeRecord{
+		Account: t.Account, RootId: t.RootID, Title: t.Title, CreatedAt: timeRecord(t.CreatedAt),
+		Generation: generationRecord(t.Generation), Membership: t.Membership,
+		LastInstance: t.LastInstance, LastAllocation: t.LastAllocation, LastBang: t.LastBang, LastConvergence: t.LastConvergence,
+		Banged: markRecord(t.Banged), BangedNow: generationRecord(t.BangedNow),
+		QuotaOverride: t.Quota.Override, QuotaDay: t.Quota.Day, QuotaUsed: t.Quota.Used, Satisfied: satisfied,
+	}
+}
+
+func headerOf(id string, r *storev1.TreeRecord) fleet.Header {
+	return fleet.Header{
+		ID: id, Account: r.GetAccount(), RootID: r.GetRootId(), Title: r.GetTitle(), CreatedAt: timeOf(r.GetCreatedAt()),
+		Generation: generationOf(r.GetGeneration()), Membership: r.GetMembership(),
+		LastInstance: r.GetLastInstance(), LastAllocation: r.GetLastAllocation(), LastBang: r.GetLastBang(), LastConvergence: r.GetLastConvergence(),
+		Banged: markOf(r.GetBanged()), BangedNow: generationOf(r.GetBangedNow()),
+		Quota: fleet.Quota{Override: r.QuotaOverride, Day: r.GetQuotaDay(), Used: r.GetQuotaUsed()},
+	}
+}
+
+func markRecord(m fleet.BangMark) *storev1.BangMarkRecord {
+	if m.Number == 0 {
+		return nil
+	}
+	return &storev1.BangMarkRecord{
+		Number: m.Number, Generation: generationRecord(m.Generation), At: timeRecord(m.At), Delay: durationRecord(m.Delay), Trace: traceRecord(m.Trace),
+	}
+}
+
+func markOf(r *storev1.BangMarkRecord) fleet.BangMark {
+	return fleet.BangMark{
+		Number: r.GetNumber(), Generation: generationOf(r.GetGeneration()), At: timeOf(r.GetAt()), Delay: r.GetDelay().AsDuration(), Trace: traceOf(r.GetTrace()),
+	}
+}
+
+func instanceRecord(i *fleet.Instance) *storev1.InstanceRecord {
+	return &storev1.InstanceRecord{
+		InstanceId: i.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
+		Parameters: i.Parameters, State: typev1.RequestedState(i.State), Computer: i.Computer, ConnectionParameters: i.Connection,
+		Generation: generationRecord(i.Generation), RequestedAt: timeRecord(i.RequestedAt), Unallocated: i.Unallocated,
+	}
+}
+
+func instanceOf(r *storev1.InstanceRecord) *fleet.Instance {
+	return &fleet.Instance{
+		ID: r.GetInstanceId(), RequesterID: r.GetRequesterId(), Title: r.GetTitle(), Release: r.GetSoftwareRelease(), Type: r.GetSoftwareType(),
+		Parameters: r.GetParameters(), State: fleet.State(r.GetState()), Computer: r.GetComputer(), Connection: r.GetConnectionParameters(),
+		Generation: generationOf(r.GetGeneration()), RequestedAt: timeOf(r.GetRequestedAt()), Unallocated: r.GetUnallocated(),
+	}
+}
+
+func partitionRecord(p *fleet.Partition) *storev1.PartitionRecord {
+	r := &storev1.PartitionRecord{
+		InstanceId: p.InstanceID, AllocationId: p.AllocationID, Computer: p.Computer, Partition: p.Name, AllocatedAt: timeRecord(p.AllocatedAt),
+		ComputerPeriod: durationRecord(p.ComputerPeriod),
+		Options:        &storev1.OptionsRecord{Period: durationRecord(p.Options.Period), Quota: p.Options.Quota, Policy: masterv1.BangPolicy(p.Options.Policy)},
+		Changed:        generationRecord(p.Changed), Banged: markRecord(p.Banged), Settled: generationRecord(p.Settled),
+		Token: p.Token, Run: runRecord(p.Run), Latest: reportRecord(p.Latest), LastSuccessRunId: p.LastSuccessRunID,
+		FailuresInRow: p.FailuresInRow, ResultSince: timeRecord(p.ResultSince), RunsIn: p.RunsIn, RunsOf: p.RunsOf,
+		Awaiting: p.Awaiting, Alarm: alarmRecord(p.Alarm), Warning: alarmRecord(p.Warning), KeyCursor: p.KeyCursor,
+		Publishing: publishingRecord(p.Publishing),
+	}
+	for _, e := range p.Recent {
+		r.Recent = append(r.Recent, &storev1.EndedRecord{
+			RunId: e.RunID, Superseded: e.Superseded, Settled: generationRecord(e.Answer.Settled),
+			ClosedConvergenceId: e.Answer.ClosedConvergenceID, WantedMore: e.Answer.WantedMore,
+		})
+	}
+	for _, b := range p.Boots {
+		r.Boots = append(r.Boots, &storev1.BootRecord{BootId: b.ID, Sequence: b.Sequence})
+	}
+	for _, k := range p.Keys {
+		a := k.Answer
+		r.Keys = append(r.Keys, &storev1.BangKeyRecord{
+			Key: []byte(k.Key), BangId: a.BangID, Number: a.Number, Outcome: masterv1.BangOutcome(a.Outcome), Reason: a.Reason, ConvergenceId: a.ConvergenceID,
+			Generation: generationRecord(a.Generation), Until: timeRecord(a.Until), Delay: durationRecord(a.Delay), Trace: traceRecord(a.Trace),
+		})
+	}
+	for _, row := range p.Rows {
+		r.Rows = append(r.Rows, &storev1.RowRecord{
+			Origin: typev1.BangOrigin(row.Origin), Source: row.Source, Count: row.Count, Awaiting: row.Awaiting, DueAt: timeRecord(row.DueAt),
+			RanAt: timeRecord(row.RanAt), Token: row.Token, Changed: row.Changed, Passed: row.Passed,
+		})
+	}
+	return r
+}
+
+func partitionOf(r *storev1.PartitionRecord) *fleet.Partition {
+	p := &fleet.Partition{
+		InstanceID: r.GetInstanceId(), AllocationID: r.GetAllocationId(), Computer: r.GetComputer(), Name: r.GetPartition(), AllocatedAt: timeOf(r.GetAllocatedAt()),
+		ComputerPeriod: r.GetComputerPeriod().AsDuration(),
+		Options:        fleet.Options{Period: r.GetOptions().GetPeriod().AsDuration(), Policy: fleet.Policy(r.GetOptions().GetPolicy())},
+		Changed:        generationOf(r.GetChanged()), Banged: markOf(r.GetBanged()), Settled: generationOf(r.GetSettled()),
+		Token: r.GetToken(), Run: runOf(r.GetRun()), Latest: reportOf(r.GetLatest()), LastSuccessRunID: r.GetLastSuccessRunId(),
+		FailuresInRow: r.GetFailuresInRow(), ResultSince: timeOf(r.GetResultSince()), RunsIn: r.GetRunsIn(), RunsOf: r.GetRunsOf(),
+		Awaiting: r.GetAwaiting(), Alarm: alarmOf(r.GetAlarm()), Warning: alarmOf(r.GetWarning()), KeyCursor: r.GetKeyCursor(),
+		Publishing: publishingOf(r.GetPublishing()),
+	}
+	if r.GetOptions() != nil {
+		p.Options.Quota = r.GetOptions().Quota
+	}
+	for _, e := range r.GetRecent() {
+		p.Recent = append(p.Recent, fleet.Ended{RunID: e.GetRunId(), Superseded: e.GetSuperseded(), Answer: fleet.ReportRunAnswer{
+			Settled: generationOf(e.GetSettled()), ClosedConvergenceID: e.GetClosedConvergenceId(), WantedMore: e.GetWantedMore(),
+		}})
+	}
+	for _, b := range r.GetBoots() {
+		p.Boots = append(p.Boots, fleet.Boot{ID: b.GetBootId(), Sequence: b.GetSequence()})
+	}
+	for _, k := range r.GetKeys() {
+		p.Keys = append(p.Keys, fleet.BangKey{Key: string(k.GetKey()), Answer: fleet.BangAnswer{
+			BangID: k.GetBangId(), Number: k.GetNumber(), Outcome: fleet.Outcome(k.GetOutcome()), Reason: k.GetReason(), ConvergenceID: k.GetConvergenceId(),
+			Generation: generationOf(k.GetGeneration()), Until: timeOf(k.GetUntil()), Delay: k.GetDelay().AsDuration(), Trace: traceOf(k.GetTrace()),
+		}})
+	}
+	for _, row := range r.GetRows() {
+		p.Rows = append(p.Rows, fleet.Row{
+			Origin: fleet.Origin(row.GetOrigin()), Source: row.GetSource(), Count: row.GetCount(), Awaiting: row.GetAwaiting(), DueAt: timeOf(row.GetDueAt()),
+			RanAt: timeOf(row.GetRanAt()), Token: row.GetToken(), Changed: row.GetChanged(), Passed: row.GetPassed(),
+		})
+	}
+	return p
+}
+
+func runRecord(r *fleet.Run) *storev1.RunRecord {
+	if r == nil {
+		return nil
+	}
+	return &storev1.RunRecord{
+		RunId: r.ID, Token: r.Token, Wanted: generationRecord(r.Wanted), Cause: typev1.Cause(r.Cause), Attempt: r.Attempt,
+		BegunAt: timeRecord(r.BegunAt), Destroys: r.Destroys, Published: r.Published, Trace: traceRecord(r.Trace),
+	}
+}
+
+func runOf(r *storev1.RunRecord) *fleet.Run {
+	if r == nil {
+		return nil
+	}
+	return &fleet.Run{
+		ID: r.GetRunId(), Token: r.GetToken(), Wanted: generationOf(r.GetWanted()), Cause: fleet.Cause(r.GetCause()), Attempt: r.GetAttempt(),
+		BegunAt: timeOf(r.GetBegunAt()), Destroys: r.GetDestroys(), Published: r.GetPublished(), Trace: traceOf(r.GetTrace()),
+	}
+}
+
+func reportRecord(r *fleet.Report) *storev1.ReportRecord {
+	if r == nil {
+		return nil
+	}
+	return &storev1.ReportRecord{
+		RunId: r.RunID, Cause: typev1.Cause(r.Cause), Result: typev1.RunResult(r.Result), Error: r.Error, ErrorType: r.ErrorType,
+		ReportedAt: timeRecord(r.ReportedAt), Duration: durationRecord(r.Duration), Attempt: r.Attempt,
+		EvaluatedLocally: r.EvaluatedLocally, Changed: r.Changed, Local: r.Local,
+	}
+}
+
+func reportOf(r *storev1.ReportRecord) *fleet.Report {
+	if r == nil {
+		return nil
+	}
+	return &fleet.Report{
+		RunID: r.GetRunId(), Cause: fleet.Cause(r.GetCause()), Result: fleet.Result(r.GetResult()), Error: r.GetError(), ErrorType: r.GetErrorType(),
+		ReportedAt: timeOf(r.GetReportedAt()), Duration: r.GetDuration().AsDuration(), Attempt: r.GetAttempt(),
+		EvaluatedLocally: r.GetEvaluatedLocally(), Changed: r.GetChanged(), Local: r.GetLocal(),
+	}
+}
+
+func alarmRecord(a *fleet.Alarm) *storev1.AlarmRecord {
+	if a == nil {
+		return nil
+	}
+	return &storev1.AlarmRecord{
+		Number: a.Number, Outcome: masterv1.BangOutcome(a.Outcome), Origin: typev1.BangOrigin(a.Origin), Source: a.Source,
+		Reason: a.Reason, At: timeRecord(a.At), Token: a.Token,
+	}
+}
+
+func alarmOf(r *storev1.AlarmRecord) *fleet.Alarm {
+	if r == nil {
+		return nil
+	}
+	return &fleet.Alarm{
+		Number: r.GetNumber(), Outcome: fleet.Outcome(r.GetOutcome()), Origin: fleet.Origin(r.GetOrigin()), Source: r.GetSource(),
+		Reason: r.GetReason(), At: timeOf(r.GetAt()), Token: r.GetToken(),
+	}
+}
+
+func publishingRecord(p fleet.Publishing) *storev1.PublishingRecord {
+	if len(p.Times) == 0 {
+		return nil
+	}
+	r := &storev1.PublishingRecord{Loop: p.Loop, Delay: durationRecord(p.Delay)}
+	for _, at := range p.Times {
+		r.Times = append(r.Times, timeRecord(at))
+	}
+	return r
+}
+
+func publishingOf(r *storev1.PublishingRecord) fleet.Publishing {
+	p := fleet.Publishing{Loop: r.GetLoop(), Delay: r.GetDelay().AsDuration()}
+	for _, at := range r.GetTimes() {
+		p.Times = append(p.Times, timeOf(at))
+	}
+	return p
+}
