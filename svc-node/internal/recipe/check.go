@@ -44,10 +44,10 @@ func checkPort() *Recipe {
 		// bash opens /dev/tcp/… itself: no other program is needed, and a refused connection costs no time.
 		return fmt.Sprintf(`#!/bin/bash
 # Written for [%s]; changes here are lost at the next deployment.
-if ! exec 3<>/dev/tcp/%s/%s; then
+if ! (exec 3<>/dev/tcp/%s/%s) 2>/dev/null; then
   echo "%s port %s isn't listening" >&2
   exit 127
-fi 2>/dev/null
+fi
 `, w.Part.Name, host, port, host, port), nil
 	})
 	r.Aliases = []string{"slapos.cookbook:check_port"}

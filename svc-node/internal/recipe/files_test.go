@@ -107,7 +107,7 @@ func TestPromises(t *testing.T) {
 	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\n", "exactly one of module, file and content is needed, 0 are given")
 	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\nmodule = os;evil\n", "as the name of a module")
 	w.must("[a]\nrecipe = slapos.cookbook:check_port_listening\nhostname = [::1]\nport = 80\npath = /p/etc/promise/x\n")
-	if got := w.files["/p/etc/promise/x"]; !strings.Contains(got.content, "/dev/tcp/::1/80;") || got.mode != 0o700 {
+	if got := w.files["/p/etc/promise/x"]; !strings.Contains(got.content, "/dev/tcp/::1/80)") || got.mode != 0o700 {
 		t.Errorf("%v", got)
 	}
 	w.fails("[a]\nrecipe = slapos.cookbook:check_port_listening\nhostname = x;rm\nport = 80\npath = /p/x\n", "cannot use \"x;rm\" as a host name")
