@@ -3,7 +3,6 @@ package supervise
 import (
 	"fmt"
 	"hash/fnv"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -155,9 +154,9 @@ func (p Process) Fingerprint() string {
 		for _, part := range parts {
 			// The length keeps ("a", "b") and ("ab") apart.
 			fmt.Fprintf(h, "%d:", len(part))
-			io.WriteString(h, part) //nolint:errcheck,gosec // a hash never fails
+			fmt.Fprint(h, part)
 		}
-		io.WriteString(h, ";") //nolint:errcheck,gosec // a hash never fails
+		fmt.Fprint(h, ";")
 	}
 	field(p.Partition, p.Name, p.Kind.String(), p.Path, p.Dir, p.Revision, p.Log.Path)
 	field(p.Argv...)

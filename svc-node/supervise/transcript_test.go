@@ -35,7 +35,7 @@ func TestTranscript(t *testing.T) {
 		}
 	}
 	if *update {
-		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil { //nolint:gosec // a test's data
+		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	} else if got.String() != string(want) {
@@ -80,7 +80,7 @@ func (s *story) play(words []string) error {
 		}
 		s.step(supervise.Apply{Partition: "p", Processes: processes})
 	case "spawned":
-		s.step(supervise.Spawned{Key: key, Incarnation: n, PID: 100 + int(n), Identity: "boot/1"}) //nolint:gosec // small
+		s.step(supervise.Spawned{Key: key, Incarnation: n, PID: 100 + int(n), Identity: "boot/1"})
 	case "started":
 		s.step(supervise.Started{Key: key, Incarnation: n})
 	case "failed":

@@ -130,7 +130,7 @@ func (h *host) crash() {
 func (h *host) script(name, body string) string {
 	h.t.Helper()
 	path := filepath.Join(h.work, name)
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil { //nolint:gosec // it must be executable
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
 		h.t.Fatal(err)
 	}
 	return path

@@ -165,7 +165,7 @@ func TestTwoSupervisorsNeverShareAFolder(t *testing.T) {
 func TestTheAgentIsRestartedWithoutTouchingAService(t *testing.T) {
 	work := t.TempDir()
 	agent := filepath.Join(work, "agent")
-	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil { //nolint:gosec // executable
+	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	h := newHost(t, "--agent", "--", agent, "--flag")

@@ -46,7 +46,7 @@ func listen(dir string, inherited *os.File) (*net.UnixListener, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot take over the control socket: %w", err)
 		}
-		return l.(*net.UnixListener), nil //nolint:forcetypeassert // we made it
+		return l.(*net.UnixListener), nil
 	}
 	if err := os.Remove(supervisorapi.SocketPath(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace the control socket: %w", err)

@@ -77,7 +77,7 @@ func explainExec(path string, errno syscall.Errno) string {
 
 // interpreterOf returns what the kernel runs to run the file: the program of the #! line or the dynamic loader.
 func interpreterOf(path string) (interpreter, from string) {
-	file, err := os.Open(path) //nolint:gosec // the path is the agent's, and only its first line is looked at
+	file, err := os.Open(path)
 	if err != nil {
 		return "", ""
 	}

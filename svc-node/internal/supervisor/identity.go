@@ -51,7 +51,7 @@ func parseStat(data []byte) (procStat, error) {
 	}
 	return procStat{
 		state: fields[0][0], parent: int(number(4)), group: int(number(5)), session: int(number(6)),
-		cpu: time.Duration(number(14)+number(15)) * clockTick, start: uint64(number(22)), //nolint:gosec // never negative
+		cpu: time.Duration(number(14)+number(15)) * clockTick, start: uint64(number(22)),
 		memory: number(24) * int64(os.Getpagesize()),
 	}, nil
 }

@@ -77,7 +77,7 @@ func openJournal(dir string) (*journal, error) {
 	lines := bufio.NewReader(bytes.NewReader(data))
 	for {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF { //nolint:errorlint // bufio returns it bare
+		if err == io.EOF {
 			break
 		}
 		var e entry
@@ -250,7 +250,7 @@ func (j *journal) rewrite() error {
 }
 
 func writeSynced(path string, data []byte) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600) //nolint:gosec // our own folder
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func TestALineCutShortByACrashIsDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut := range len(whole) {
+	for cut := range whole {
 		if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestALineCutShortByACrashIsDropped(t *testing.T) {
 			t.Fatalf("cut after %d bytes, %d lines are damaged", cut, again.damaged)
 		}
 		again.write([]supervise.Effect{report("a")})
-		if got := seqs(again); len(got) == 0 || int(got[len(got)-1]) != len(got) { //nolint:gosec // small
+		if got := seqs(again); len(got) == 0 || int(got[len(got)-1]) != len(got) {
 			t.Fatalf("cut after %d bytes, the exits are %v", cut, got)
 		}
 	}

@@ -233,7 +233,7 @@ func (m *machine) reap() {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
-		if err == unix.EINTR { //nolint:errorlint // unix returns it bare
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || pid <= 0 {

@@ -32,7 +32,7 @@ func reexecute(cfg Config, lock *os.File, listener *net.UnixListener) error {
 		defer unix.CloseOnExec(fd)
 	}
 	env := append(os.Environ(), fmt.Sprintf("%s=%d,%d", inheritName, files[0], files[1]))
-	if err := syscall.Exec(cfg.Executable, cfg.Args, env); err != nil { //nolint:gosec // our own executable
+	if err := syscall.Exec(cfg.Executable, cfg.Args, env); err != nil {
 		return fmt.Errorf("cannot execute %s: %w", cfg.Executable, err)
 	}
 	return nil
@@ -55,5 +55,5 @@ func inherited(number, name string) *os.File {
 		return nil
 	}
 	unix.CloseOnExec(fd)
-	return os.NewFile(uintptr(fd), name) //nolint:gosec // a file number
+	return os.NewFile(uintptr(fd), name)
 }

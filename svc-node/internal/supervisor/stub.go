@@ -64,7 +64,7 @@ func Stub() {
 	if !errors.As(err, &errno) {
 		errno = unix.EBADMSG
 	}
-	answer, _ := json.Marshal(failure{stage, errno}) //nolint:errchkjson // two plain fields
+	answer, _ := json.Marshal(failure{stage, errno})
 	_, _ = unix.Write(gateFile, answer)
 	// The supervisor reads this before it hears of our end, since it closes the gate in answer.
 	_, _ = readRetry(gateFile, make([]byte, 1))
@@ -87,7 +87,7 @@ func (o order) follow(output int) (string, error) {
 	if err := unix.Chdir(o.Dir); err != nil {
 		return "dir", err
 	}
-	return "exec", syscall.Exec(o.Path, o.Argv, o.Env) //nolint:gosec // what it is for
+	return "exec", syscall.Exec(o.Path, o.Argv, o.Env)
 }
 
 // receive reads an order: its length, the file for the output beside it, then JSON.
@@ -139,7 +139,7 @@ func passedFile(control []byte) (int, error) {
 func recvmsgRetry(fd int, data, control []byte) (n, controls, flags int, from unix.Sockaddr, err error) {
 	for {
 		n, controls, flags, from, err = unix.Recvmsg(fd, data, control, unix.MSG_CMSG_CLOEXEC)
-		if err != unix.EINTR { //nolint:errorlint // unix returns it bare
+		if err != unix.EINTR {
 			return n, controls, flags, from, err
 		}
 	}
@@ -148,7 +148,7 @@ func recvmsgRetry(fd int, data, control []byte) (n, controls, flags int, from un
 func readRetry(fd int, buffer []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, buffer)
-		if err != unix.EINTR { //nolint:errorlint // unix returns it bare
+		if err != unix.EINTR {
 			return n, err
 		}
 	}
@@ -203,11 +203,11 @@ func (g *gate) release() error {
 	if err != nil {
 		return err
 	}
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(body))) //nolint:gosec // bounded above
+	head := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
 	var sent error
 	if err := raw.Write(func(fd uintptr) bool {
 		sent = unix.Sendmsg(int(fd), head, unix.UnixRights(int(g.output.Fd())), nil, unix.MSG_NOSIGNAL)
-		return sent != unix.EAGAIN //nolint:errorlint // unix returns it bare
+		return sent != unix.EAGAIN
 	}); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func watchAdopted(pid int, wantIdentity, boot string, ended func()) error {
 	go func() {
 		defer file.Close()
 		err := raw.Read(func(fd uintptr) bool {
-			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a file number
+			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			n, err := unix.Poll(ready, 0)
 			return err == nil && n > 0
 		})

@@ -167,7 +167,7 @@ func (c *Client) subscribe(ctx context.Context, seq uint64) (*bufio.Reader, net.
 
 // follow passes exits on until the connection ends, and returns the number of the last one.
 func follow(ctx context.Context, conn net.Conn, lines *bufio.Reader, seq uint64, exits chan<- supervise.Exit) uint64 {
-	defer conn.Close() //nolint:errcheck // only read from
+	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	for {
@@ -269,7 +269,7 @@ func Address(dir string) (string, func(), error) {
 	if len(path) <= 100 {
 		return path, func() {}, nil
 	}
-	folder, err := os.Open(dir) //nolint:gosec // the folder is the caller's own
+	folder, err := os.Open(dir)
 	if err != nil {
 		return "", nil, err
 	}
