@@ -28,7 +28,9 @@ type story struct {
 	store   *store.Store
 	master  *master
 	client  *rpc.Client
-	ends    []func()
+	// telemetry of the schedulers that start; nil = none.
+	telemetry *telemetry.Telemetry
+	ends      []func()
 }
 
 func (s *story) atEnd(f func()) { s.ends = append(s.ends, f) }
@@ -66,7 +68,7 @@ func (s *story) start() (stop func()) {
 		s.t.Fatal(err)
 	}
 	service, err := New(Config{Master: "master:1"}, Settings{
-		Server: rpc.Settings{Listener: listener}, Store: s.store, Dial: s.network.Dialer("scheduler"),
+		Server: rpc.Settings{Listener: listener}, Store: s.store, Dial: s.network.Dialer("scheduler"), Telemetry: s.telemetry,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -178,7 +178,7 @@ func (m *master) ReportContacts(_ context.Context, r *masterv1.ReportContactsReq
 }
 
 // serve starts the master on a network.
-func (m *master) serve(t *testing.T, s *story) {
+func (m *master) serve(t testing.TB, s *story) {
 	t.Helper()
 	listener, err := s.network.Listen("master:1")
 	if err != nil {

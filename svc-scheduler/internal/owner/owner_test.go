@@ -160,7 +160,7 @@ func crash(t *testing.T, step int, before bool) {
 	got = received(stream)
 	bang(second, 1) // the feed again, or the reading
 	seen := 0
-	for round := 0; round < 10; round++ {
+	for range 10 {
 		orders := got()
 		for _, o := range orders[seen:] {
 			lives = append(lives, o)
