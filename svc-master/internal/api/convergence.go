@@ -143,7 +143,7 @@ func (a *API) WatchConvergence(ctx context.Context, req *masterv1.WatchConvergen
 		if err != nil {
 			return coded(err)
 		}
-		if err := stream.Send(&masterv1.WatchConvergenceResponse{Convergence: c}); err != nil {
+		if err := send(ctx, stream, &masterv1.WatchConvergenceResponse{Convergence: c}); err != nil {
 			return err
 		}
 		if c.GetState() != masterv1.ConvergenceState_CONVERGENCE_STATE_OPEN {

@@ -103,7 +103,7 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 	a.watchers.on(w, before.trees)
 	first := &masterv1.WatchDesiredResponse{Software: softwareOf(before.computer), SoftwareChanged: true, Complete: true}
 	first.Partitions, first.Freed = before.since(req.GetKnown())
-	if err := stream.Send(first); err != nil {
+	if err := send(ctx, stream, first); err != nil {
 		return err
 	}
 	recheck := time.NewTicker(a.Recheck)
@@ -129,7 +129,7 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 		if len(res.Partitions) == 0 && len(res.Freed) == 0 && !res.SoftwareChanged {
 			continue
 		}
-		if err := stream.Send(res); err != nil {
+		if err := send(ctx, stream, res); err != nil {
 			return err
 		}
 	}

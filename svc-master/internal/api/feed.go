@@ -17,7 +17,7 @@ func (a *API) Follow(ctx context.Context, req *masterv1.FollowRequest, stream *c
 		return coded(err)
 	}
 	defer f.Close()
-	if err := stream.Send(&masterv1.FollowResponse{Start: start, Rescan: rescan}); err != nil {
+	if err := send(ctx, stream, &masterv1.FollowResponse{Start: start, Rescan: rescan}); err != nil {
 		return err
 	}
 	for {
@@ -25,7 +25,7 @@ func (a *API) Follow(ctx context.Context, req *masterv1.FollowRequest, stream *c
 		if err != nil {
 			return coded(err)
 		}
-		if err := stream.Send(&masterv1.FollowResponse{Entries: entries, Rescan: rescan}); err != nil {
+		if err := send(ctx, stream, &masterv1.FollowResponse{Entries: entries, Rescan: rescan}); err != nil {
 			return err
 		}
 	}

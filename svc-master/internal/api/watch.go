@@ -4,10 +4,22 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
+
+	"connectrpc.com/connect"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
+
+// sendWithin is how long one message to a follower or watcher may take; a peer that does not read is cut, and comes back.
+const sendWithin = 10 * time.Second
+
+// send sends one message of a stream, within sendWithin.
+func send[M any](ctx context.Context, stream *connect.ServerStream[M], message *M) error {
+	return rpc.SendWithin(ctx, sendWithin, func() error { return stream.Send(message) })
+}
 
 // watchers wakes those who watch a computer's desired state. One mailbox serves all of them: a thousand nodes must not each
 // look through the whole feed.
