@@ -1,6 +1,9 @@
 package profile
 
-import "maps"
+import (
+	"maps"
+	"strings"
+)
 
 // Environment is what a profile is resolved in: the partition, its instance and its parameters. All of it
 // comes from the caller; directories are absolute.
@@ -73,18 +76,25 @@ func (e Environment) forced() map[string]map[string]string {
 			parameters[name] = value
 		}
 	}
+	connection := map[string]string{
+		"computer-id":          e.ComputerID,
+		"partition-id":         e.PartitionID,
+		"server-url":           e.ServerURL,
+		"software-release-url": e.SoftwareReleaseURL,
+		"requested-state":      e.RequestedState,
+		"key-file":             "",
+		"cert-file":            "",
+	}
+	// Older profiles know the section and its options with underscores.
+	older := make(map[string]string, len(connection))
+	for name, value := range connection {
+		older[strings.ReplaceAll(name, "-", "_")] = value
+	}
 	return map[string]map[string]string{
-		"buildout": {"directory": e.BuildoutDirectory},
-		"slap-connection": {
-			"computer-id":          e.ComputerID,
-			"partition-id":         e.PartitionID,
-			"server-url":           e.ServerURL,
-			"software-release-url": e.SoftwareReleaseURL,
-			"requested-state":      e.RequestedState,
-			"key-file":             "",
-			"cert-file":            "",
-		},
-		"slap-parameter": parameters,
+		"buildout":        {"directory": e.BuildoutDirectory},
+		"slap-connection": connection,
+		"slap_connection": older,
+		"slap-parameter":  parameters,
 	}
 }
 

@@ -70,7 +70,7 @@ func Resolve(doc *Document, env Environment, provide Provide) (*Resolved, error)
 			}
 			return nil, err
 		}
-		if part.recipe == "" {
+		if _, ok := part.values["recipe"]; !ok {
 			return nil, &Error{Position: part.position, Section: name, Option: "recipe", Problem: "cannot install this part: it has no recipe"}
 		}
 	}
@@ -179,7 +179,9 @@ func (s *Scope) initialise() error {
 	if !ok {
 		return nil
 	}
-	s.recipe = recipe.String()
+	if s.recipe = strings.TrimSpace(recipe.String()); s.recipe == "" {
+		return nil // "recipe =" makes a part that only refers to others
+	}
 	if s.waiting == nil && s.resolver.provide != nil {
 		if err := s.ask(); err != nil {
 			return err
@@ -234,6 +236,10 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 			return nil, err
 		}
 		macro, ok := r.doc.sections[name]
+		if !ok && r.layers.has(name) {
+			mergeOptions(merged, r.layers.lay(name, map[string]Option{}))
+			continue
+		}
 		if !ok {
 			return nil, &Error{Position: names.Position, Section: section.Name, Option: "<",
 				Problem: fmt.Sprintf("cannot find the section [%s] to take options from", name), Suggestion: Suggest(name, r.doc.SectionNames())}
@@ -242,6 +248,7 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 		if err != nil {
 			return nil, err
 		}
+		options = r.layers.lay(name, options)
 		mergeOptions(merged, options)
 	}
 	mergeOptions(merged, section.options)

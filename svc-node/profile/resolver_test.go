@@ -53,7 +53,7 @@ own = ${:directory}/x
 escaped = $${not:this} and ${b:y}
 name = ${:_buildout_section_name_}
 base = ${:_profile_base_location_}
-node = ${slap-connection:computer-id} ${slap-connection:software-release-url} ${slap-connection:requested-state}
+node = ${slap_connection:computer_id} ${slap-connection:software-release-url} ${slap-connection:requested-state}
 vow = ${vow:executable}
 given = ${slap-parameter:name}
 default = ${slap-parameter:empty}
@@ -80,8 +80,13 @@ empty = default
 
 func TestPartsComeAfterWhatTheyReferTo(t *testing.T) {
 	r := resolve(t, `[buildout]
-parts = last first
+parts = last first only-refers
 [first]
+recipe = r
+[only-refers]
+recipe =
+x = ${unused-too:recipe}
+[unused-too]
 recipe = r
 [middle]
 recipe = r
@@ -100,7 +105,7 @@ recipe = r
 recipe = r
 x = ${nowhere:y}
 `, nil)
-	if want := "first middle hidden extra last"; names(r) != want {
+	if want := "first middle hidden extra last unused-too"; names(r) != want {
 		t.Errorf("parts are %s, want %s", names(r), want)
 	}
 }
@@ -109,7 +114,7 @@ func TestMacrosGiveOptionsInOrder(t *testing.T) {
 	r := resolve(t, `[buildout]
 parts = a
 [a]
-<= one two
+<= one two slap-connection
 x = own
 list += c
 [one]
@@ -125,7 +130,7 @@ name = ${:_buildout_section_name_}
 [three]
 z = three
 `, nil)
-	for option, want := range map[string]string{"x": "own", "y": "two", "z": "three", "list": "a\nb\nc", "name": "a", "recipe": "r"} {
+	for option, want := range map[string]string{"x": "own", "y": "two", "z": "three", "list": "a\nb\nc", "name": "a", "recipe": "r", "computer-id": "COMP-1"} {
 		if got := r.part("a").Options[option].String(); got != want {
 			t.Errorf("%s is %q, want %q", option, got, want)
 		}

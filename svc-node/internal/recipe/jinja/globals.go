@@ -18,12 +18,13 @@ type function = func(*exec.Evaluator, *exec.VarArgs) (any, error)
 // globals are the functions templates may call: Jinja2's own and the Python built-ins that profiles use.
 func globals() map[string]any {
 	all := map[string]any{}
-	for _, name := range []string{"cycler", "dict", "joiner", "namespace"} {
+	for _, name := range []string{"cycler", "joiner", "namespace"} {
 		all[name], _ = builtins.GlobalFunctions.Get(name)
 	}
 	for _, name := range []string{"none", "None"} {
 		all[name] = nil
 	}
+	all["dict"] = dict
 	all["range"] = rangeOf
 	all["dumps"] = dumps
 	all["loads"] = loads
@@ -65,6 +66,39 @@ func one(f func(*exec.Value) (any, error)) function {
 		}
 		return f(p.Args[0])
 	}
+}
+
+// dict is Python's: a dictionary or pairs, then keywords. "_" is how adapt writes **.
+func dict(_ *exec.Evaluator, p *exec.VarArgs) (any, error) {
+	out := map[string]any{}
+	merge := func(v *exec.Value) {
+		v.Iterate(func(_, _ int, key, value *exec.Value) bool {
+			if pair := elements(key); value == nil && len(pair) == 2 && !key.IsString() {
+				out[exec.AsValue(pair[0]).String()] = reference(pair[1])
+			} else if value != nil {
+				out[key.String()] = reference(value)
+			}
+			return true
+		}, func() {})
+	}
+	for _, v := range p.Args {
+		if v.IsError() {
+			return nil, v
+		}
+		merge(v)
+	}
+	if v, ok := p.KwArgs["_"]; ok {
+		if v.IsError() {
+			return nil, v
+		}
+		merge(v)
+	}
+	for key, value := range p.KwArgs {
+		if key != "_" {
+			out[key] = reference(value)
+		}
+	}
+	return out, nil
 }
 
 func rangeOf(_ *exec.Evaluator, p *exec.VarArgs) (any, error) {

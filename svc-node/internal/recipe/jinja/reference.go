@@ -58,6 +58,7 @@ func dictionary(d *exec.Dict) any {
 // methods are gonja's for text and numbers, and ours for what can be changed.
 func methods() exec.Methods {
 	all := builtins.Methods
+	all.Str = exec.NewMethodSet(textMethods())
 	all.List = exec.NewMethodSet(listMethods())
 	all.Dict = exec.NewMethodSet(dictMethods())
 	return all

@@ -84,7 +84,7 @@ type loader struct {
 // Read implements loaders.Loader.
 func (l *loader) Read(name string) (io.Reader, error) {
 	if name == rootName {
-		return strings.NewReader(withoutTrailingCommas(l.template.Source)), nil
+		return strings.NewReader(adapt(l.template.Source)), nil
 	}
 	if l.template.Read == nil {
 		return nil, fmt.Errorf("cannot read the template %q: none may be imported here", name)
@@ -102,7 +102,7 @@ func (l *loader) Read(name string) (io.Reader, error) {
 	if err := checkNesting(source); err != nil {
 		return nil, fmt.Errorf("cannot import %q: %w", name, err)
 	}
-	return strings.NewReader(withoutTrailingCommas(source)), nil
+	return strings.NewReader(adapt(source)), nil
 }
 
 // Resolve implements loaders.Loader: names are resolved by Template.Read alone.

@@ -38,6 +38,9 @@ func TestTemplatesRenderAsJinja2Does(t *testing.T) {
 		"{% for a, b, c in [[1, 2, 3], (4, 5, 6)] %}{{ a }}{{ b }}{{ c }};{% endfor %}":                                              "123;456;",
 		"{% for x in [] %}{% else %}none{% endfor %}{% for x in list if x != 'x' %}{{ x }}{% endfor %}":                              "noney",
 		"{% for x in list %}{% if loop.first %}{% continue %}{% endif %}{{ x }}{% if loop.last %}{% break %}{% endif %}{% endfor %}": "y",
+		"{% set p = dict(d, **{'a': 2, 'c': 3}) %}{{ p }}{{ dict(d, x=1) }}{{ dict([['k', 'v']]) }}{{ d.a }}":                        "{'a': 2, 'b': 'two', 'c': 3}{'a': 1, 'b': 'two', 'x': 1}{'k': 'v'}1",
+		"{{ 'a b'.split() }} {{ 'x.y.z'.rsplit('.', 1) }} {{ 'a=b=c'.split('=', 1) }} {{ 'x'.join(list) }} {{ ' a '.strip() }}":      "['a', 'b'] ['x.y', 'z'] ['a', 'b=c'] xxy a",
+		"{% macro m(a, **kw) %}{{ a }}{{ kw }}{% endmacro %}{{ m(2 ** 3, z=1) }}":                                                    "8.0{'z': 1}",
 		"{% raw %}{{ x }}{% endraw %}":                                                                                               "{{ x }}",
 		"{%- if true %} a {% endif -%}\n":                                                                                            " a ",
 		"{{ 'a,b'.split(',')[1] }} {{ name.upper() }}":                                                                               "b WEB",
@@ -75,6 +78,7 @@ func TestRunawayTemplatesEndWithAnError(t *testing.T) {
 		"files":      "{% include '/etc/passwd' %}",
 		"repetition": "{{ 'x' * 10000000000 }}",
 		"division":   "{{ 1 % 0 }}",
+		"just":       "{{ 'x'.ljust(1000000000) }}",
 		"width":      "{{ '%99999d' % 1 }}",
 		"unfinished": "{% for x in",
 	} {

@@ -2,9 +2,12 @@ package jinja
 
 import "strings"
 
-// withoutTrailingCommas blanks the comma that Python allows before a closing bracket and the engine's parser does
-// not know: ['a', 'b',] is usual in profiles. Only code is touched, and no position moves.
-func withoutTrailingCommas(source string) string {
+// adapt rewrites what Python's syntax allows and the engine's parser does not know, inside code only and without
+// moving anything:
+//
+//	['a', 'b',]        the comma before a closing bracket becomes a blank
+//	dict(a, **b)       the stars become "_=", which our dict understands
+func adapt(source string) string {
 	var out []byte
 	for i := 0; i+1 < len(source); i++ {
 		if source[i] != '{' || source[i+1] != '{' && source[i+1] != '%' && source[i+1] != '#' {
@@ -12,11 +15,15 @@ func withoutTrailingCommas(source string) string {
 		}
 		end := blockEnd(source, i)
 		if source[i+1] != '#' {
-			for _, at := range trailingCommas(source[i:end]) {
-				if out == nil {
-					out = []byte(source)
-				}
+			commas, stars := oddities(source[i:end])
+			if out == nil && len(commas)+len(stars) > 0 {
+				out = []byte(source)
+			}
+			for _, at := range commas {
 				out[i+at] = ' '
+			}
+			for _, at := range stars {
+				copy(out[i+at:], "_=")
 			}
 		}
 		i = end - 1
@@ -62,31 +69,35 @@ func blockEnd(source string, i int) int {
 	return len(source)
 }
 
-// trailingCommas finds commas before a closing bracket or brace, outside of strings.
-func trailingCommas(code string) []int {
-	var found []int
-	quote, comma := byte(0), -1
+// oddities finds, outside of strings, commas before a closing bracket or brace and stars that unpack an argument.
+func oddities(code string) (commas, stars []int) {
+	definition := strings.HasPrefix(strings.TrimLeft(code[2:], "-+ \t\n"), "macro")
+	quote, before, comma := byte(0), byte(0), -1
 	for k := 2; k < len(code); k++ {
 		c := code[k]
-		switch {
-		case quote != 0:
+		if quote != 0 {
 			if c == '\\' {
 				k++
 			} else if c == quote {
 				quote = 0
 			}
 			continue
+		}
+		switch {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			continue
 		case c == '\'' || c == '"':
 			quote = c
-		case (c == ']' || c == '}') && comma >= 0:
-			found = append(found, comma)
+		case (c == ']' || c == '}') && before == ',':
+			commas = append(commas, comma)
+		case c == '*' && k+1 < len(code) && code[k+1] == '*' && (before == '(' || before == ',') && !definition:
+			stars = append(stars, k)
+			k++
 		}
-		comma = -1
+		before = c
 		if c == ',' {
 			comma = k
 		}
 	}
-	return found
+	return commas, stars
 }
