@@ -5,6 +5,7 @@
 // their hash and are loaded when the server does not know them; every key of a script must be in one slot.
 //
 // The embedded store is miniredis with a snapshot of our own, saved every second when something changed and at stop.
+// Its times to live pass once a second.
 // After a crash the last second may be gone: RunID then changes, as it does when a Redis server restarts, and
 // svc-master moves the epochs (docs/rules.md, "what must never happen").
 //

@@ -34,6 +34,8 @@ func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	// The client's own log is global and unstructured, and repeats the errors that commands return.
+	redis.SetLogger(silent{})
 	s := &Store{settings: settings.withDefaults(), closing: make(chan struct{})}
 	if cfg.Embedded {
 		if err := s.openEmbedded(ctx, cfg.Dir); err != nil {
@@ -176,6 +178,11 @@ func (s *Store) Stop(ctx context.Context) error {
 	})
 	return s.stopErr
 }
+
+// silent is a log of go-redis.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // IsUnavailable tells whether err says that the store cannot serve now, rather than that a command was wrong: the
 // command may or may not have had its effect.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,9 +13,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/store/storetest"
+	"github.com/vow-os/vow/kit/telemetry"
 )
 
 var increment = store.NewScript("increment", `
@@ -352,4 +358,68 @@ func TestTheEmbeddedStoreWorksInVirtualTime(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestAStoreBehindSentinelIsFoundByTheNameOfItsMaster(t *testing.T) {
+	s := storetest.StartSentinel(t)
+	opened := s.Open(t)
+	if opened.Kind() != store.Sentinel {
+		t.Errorf("the kind is %s", opened.Kind())
+	}
+	if n, err := opened.Run(t.Context(), increment, []string{"{s01}h", "{s01}feed"}, "n").Int(); err != nil || n != 1 {
+		t.Errorf("a script answered %d, %v", n, err)
+	}
+	want, err := infoRunID(t, s.Master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := opened.RunID(t.Context(), "x"); err != nil || got != want {
+		t.Errorf("the run id is %q, %v; want the master's, %q", got, err, want)
+	}
+}
+
+func infoRunID(t *testing.T, s *storetest.Server) (string, error) {
+	t.Helper()
+	return s.Open(t).RunID(t.Context(), "x")
+}
+
+func TestTheStoreIsMeasuredAndTracedWithoutItsData(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	reader := sdkmetric.NewManualReader()
+	tel, err := telemetry.Setup(t.Context(), telemetry.Config{LogLevel: "error"}, telemetry.Settings{
+		Service: "test", Shared: true, SpanExporter: exporter, MetricReader: reader, Sampler: sdktrace.AlwaysSample(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storetest.Open(t, store.Config{Embedded: true}, store.Settings{Telemetry: tel})
+	if err := s.Run(t.Context(), increment, []string{"{s01}h", "{s01}feed"}, "a secret parameter").Err(); err != nil {
+		t.Fatal(err)
+	}
+	spans := exporter.GetSpans()
+	if len(spans) == 0 {
+		t.Error("no spans")
+	}
+	for _, span := range spans {
+		if text := fmt.Sprint(span.Name, span.Attributes, span.Events, span.Status); strings.Contains(text, "secret") || strings.Contains(text, "HINCRBY") {
+			t.Errorf("a span shows data: %s", text)
+		}
+	}
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			names = append(names, m.Name)
+		}
+	}
+	if !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "db.client.") }) {
+		t.Errorf("the metrics are %q", names)
+	}
+	t.Log(names, spans[0].Name, spans[0].Attributes)
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

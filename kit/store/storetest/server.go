@@ -18,10 +18,12 @@ import (
 
 // Server is a real redis-server in a directory of the test.
 type Server struct {
-	t    testing.TB
-	dir  string
-	port int
-	args []string
+	t      testing.TB
+	path   string
+	config string // a configuration file, or empty
+	dir    string
+	port   int
+	args   []string
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -36,8 +38,14 @@ func StartRedis(t testing.TB, args ...string) *Server {
 
 func startServer(t testing.TB, args ...string) *Server {
 	t.Helper()
-	path := find(t)
-	s := &Server{t: t, dir: t.TempDir(), args: append([]string{path}, args...)}
+	return startConfigured(t, "", append([]string{
+		"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+	}, args...)...)
+}
+
+func startConfigured(t testing.TB, config string, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, path: find(t), config: config, dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill9)
 	// A free port may be taken before the server has it.
 	var err error
@@ -84,11 +92,12 @@ func freePort(t testing.TB) int {
 }
 
 func (s *Server) start() error {
-	args := append([]string{
-		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--daemonize", "no",
-	}, s.args[1:]...)
-	s.process = exec.Command(s.args[0], args...)
+	var args []string
+	if s.config != "" {
+		args = append(args, s.config)
+	}
+	args = append(args, "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no")
+	s.process = exec.Command(s.path, append(args, s.args...)...)
 	s.output = &bytes.Buffer{}
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	dieWithParent(s.process)
