@@ -133,6 +133,15 @@ type Unit struct {
 	Last string `json:"last,omitempty"`
 }
 
+// Status is a unit with what its process uses, as measured by whoever runs it.
+type Status struct {
+	Unit
+	// CPU is the processor time that the process itself has used, Memory its resident bytes; both 0 if none runs.
+	// Children of the process are not counted.
+	CPU    time.Duration `json:"cpu_ns"`
+	Memory int64         `json:"memory"`
+}
+
 // Delay is the wait before the next start after the given number of earlier ends in a row.
 func Delay(key Key, failures int) time.Duration {
 	if failures <= 0 {

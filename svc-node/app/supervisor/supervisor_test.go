@@ -145,6 +145,44 @@ func TestReexecutionKeepsEveryChildAndLearnsHowTheyEnd(t *testing.T) {
 	}
 }
 
+func TestAReexecutionWithoutAnExecutableIsRefusedAndOneWithAnotherWorks(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	install := func() {
+		if err := os.WriteFile(program+".new", []byte(read(t, executable)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(program+".new", program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install()
+	h := newHostOf(t, []string{program, "vow-supervisor"})
+	before := h.apply(h.sleeper("web"))["web"]
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.client.Reexec(h.ctx); err == nil || !strings.Contains(err.Error(), program+" is not there or not executable") {
+		t.Errorf("without an executable it answers %v", err)
+	}
+	h.kill(before.PID) // stubs of a deleted executable work
+	h.next(h.subscribe())
+	middle := h.settled()["web"]
+	if middle.State != supervise.Running {
+		t.Errorf("it is %+v", middle)
+	}
+	install()
+	if err := h.client.Reexec(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if after := h.settled()["web"]; after.PID != middle.PID || after.Adopted {
+		t.Errorf("it was %+v, is %+v", middle, after)
+	}
+}
+
 func TestTwoSupervisorsNeverShareAFolder(t *testing.T) {
 	h := newHost(t)
 	h.apply(h.sleeper("a"))

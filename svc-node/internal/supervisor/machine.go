@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"syscall"
@@ -25,6 +27,8 @@ type machine struct {
 	boot    string
 	hash    string
 	since   time.Time
+	// executable is what a re-execution runs.
+	executable string
 
 	// children are our own processes by PID, stubs included; each has the key and incarnation it was launched for.
 	children map[int]child
@@ -68,9 +72,11 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 		case s := <-signals:
 			switch s {
 			case unix.SIGUSR2:
-				if !m.set.Closing() {
+				err := m.mayReexecute()
+				if err == nil {
 					return true
 				}
+				m.log.ErrorContext(m.ctx, "the running supervisor goes on", "error", err)
 			case unix.SIGTERM, unix.SIGINT:
 				m.log.InfoContext(m.ctx, "stopping everything", "signal", s.String())
 				m.step(supervise.Shutdown{})
@@ -81,11 +87,16 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 			m.step(event)
 			m.prepare()
 		case c := <-m.calls:
-			if c.request.Do == supervisorapi.Reexec && !m.set.Closing() {
+			if c.request.Do != supervisorapi.Reexec {
+				m.serve(c)
+				break
+			}
+			err := m.mayReexecute()
+			if err == nil {
 				c.answer(supervisorapi.Reply{})
 				return true
 			}
-			m.serve(c)
+			c.fail(err)
 		case <-sweep.C:
 			m.sweep()
 		case <-m.rotated:
@@ -94,6 +105,17 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 		m.answerSettled()
 	}
 	return false
+}
+
+// mayReexecute looks before the leap.
+func (m *machine) mayReexecute() error {
+	if m.set.Closing() {
+		return errors.New("cannot re-execute the supervisor: it is stopping")
+	}
+	if !executable(m.executable) {
+		return fmt.Errorf("cannot re-execute the supervisor: %s is not there or not executable", m.executable)
+	}
+	return nil
 }
 
 // step takes one event through the core and carries out what follows from it.

@@ -27,6 +27,8 @@ type Config struct {
 	// Executable and Args are what a re-execution runs.
 	Executable string
 	Args       []string
+
+	since time.Time
 }
 
 // lockPatience is how long the lock of an earlier supervisor may outlive it: one that is killed between the fork and the
@@ -39,6 +41,7 @@ var ErrLocked = errors.New("another supervisor is running on it")
 // Run is the supervisor's life: it takes over what an earlier one left, keeps everything running, and returns when all
 // has been stopped after SIGTERM, SIGINT or a shutdown call. A re-execution (SIGUSR2 or a call) does not return.
 func Run(cfg Config) error {
+	cfg.since = time.Now()
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make folder %s: %w", cfg.Dir, cause(err))
 	}

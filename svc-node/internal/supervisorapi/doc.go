@@ -10,8 +10,18 @@
 // away, or died between hearing of an exit and passing it on, hears of it again: delivery is at least once, and the
 // number tells repetitions. The agent acknowledges an exit when its bang is acknowledged or spooled.
 //
-// The supervisor must stay small: this package and all that it imports is free of RPC and telemetry libraries (a test of
-// cmd/vow-supervisor checks it). It may be imported by internal/supervisor and by the agent's wiring. The agent's own
-// packages ask for the few methods of Client that they use as an interface over types of package supervise, which a
-// simulator can fake.
+// The supervisor must stay small: this package and all that it imports is free of RPC and telemetry libraries (tools/check
+// watches it). It may be imported by internal/supervisor and by the agent's wiring. The agent's own
+// packages ask for the few methods of Client that they use as an interface over types of package supervise:
+//
+//	type Supervisor interface {
+//		Apply(ctx context.Context, partition string, processes []supervise.Process) error
+//		Settle(ctx context.Context, partition string) ([]supervise.Status, error)
+//		List(ctx context.Context, partition string) ([]supervise.Status, error)
+//		Hand(ctx context.Context, key supervise.Key, action supervise.Action) error
+//		Subscribe(ctx context.Context, seq uint64) (<-chan supervise.Exit, error)
+//		Ack(ctx context.Context, seq uint64) error
+//	}
+//
+// which app/fakesupervisor satisfies too, for simulators.
 package supervisorapi

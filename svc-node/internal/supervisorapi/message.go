@@ -57,13 +57,7 @@ type Reply struct {
 }
 
 // Status is one unit with what its process uses.
-type Status struct {
-	supervise.Unit
-	// CPU is the processor time that the process itself has used, Memory its resident bytes; both 0 if none runs.
-	// Children of the process are not counted.
-	CPU    time.Duration `json:"cpu_ns"`
-	Memory int64         `json:"memory"`
-}
+type Status = supervise.Status
 
 // Info is the supervisor about itself.
 type Info struct {
