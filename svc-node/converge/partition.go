@@ -271,7 +271,6 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 		}
 		reason = "ended: " + e.Result.String()
 	case Refused:
-		p.Ended = append(slices.Clone(p.Ended[max(0, len(p.Ended)-Remembered+1):]), e.RunID)
 		p.NotBefore = now.Add(Slack)
 		next, effects, _ := p.follow(now)
 		return next, effects, "svc-master refused to begin the run"

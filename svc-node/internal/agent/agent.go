@@ -65,6 +65,7 @@ func New(s Settings) (*Agent, error) {
 		replayWanted: make(chan struct{}, 1), statusWanted: make(chan struct{}, 1),
 		links: map[string]linkState{}, window: s.ReconnectWindow, errors: map[string]string{},
 	}
+	a.group = app.NewGroup(context.Background(), s.Telemetry.Log)
 	locks := filepath.Join(s.StateDir, "lock")
 	for _, dir := range []string{locks, s.InstanceRoot} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -143,7 +144,6 @@ func (a *Agent) restore(counter *storev1.NodeCounter, rebooted bool) error {
 
 // Start starts everything; it waits for nobody.
 func (a *Agent) Start(context.Context) error {
-	a.group = app.NewGroup(context.Background(), a.s.Telemetry.Log)
 	a.observe()
 	a.senses.Begin()
 	for _, p := range a.node.Load().Partitions() {
@@ -173,9 +173,6 @@ func (a *Agent) Start(context.Context) error {
 
 // Stop ends everything. Services go on: they are the supervisor's.
 func (a *Agent) Stop(ctx context.Context) error {
-	if a.group == nil {
-		return nil
-	}
 	err := a.group.Stop(ctx)
 	a.senses.Close()
 	for _, g := range a.gauges {

@@ -41,7 +41,7 @@ type Scheduler interface {
 // Promise is svc-promise.
 type Promise interface {
 	Evaluate(ctx context.Context, r *promisev1.EvaluateRequest) (*promisev1.EvaluateResponse, error)
-	// Sense opens the stream; hello is its first message.
+	// Sense opens the stream; hello is its first message, and svc-promise answers it.
 	Sense(ctx context.Context, hello *promisev1.SenseHello) (SenseStream, error)
 }
 

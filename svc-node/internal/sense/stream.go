@@ -20,22 +20,28 @@ func (m *Manager) Stream(ctx context.Context, up func()) error {
 	if err != nil {
 		return err
 	}
+	// svc-promise answers hello with the windows it wants: until then nobody is known to be there.
+	first, err := stream.Receive()
+	if err != nil {
+		stream.Close()
+		return err
+	}
+	m.connected()
+	defer m.lost()
+	up()
+	m.take(ctx, first)
 	received := make(chan error, 1)
 	go func() {
-		defer cancel()
+		defer cancel() // ends the sending below
 		received <- m.receive(ctx, stream)
 	}()
-	m.connected()
-	up()
 	sendErr := m.send(ctx, stream)
 	cancel()
 	stream.Close()
-	err = <-received
-	m.lost()
-	if err == nil || errors.Is(err, context.Canceled) {
-		err = sendErr
+	if err := <-received; !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	return sendErr
 }
 
 func (m *Manager) connected() {
@@ -148,24 +154,29 @@ func (m *Manager) request(b batch) *promisev1.SenseRequest {
 	return r
 }
 
-// receive takes acknowledgements, wishes for replay and verdicts.
+// receive takes messages until the stream ends.
 func (m *Manager) receive(ctx context.Context, stream peer.SenseStream) error {
 	for {
 		r, err := stream.Receive()
 		if err != nil {
 			return err
 		}
-		m.mu.Lock()
-		m.outbox.acknowledge(r.GetAcknowledged())
-		m.mu.Unlock()
-		for _, wanted := range r.GetReplay() {
-			if err := m.replay(wanted.GetAllocationId()); err != nil {
-				m.s.Telemetry.Log.ErrorContext(ctx, "sense groups cannot be replayed", "error", err)
-			}
+		m.take(ctx, r)
+	}
+}
+
+// take takes acknowledgements, wishes for replay and verdicts.
+func (m *Manager) take(ctx context.Context, r *promisev1.SenseResponse) {
+	m.mu.Lock()
+	m.outbox.acknowledge(r.GetAcknowledged())
+	m.mu.Unlock()
+	for _, wanted := range r.GetReplay() {
+		if err := m.replay(wanted.GetAllocationId()); err != nil {
+			m.s.Telemetry.Log.ErrorContext(ctx, "sense groups cannot be replayed", "error", err)
 		}
-		for _, change := range r.GetChanges() {
-			m.turned(ctx, change)
-		}
+	}
+	for _, change := range r.GetChanges() {
+		m.turned(ctx, change)
 	}
 }
 

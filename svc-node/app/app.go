@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
+	"github.com/vow-os/vow/kit/app"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/svc-node/internal/agent"
+	"github.com/vow-os/vow/svc-node/internal/api"
+	"github.com/vow-os/vow/svc-node/internal/release"
+	"github.com/vow-os/vow/svc-node/internal/sense"
+)
+
+// Service is the name of this service.
+const Service = "svc-node"
+
+// App is a running agent.
+type App struct {
+	*app.Sequence
+	server *rpc.Server
+}
+
+var _ app.Service = (*App)(nil)
+
+// New checks the configuration and wires the parts.
+func New(cfg Config, s Settings) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s = s.withDefaults()
+	t := s.Telemetry
+	bootID, err := bootID(s.BootID)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Executable == "" {
+		if cfg.Executable, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("cannot find --executable: %w", err)
+		}
+	}
+	if s.User == "" {
+		s.User = userName()
+	}
+	if s.Releases == nil {
+		root, err := release.NewRoot(cfg.SoftwareRoot)
+		if err != nil {
+			return nil, err
+		}
+		s.Releases = root
+	}
+	if s.Supervisor == nil {
+		s.Supervisor = newSupervisor(cfg.SupervisorDir)
+	}
+	var clients []*rpc.Client
+	client := func(flag, address string) *rpc.Client {
+		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle})
+		if clientErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", flag, clientErr))
+			return nil
+		}
+		clients = append(clients, c)
+		return c
+	}
+	master, scheduler, promise := client("--master", cfg.Master), client("--scheduler", cfg.Scheduler), client("--promise", cfg.Promise)
+	if err != nil {
+		return nil, err
+	}
+
+	var node *api.Node // its calls come through a stream that opens after Start
+	a, err := agent.New(agent.Settings{
+		Computer: cfg.Computer, BootID: bootID, Version: s.Version, InstanceRoot: cfg.InstanceRoot, StateDir: cfg.StateDir,
+		User: s.User, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
+		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
+		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
+		Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
+		Call: func(ctx context.Context, method string, request []byte) ([]byte, string, string) {
+			return node.Call(ctx, method, request)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	node = api.NewNode(a)
+
+	service := &App{}
+	parts := []app.Part{{Name: "connections", Stop: func(context.Context) error {
+		for _, c := range clients {
+			c.Close()
+		}
+		return nil
+	}}}
+	parts = append(parts, app.PartOf("agent", a))
+	if cfg.Socket != "" || s.Listener != nil {
+		parts = append(parts, service.local(cfg, s, node))
+	}
+	service.Sequence = app.NewSequence(t.Log, parts...)
+	service.Watch(a)
+	return service, nil
+}
+
+// local is the server on the machine's own socket.
+func (a *App) local(cfg Config, s Settings, node *api.Node) app.Part {
+	return app.Part{Name: "server", Start: func(ctx context.Context) error {
+		listener := s.Listener
+		if listener == nil {
+			var err error
+			if listener, err = listen(ctx, cfg.Socket); err != nil {
+				return err
+			}
+		}
+		server, err := rpc.NewServer(rpc.Config{AdminAddress: cfg.AdminAddress}, rpc.Settings{
+			Listener: listener, Telemetry: s.Telemetry, PingIdle: s.PingIdle,
+		})
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		server.Handle(nodev1connect.NewNodeServiceHandler(node, server.HandlerOptions()...))
+		a.server = server
+		return server.Start(ctx)
+	}, Stop: func(ctx context.Context) error {
+		if a.server == nil {
+			return nil
+		}
+		return a.server.Stop(ctx)
+	}}
+}
+
+// listen makes the socket, over one that a dead agent left. Only the user may connect.
+func listen(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot listen on --socket=%q: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot listen on --socket=%q: %w", path, err)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on --socket=%q: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Addr is where vow.node.v1 is served; nil before Start and without a socket.
+func (a *App) Addr() net.Addr {
+	if a.server == nil {
+		return nil
+	}
+	return a.server.Addr()
+}
+
+// bootID names this boot of the machine.
+func bootID(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	content, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("cannot tell this boot of the machine from others: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "vow"
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/telemetry"
+)
+
+// Config is what a user sets.
+type Config struct {
+	Telemetry telemetry.Config `embed:""`
+
+	Computer         string        `help:"Name of this computer: 1 to 63 characters of a-z, 0-9 and -." default:"${computer}"`
+	InstanceRoot     string        `help:"Folder of the partitions." type:"path" default:"${state}/instance"`
+	SoftwareRoot     string        `help:"Folder of the installed software releases." type:"path" default:"${state}/software"`
+	StateDir         string        `help:"Folder of what the agent itself keeps." type:"path" default:"${state}/node"`
+	SupervisorDir    string        `help:"Folder of the supervisor, in which its socket is." type:"path" default:"${state}/supervisor"`
+	Socket           string        `help:"Unix socket on which vow.node.v1 is served; empty for none." type:"path" default:"${state}/node/node.sock"`
+	AdminAddress     string        `help:"Address of metrics, pprof and readiness, host:port; empty for none." default:"${admin_address}"`
+	Partitions       int           `help:"Number of partitions, slappart0 and on." default:"10"`
+	PartitionAddress []string      `help:"IP addresses that services of the partitions may listen on." default:"127.0.0.1"`
+	Periodicity      time.Duration `help:"Longest time between two runs of a partition, 1m to 24h." default:"24h"`
+	Slots            int           `help:"How many partitions run at once; 0 = the number of CPUs." default:"0"`
+	Register         bool          `help:"Register the computer at start." default:"true" negatable:""`
+	Master           string        `help:"Address of svc-master." default:"127.0.0.1:7711"`
+	Scheduler        string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
+	Promise          string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
+	Executable       string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
+}
+
+// MaxPartitions is how many partitions a computer may have.
+const MaxPartitions = 1000
+
+// computerName is what svc-master takes as a computer's name.
+var computerName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Validate checks the configuration; its errors name the flag.
+func (c Config) Validate() error {
+	if !computerName.MatchString(c.Computer) {
+		return fmt.Errorf("cannot use --computer=%q: want 1 to 63 characters of a-z, 0-9 and -", c.Computer)
+	}
+	for _, f := range []struct{ flag, path string }{
+		{"--instance-root", c.InstanceRoot}, {"--software-root", c.SoftwareRoot}, {"--state-dir", c.StateDir},
+	} {
+		if f.path == "" {
+			return fmt.Errorf("cannot start: no %s", f.flag)
+		}
+	}
+	if c.Partitions < 0 || c.Partitions > MaxPartitions {
+		return fmt.Errorf("cannot use --partitions=%d: want 0 to %d", c.Partitions, MaxPartitions)
+	}
+	if c.Periodicity < time.Minute || c.Periodicity > 24*time.Hour {
+		return fmt.Errorf("cannot use --periodicity=%s: want 1m to 24h", c.Periodicity)
+	}
+	if c.Slots < 0 || c.Slots > 4096 {
+		return fmt.Errorf("cannot use --slots=%d: want 0 to 4096", c.Slots)
+	}
+	if len(c.PartitionAddress) > 16 {
+		return errors.New("cannot use --partition-address: want at most 16 addresses")
+	}
+	for _, address := range c.PartitionAddress {
+		if _, err := netip.ParseAddr(address); err != nil {
+			return fmt.Errorf("cannot use --partition-address=%q: want an IP address", address)
+		}
+	}
+	return nil
+}
+
+// slots is how many partitions run at once.
+func (c Config) slots() int {
+	if c.Slots > 0 {
+		return c.Slots
+	}
+	return runtime.NumCPU()
+}
+
+// registration is what svc-master is told of the computer.
+func (c Config) registration() *masterv1.RegisterComputerRequest {
+	if !c.Register {
+		return nil
+	}
+	r := &masterv1.RegisterComputerRequest{
+		Computer: c.Computer, Periodicity: durationpb.New(c.Periodicity), Cpus: uint32(c.slots()),
+	}
+	for i := range c.Partitions {
+		r.Partitions = append(r.Partitions, &masterv1.Partition{Name: fmt.Sprintf("slappart%d", i), Addresses: c.PartitionAddress})
+	}
+	return r
+}
+
+// Vars are the defaults of Config that depend on the machine: the folder $XDG_STATE_HOME/vow of an unprivileged user, and
+// the computer's name.
+func Vars() map[string]string {
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		state = filepath.Join(os.Getenv("HOME"), ".local", "state")
+	}
+	name, err := os.Hostname()
+	name, _, _ = strings.Cut(strings.ToLower(name), ".")
+	if err != nil || !computerName.MatchString(name) {
+		name = "localhost"
+	}
+	return map[string]string{"state": filepath.Join(state, "vow"), "computer": name, "admin_address": "127.0.0.1:7724"}
+}

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/agent"
+	"github.com/vow-os/vow/svc-node/internal/install"
+	"github.com/vow-os/vow/svc-node/internal/supervisorapi"
+	"github.com/vow-os/vow/svc-node/supervise"
+)
+
+// supervisor is the supervisor of a folder. Each call finds it anew, since it may be started, upgraded or replaced at any
+// time.
+type supervisor struct{ dir string }
+
+var _ agent.Supervisor = supervisor{}
+
+// dialTimeout is how long a call waits for a supervisor that is only just starting.
+const dialTimeout = 2 * time.Second
+
+func newSupervisor(dir string) supervisor { return supervisor{dir: dir} }
+
+func (s supervisor) client(ctx context.Context) (*supervisorapi.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return supervisorapi.Dial(ctx, s.dir)
+}
+
+// Apply replaces the wanted processes of a partition.
+func (s supervisor) Apply(ctx context.Context, partition string, processes []supervise.Process) error {
+	c, err := s.client(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, partition, processes)
+}
+
+// Settle waits until no process of the partition is being started or stopped.
+func (s supervisor) Settle(ctx context.Context, partition string) ([]supervise.Unit, error) {
+	c, err := s.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return units(c.Settle(ctx, partition))
+}
+
+// List returns the units of a partition.
+func (s supervisor) List(ctx context.Context, partition string) ([]supervise.Unit, error) {
+	c, err := s.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return units(c.List(ctx, partition))
+}
+
+// Subscribe delivers exits.
+func (s supervisor) Subscribe(ctx context.Context, seq uint64) (<-chan supervise.Exit, error) {
+	c, err := s.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Subscribe(ctx, seq)
+}
+
+// Ack acknowledges exits.
+func (s supervisor) Ack(ctx context.Context, seq uint64) error {
+	c, err := s.client(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Ack(ctx, seq)
+}
+
+func units(all []supervisorapi.Status, err error) ([]supervise.Unit, error) {
+	if err != nil {
+		return nil, err
+	}
+	us := make([]supervise.Unit, len(all))
+	for i, s := range all {
+		us[i] = s.Unit
+	}
+	return us, nil
+}
+
+// installer carries out instance profiles with the recipes of vow.
+type installer struct{ cache *install.Cache }
+
+var (
+	_ Installer     = installer{}
+	_ agent.Planner = installer{}
+)
+
+func newInstaller() installer { return installer{cache: install.NewCache()} }
+
+func (i installer) partition(n Installation) install.Partition {
+	return install.Partition{
+		Directory: n.Environment.BuildoutDirectory, ReleaseDirectory: n.Release, Environment: n.Environment, Cache: i.cache,
+	}
+}
+
+// Install carries a profile out.
+func (i installer) Install(ctx context.Context, n Installation) (bool, error) {
+	result, err := install.Run(ctx, i.partition(n), n.World, &parts{start: n.Part})
+	return result.Changed || result.PublishedChanged, err
+}
+
+// Plan tells what Install would do.
+func (i installer) Plan(ctx context.Context, n Installation) ([]agent.Planned, error) {
+	preview, err := install.Plan(ctx, i.partition(n), n.World)
+	if err != nil {
+		return nil, err
+	}
+	planned := make([]agent.Planned, len(preview.Parts))
+	for at, p := range preview.Parts {
+		planned[at] = agent.Planned{Part: p.Name, Action: string(p.Action), Reason: p.Reason}
+	}
+	return planned, nil
+}
+
+// parts passes the parts of one run on as spans. Its methods are called by one goroutine, and parts do not nest.
+type parts struct {
+	start func(ctx context.Context, name string) (context.Context, func(error))
+	end   func(error)
+}
+
+// PartStarted begins a part's span.
+func (p *parts) PartStarted(ctx context.Context, part install.PartStart) context.Context {
+	ctx, p.end = p.start(ctx, part.Name)
+	return ctx
+}
+
+// PartDone ends it.
+func (p *parts) PartDone(_ context.Context, part install.PartReport) {
+	if p.end != nil {
+		p.end(part.Err)
+		p.end = nil
+	}
+}

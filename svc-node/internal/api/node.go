@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
+	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
+	"github.com/vow-os/vow/svc-node/internal/agent"
+)
+
+// Agent is what the handlers ask.
+type Agent interface {
+	Status() *nodev1.GetStatusResponse
+	Plan(ctx context.Context, partition string) ([]agent.Planned, error)
+	Processes(ctx context.Context, partition string) ([]*nodev1.Process, error)
+	RunPromises(ctx context.Context, partition string, promises []string) (*nodev1.RunPromisesResponse, error)
+	LogPath(ctx context.Context, partition, process string) (string, error)
+}
+
+// Node is the handler of NodeService.
+type Node struct{ agent Agent }
+
+var _ nodev1connect.NodeServiceHandler = (*Node)(nil)
+
+// NewNode makes the handler.
+func NewNode(a Agent) *Node { return &Node{agent: a} }
+
+// GetStatus tells what the node is doing.
+func (n *Node) GetStatus(context.Context, *nodev1.GetStatusRequest) (*nodev1.GetStatusResponse, error) {
+	return n.agent.Status(), nil
+}
+
+// Plan tells what a run would change.
+func (n *Node) Plan(ctx context.Context, r *nodev1.PlanRequest) (*nodev1.PlanResponse, error) {
+	planned, err := n.agent.Plan(ctx, r.GetPartition())
+	if err != nil {
+		return nil, nodeError(err)
+	}
+	answer := &nodev1.PlanResponse{}
+	for _, p := range planned {
+		answer.Parts = append(answer.Parts, &nodev1.PlannedPart{Part: p.Part, Action: p.Action, Reason: p.Reason})
+	}
+	return answer, nil
+}
+
+// ListProcesses lists the supervised processes.
+func (n *Node) ListProcesses(ctx context.Context, r *nodev1.ListProcessesRequest) (*nodev1.ListProcessesResponse, error) {
+	processes, err := n.agent.Processes(ctx, r.GetPartition())
+	if err != nil {
+		return nil, nodeError(err)
+	}
+	return &nodev1.ListProcessesResponse{Processes: processes}, nil
+}
+
+// RunPromises senses promises now.
+func (n *Node) RunPromises(ctx context.Context, r *nodev1.RunPromisesRequest) (*nodev1.RunPromisesResponse, error) {
+	answer, err := n.agent.RunPromises(ctx, r.GetPartition(), r.GetPromises())
+	return answer, nodeError(err)
+}
+
+// Logs streams the output of a process.
+func (n *Node) Logs(ctx context.Context, r *nodev1.LogsRequest, stream *connect.ServerStream[nodev1.LogsResponse]) error {
+	path, err := n.agent.LogPath(ctx, r.GetPartition(), r.GetProcess())
+	if err != nil {
+		return nodeError(err)
+	}
+	return nodeError(tail(ctx, path, int64(r.GetTailBytes()), r.GetFollow(), func(output []byte) error {
+		return stream.Send(&nodev1.LogsResponse{Output: output})
+	}))
+}
