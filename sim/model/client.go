@@ -1,0 +1,110 @@
+package model
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-scheduler/agenda"
+)
+
+// client is who requests instances, upgrades them, stops and starts them, and bangs by hand: each tree's wishes one after the other, each until it is answered.
+type client struct {
+	*host
+	w *World
+	// wanted version of each tree, and its root once it is known; stopped ones are to be started in the end.
+	version map[string]int
+	root    map[string]string
+	stopped map[string]bool
+	// changing are the trees whose state is being changed.
+	changing map[string]bool
+	number   int
+}
+
+func newClient(w *World) *client {
+	c := &client{host: &host{name: "client"}, w: w, version: map[string]int{}, root: map[string]string{}, stopped: map[string]bool{}, changing: map[string]bool{}}
+	c.crashed = func() {}
+	c.started = func() {
+		for _, p := range w.plans {
+			c.upgrade(p, func() { c.next(p) })
+		}
+	}
+	return c
+}
+
+func (c *client) id() string {
+	c.number++
+	return "request-" + strconv.Itoa(c.number)
+}
+
+// next is the next wish for a tree, while there is a storm.
+func (c *client) next(p *treePlan) {
+	w := c.w
+	w.soon(c.host, w.between(5*time.Second, 4*time.Minute), func() {
+		again := func() { c.next(p) }
+		switch {
+		case !w.storming:
+			if c.stopped[p.id] {
+				c.setState(p, fleet.Started, func() {})
+			}
+			return
+		case w.chance(0.4):
+			c.bang(p, again)
+		case w.chance(0.3):
+			c.upgrade(p, again)
+		case w.chance(0.3) && !c.stopped[p.id]:
+			c.setState(p, fleet.Stopped, again)
+		case c.stopped[p.id]:
+			c.setState(p, fleet.Started, again)
+		default:
+			c.runNow(p)
+			again()
+		}
+	})
+}
+
+// upgrade requests the root in its next version.
+func (c *client) upgrade(p *treePlan, done func()) {
+	c.version[p.id]++
+	version := c.version[p.id]
+	e := fleet.Request{RequestID: c.id(), Title: p.root.title, Release: "release", Parameters: map[string]string{"version": strconv.Itoa(version)}}
+	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.RequestAnswer, error) { return c.w.master.request(p.id, e) }, func(a fleet.RequestAnswer, err error, _ bool) {
+		c.w.checker.requestAcked(p, &e, version, a, err)
+		c.root[p.id] = a.InstanceID
+		done()
+	})
+}
+
+func (c *client) setState(p *treePlan, state fleet.State, done func()) {
+	c.changing[p.id] = true
+	e := fleet.SetState{RequestID: c.id(), InstanceID: c.root[p.id], State: state}
+	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.SetStateAnswer, error) { return c.w.master.setState(p.id, e) }, func(_ fleet.SetStateAnswer, err error, _ bool) {
+		c.changing[p.id] = false
+		c.w.checker.stateAcked(p, state, err)
+		c.stopped[p.id] = state == fleet.Stopped
+		done()
+	})
+}
+
+func (c *client) bang(p *treePlan, done func()) {
+	e := fleet.Bang{RequestID: c.id(), Origin: fleet.OriginManual, Source: "client", Message: fmt.Sprintf("version %d", c.version[p.id])}
+	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.BangAnswer, error) { return c.w.master.bang(p.id, e) }, func(a fleet.BangAnswer, err error, _ bool) {
+		c.w.checker.bangAcked(p.id, &e, a, err)
+		done()
+	})
+}
+
+// runNow asks the replica that owns a computer for a run; if no one does, nobody hears.
+func (c *client) runNow(p *treePlan) {
+	n := pick(&c.w.loop, c.w.nodes)
+	partition := pick(&c.w.loop, n.machine.partitions)
+	id := c.id()
+	for _, r := range c.w.replicas {
+		c.w.send(c.host, r.host, func() {
+			if o := r.owners[n.name]; o != nil && o.agenda != nil {
+				o.apply(agenda.RunNow{Partition: partition, RequestID: id})
+			}
+		})
+	}
+}
