@@ -42,7 +42,7 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 	}
 	t.Partitions[i.ID] = p
 	i.Unallocated = ""
-	t.membershipChanged()
+	t.allocated(i, p)
 	t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
 	fx.Settlement = t.settlement(unsettled)
 	return AllocateAnswer{AllocationID: p.AllocationID}, fx, nil

@@ -122,6 +122,41 @@ func (t *Tree) moved(p *Partition, f func()) {
 	}
 }
 
+// requested notes a new instance, which is the youngest child of its requester: a tree of 10,000 is built request by request.
+func (t *Tree) requested(i *Instance) {
+	t.Membership++
+	if d := t.index; d != nil && i.RequesterID != "" {
+		d.children[i.RequesterID] = append(d.children[i.RequesterID], i.ID)
+	}
+}
+
+// allocated notes a new allocation, which has settled nothing and is wanted at nothing yet.
+func (t *Tree) allocated(i *Instance, p *Partition) {
+	t.Membership++
+	d := t.index
+	if d == nil {
+		return
+	}
+	m := &member{instance: i, partition: p}
+	d.members[p.AllocationID] = m
+	at, _ := slices.BinarySearchFunc(d.order, i.ID, func(m *member, id string) int { return byNumber(m.instance.ID, id) })
+	d.order = slices.Insert(d.order, at, m)
+	if p.Settled.Less(t.Wanted(p)) {
+		d.unsettled++
+	}
+	if !m.waited() {
+		return
+	}
+	d.waited++
+	if c := t.Convergence; c != nil {
+		for at := range c.Awaiting {
+			if a := &c.Awaiting[at]; a.Instance == "" || t.above(i.ID, a.Instance) {
+				d.behind[at]++
+			}
+		}
+	}
+}
+
 // membershipChanged is called after instances, allocations or states changed.
 func (t *Tree) membershipChanged() {
 	t.Membership++

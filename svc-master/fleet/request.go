@@ -93,7 +93,10 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		if p == nil {
 			i.Computer = e.Computer
 		}
-		if answer.Created || moved {
+		switch {
+		case answer.Created:
+			t.requested(i)
+		case moved:
 			t.membershipChanged()
 		}
 		t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
