@@ -13,7 +13,7 @@ import (
 func TestHashNeverChanges(t *testing.T) {
 	// Stored trees are found by these values: a failure here is data loss, not a wrong test.
 	for id, want := range map[string]uint64{
-		"": 0xefd01f60ba992926,
+		"":              0xefd01f60ba992926,
 		"t0000000000a":  0x5c2debc000b23a4e,
 		"slappart0":     0x3d0cfe4c3ca243b0,
 		"t3k5m9x2q7ab4": 0x82ed45eb2b57da16,
