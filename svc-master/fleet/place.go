@@ -47,7 +47,11 @@ func ChoosePlace(r PlaceRequest, computers []ComputerView) (chosen Chosen, reaso
 			continue
 		}
 		supplied++
-		if len(c.Free) == 0 {
+		switch {
+		case c.Partitions == 0:
+			full = append(full, c.Name+" has no partitions")
+			continue
+		case len(c.Free) == 0:
 			full = append(full, fmt.Sprintf("%d of %d partitions of %s hold instances", c.Partitions, c.Partitions, c.Name))
 			continue
 		}
@@ -77,6 +81,7 @@ const maxFullTold = 5
 
 // natural orders names with numbers in them: slappart2 before slappart10.
 func natural(a, b string) int {
+	whole := strings.Compare(a, b) // decides between 1 and 01
 	for a != "" && b != "" {
 		na, nb := digits(a), digits(b)
 		if na > 0 && nb > 0 {
@@ -92,7 +97,7 @@ func natural(a, b string) int {
 		}
 		a, b = a[1:], b[1:]
 	}
-	return cmp.Compare(len(a), len(b))
+	return cmp.Or(cmp.Compare(len(a), len(b)), whole)
 }
 
 // digits is how many digits s begins with.
