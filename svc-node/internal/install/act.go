@@ -22,7 +22,7 @@ func (r *run) act(ctx context.Context, key string, step profile.Step, report *Pa
 		r.result.Waiting = append(r.result.Waiting, Waiting{Part: step.Name, Reason: step.Part.Waiting.Reason})
 		return nil
 	case profile.Skip:
-		report.Edited = r.edited(key, step.Name)
+		report.Edited = r.edited[id(key, step.Name)]
 		return nil
 	}
 	found, _ := r.recipes.Find(step.Part.Recipe)
@@ -62,7 +62,7 @@ func (r *run) install(ctx context.Context, key string, step profile.Step, found 
 	if step.Action == profile.Update {
 		do = found.Update
 		work.Note = old.Note
-		report.Edited = r.edited(key, step.Name)
+		report.Edited = r.edited[id(key, step.Name)]
 	}
 	snapshot, order := maps.Clone(r.stage.entries), slices.Clone(r.stage.order)
 	if do != nil {

@@ -44,9 +44,11 @@ type run struct {
 	before, now *record
 	// crashed are the files a commit that was cut short had written.
 	crashed map[string]fileRecord
-	peek    bool
-	depth   int
-	result  Result
+	// edited are the files of each unchanged part that somebody changed.
+	edited map[string][]string
+	peek   bool
+	depth  int
+	result Result
 	// commands are those a plan would run.
 	commands []string
 	files    []FileChange
@@ -63,7 +65,7 @@ func newRun(p Partition, world recipe.World, observer Observer) (*run, error) {
 		s.close()
 		return nil, err
 	}
-	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord()}
+	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}}
 	for key, parts := range before.Profiles {
 		r.now.Profiles[key] = slices.Clone(parts)
 		for _, part := range parts {
@@ -205,9 +207,11 @@ func (r *run) settle(key string, steps []profile.Step) {
 	for i := range steps {
 		step := &steps[i]
 		if step.Action == profile.Skip || step.Action == profile.Update {
-			if gone := r.vanished(key, step.Name); gone != "" {
+			gone, edited := r.look(key, step.Name)
+			if gone != "" {
 				step.Action, step.Reason = profile.Reinstall, gone+" vanished"
 			}
+			r.edited[id(key, step.Name)] = edited
 		}
 		if step.Action == profile.Skip || step.Action == profile.Update || step.Action == profile.Wait {
 			r.stage.settled[id(key, step.Name)] = true
@@ -215,36 +219,26 @@ func (r *run) settle(key string, steps []profile.Step) {
 	}
 }
 
-// vanished finds a file of an installed part that is gone, or that a commit cut short has replaced.
-func (r *run) vanished(key, name string) string {
+// look finds a file of an installed part that is gone, or that a commit cut short has replaced, and those that
+// somebody changed. Each file is looked at once a run: that is most of what a run that changes nothing costs.
+func (r *run) look(key, name string) (gone string, edited []string) {
 	part := r.part(key, name)
 	if part == nil {
-		return ""
+		return "", nil
 	}
 	for _, f := range part.Files {
 		if crashed, ok := r.crashed[f.Path]; ok && crashed.Hash != f.Hash {
-			return f.Path
+			return f.Path, nil
 		}
-		if _, err := r.stage.root.Lstat(f.Path); errors.Is(err, fs.ErrNotExist) {
-			return f.Path
+		info, err := r.stage.root.Lstat(f.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.Path, nil
 		}
-	}
-	return ""
-}
-
-// edited lists files of an installed part that somebody changed.
-func (r *run) edited(key, name string) []string {
-	var all []string
-	part := r.part(key, name)
-	if part == nil {
-		return nil
-	}
-	for _, f := range part.Files {
-		if info, err := r.stage.root.Lstat(f.Path); err == nil && !r.stage.asWritten(f, info) {
-			all = append(all, f.Path)
+		if err == nil && !r.stage.asWritten(f, info) {
+			edited = append(edited, f.Path)
 		}
 	}
-	return all
+	return "", edited
 }
 
 func (r *run) part(key, name string) *partRecord {
