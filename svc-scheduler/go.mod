@@ -6,7 +6,7 @@ replace github.com/vow-os/vow/gen => ../gen
 
 require (
 	connectrpc.com/connect v1.21.1
-	github.com/vow-os/vow/gen v0.0.0-00010101000000-000000000000
+	github.com/vow-os/vow/gen v0.0.0
 	github.com/vow-os/vow/kit v0.0.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0

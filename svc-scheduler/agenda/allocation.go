@@ -76,6 +76,7 @@ func (a *Agenda) takeRuns(e *Entry, l *Allocation, asked, now time.Time) {
 		e.answer(l.Settled)
 	}
 	if end := l.Latest; end.RunID != "" && end.RunID != e.LatestRun && !e.LatestSeen.After(asked) {
+		since := e.since(end.RunID)
 		if e.Run.ID == end.RunID {
 			if e.State == Ordered {
 				e.begin()
@@ -84,7 +85,7 @@ func (a *Agenda) takeRuns(e *Entry, l *Allocation, asked, now time.Time) {
 		}
 		if e.State != Running {
 			e.Attempt = max(end.Attempt-1, 0)
-			a.ended(e, end, now)
+			a.ended(e, end, since, now)
 		}
 	}
 	switch {

@@ -64,6 +64,7 @@ func (a *Agenda) reported(ev Reported, now time.Time) {
 		a.say("report of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
 		return
 	}
+	since := e.since(ev.RunID)
 	if e.Run.ID == ev.RunID {
 		if e.State == Ordered { // its BeginRun was not seen
 			e.begin()
@@ -79,7 +80,7 @@ func (a *Agenda) reported(ev Reported, now time.Time) {
 			e.forget()
 		}
 	}
-	a.ended(e, ev.RunEnded, now)
+	a.ended(e, ev.RunEnded, since, now)
 	a.changed(e)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
 )
 
 const (
@@ -178,7 +179,7 @@ func TestABangReachesThreeOrders(t *testing.T) {
 			if trace := o.GetTrace().GetTraceparent(); !strings.HasPrefix(trace, "00-0af7651916cd43dd8448eb211c80319c-") {
 				t.Errorf("the order's trace is %q, not the bang's", trace)
 			}
-			if b := o.GetTrace().GetBaggage(); !strings.Contains(b, "vow.bang.id=t1.b1") || !strings.Contains(b, "vow.run.id="+o.GetRunId()) {
+			if b := o.GetTrace().GetBaggage(); !strings.Contains(b, string(conv.BangID)+"=t1.b1") || !strings.Contains(b, string(conv.RunID)+"="+o.GetRunId()) {
 				t.Errorf("the order's baggage is %q", b)
 			}
 		}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -98,7 +97,10 @@ type feed struct {
 
 func (f *feed) Next() (follow.Batch, error) {
 	if !f.stream.Receive() {
-		return follow.Batch{}, errors.Join(f.stream.Err(), io.EOF)
+		if err := f.stream.Err(); err != nil {
+			return follow.Batch{}, err
+		}
+		return follow.Batch{}, io.EOF
 	}
 	return batch(f.stream.Msg()), nil
 }

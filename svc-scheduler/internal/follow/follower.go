@@ -97,7 +97,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		if time.Since(began) > againMax {
 			attempt = 1 // it had worked
 		}
-		f.tel.Log.WarnContext(ctx, "the feed broke off and is opened again", "attempt", attempt, "error", err)
+		if attempt%10 == 1 {
+			f.tel.Log.WarnContext(ctx, "the feed broke off and is opened again", "attempt", attempt, "error", err)
+		}
 		if err := pause(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
 			return err
 		}

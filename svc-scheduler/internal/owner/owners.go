@@ -192,7 +192,7 @@ func (o *Owners) doStored(ctx context.Context, computer string, decide func(a *a
 		return err
 	}
 	if stored.Session == 0 {
-		return fmt.Errorf("computer %q never had a stream of orders: %w", computer, ErrUnknownComputer)
+		return fmt.Errorf("cannot find an agenda of computer %q, which never had a stream of orders: %w", computer, ErrUnknownComputer)
 	}
 	a := stored.Agenda(computer)
 	a.Connected = stored.Head.Connected
