@@ -84,13 +84,28 @@ func (a *Agenda) reported(ev Reported, now time.Time) {
 	a.changed(e)
 }
 
-// ended applies the result of the latest run.
-func (a *Agenda) ended(e *Entry, end RunEnded, now time.Time) {
+// since is when the run in hand began, or was ordered, by our own clock; zero for any other run.
+func (e *Entry) since(run string) time.Time {
+	switch {
+	case e.Run.ID != run:
+		return time.Time{}
+	case e.Run.Began.After(e.Run.Ordered):
+		return e.Run.Began
+	}
+	return e.Run.Ordered
+}
+
+// ended applies the result of the latest run. since is when it was in hand by our own clock: svc-master stamps with its own,
+// and when that is behind ours its stamp would make due again what the run has just answered.
+func (a *Agenda) ended(e *Entry, end RunEnded, since, now time.Time) {
 	e.LatestRun, e.LatestSeen = end.RunID, now
 	if e.Spare == end.RunID {
 		e.Spare = ""
 	}
 	at := end.At
+	if at.Before(since) {
+		at = since
+	}
 	if at.IsZero() || at.After(now) {
 		at = now
 	}
