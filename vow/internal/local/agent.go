@@ -82,4 +82,3 @@ func stopAgent(d *directory) error {
 
 // nodeSocket is the local socket of the agent of a data directory.
 func nodeSocket(dir string) string { return filepath.Join(dir, "node", "node.sock") }
-

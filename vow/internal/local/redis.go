@@ -54,7 +54,7 @@ func startRedis(ctx context.Context, d *directory) (*server, error) {
 	}
 	options.Protocol, options.DisableIdentity, options.MaxRetries = 2, true, -1
 	s.client = redis.NewClient(options)
-	if s.client.Ping(ctx).Err() == nil {
+	if s.answers(ctx) {
 		return s, nil
 	}
 	var err error
@@ -84,19 +84,27 @@ func (s *server) wait(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(redisPoll)
 	defer tick.Stop()
-	for {
-		err := s.client.Ping(ctx).Err()
-		if err == nil {
-			return nil
-		}
+	for !s.answers(ctx) {
 		select {
 		case <-tick.C:
 		case <-s.exited:
 			return fmt.Errorf("cannot start redis-server: it ended at once; its log is %s", s.log.Name())
 		case <-ctx.Done():
-			return fmt.Errorf("cannot start redis-server: %w", err)
+			return fmt.Errorf("cannot start redis-server: %w", ctx.Err())
 		}
 	}
+	return nil
+}
+
+// answers tells whether it listens and has loaded its data. The client, which logs each failed dial, is asked only when somebody listens.
+func (s *server) answers(ctx context.Context) bool {
+	options := s.client.Options()
+	conn, err := new(net.Dialer).DialContext(ctx, options.Network, options.Addr)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return s.client.Ping(ctx).Err() == nil
 }
 
 // stop asks it to end and waits.

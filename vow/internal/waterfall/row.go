@@ -67,11 +67,17 @@ func start(c *masterv1.Convergence) time.Time {
 	return zero
 }
 
-// members in the order of their titles, the root's first where titles are equal in length.
+// members by id, the root's first: those that are listed, and those that only the timeline names because they have left the tree since.
 func members(c *masterv1.Convergence) []*masterv1.ConvergenceMember {
 	sorted := slices.Clone(c.GetMembers())
+	for _, e := range c.GetTimeline() {
+		begun := e.GetMoment() == masterv1.Moment_MOMENT_BEGUN
+		if begun && !slices.ContainsFunc(sorted, func(m *masterv1.ConvergenceMember) bool { return m.GetInstanceId() == e.GetInstanceId() }) {
+			sorted = append(sorted, &masterv1.ConvergenceMember{InstanceId: e.GetInstanceId(), Title: e.GetTitle(), Settled: true})
+		}
+	}
 	slices.SortFunc(sorted, func(a, b *masterv1.ConvergenceMember) int {
-		return cmp.Compare(a.GetInstanceId(), b.GetInstanceId())
+		return cmp.Or(cmp.Compare(len(a.GetInstanceId()), len(b.GetInstanceId())), cmp.Compare(a.GetInstanceId(), b.GetInstanceId()))
 	})
 	return sorted
 }
@@ -80,7 +86,10 @@ func members(c *masterv1.Convergence) []*masterv1.ConvergenceMember {
 func memberRows(c *masterv1.Convergence, m *masterv1.ConvergenceMember, offset func(*masterv1.TimelineEntry) time.Duration, now time.Duration) []Row {
 	var rows []Row
 	var due, ordered, begun time.Duration = -1, -1, -1
-	title := m.GetTitle() + " · " + m.GetPartition()
+	title := m.GetTitle()
+	if m.GetPartition() != "" {
+		title += " · " + m.GetPartition()
+	}
 	open := -1             // index of the row of the run that has not been reported
 	var last time.Duration // when the latest run was reported
 	for _, e := range c.GetTimeline() {
