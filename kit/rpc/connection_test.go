@@ -40,7 +40,8 @@ func TestAPeerThatDoesNotReadIsCut(t *testing.T) {
 			}
 		}}, nil)
 		start := time.Now()
-		chat := w.chat(t.Context())
+		uncompressed := append(w.client.Options(), connect.WithAcceptCompression("gzip", nil, nil)) // 4 MiB of noise fill the window
+		chat := connect.NewClient[request, response](w.client.HTTP(), w.client.BaseURL()+echoStream, uncompressed...).CallBidiStream(t.Context())
 		must(t, chat.Send(nil)) // opens the stream; nobody reads it
 		if err := <-ended; err == nil || time.Since(start) != 5*time.Second {
 			t.Errorf("after %v: %v", time.Since(start), err)
