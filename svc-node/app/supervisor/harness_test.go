@@ -203,10 +203,6 @@ func (h *host) kill(pid int) {
 
 // marked lists the processes that carry this supervisor's marker, zombies aside, whoever their parent is.
 func (h *host) marked() []int {
-	return markedBy(h.dir, func(string) bool { return true })
-}
-
-func markedBy(dir string, want func(key string) bool) []int {
 	var pids []int
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
@@ -216,7 +212,7 @@ func markedBy(dir string, want func(key string) bool) []int {
 		}
 		env, _ := os.ReadFile("/proc/" + entry.Name() + "/environ")
 		for _, variable := range bytes.Split(env, []byte{0}) {
-			if value, ok := strings.CutPrefix(string(variable), "VOW_SUPERVISED="+hashOf(dir)+"/"); ok && want(value) {
+			if strings.HasPrefix(string(variable), "VOW_SUPERVISED="+hashOf(h.dir)+"/") {
 				pids = append(pids, pid)
 			}
 		}
