@@ -63,6 +63,7 @@ type allocationMemory struct {
 	wakes    bool
 	boot     string
 	boots    map[string]uint64
+	begins   []time.Duration // of the last minute
 }
 
 func newChecker(w *World) *checker {

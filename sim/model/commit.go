@@ -95,6 +95,20 @@ func (c *checker) begun(m *treeMemory, e *fleet.BeginRun, a fleet.BeginRunAnswer
 		_ = c.fail("run %s of %s was given generation %s after %s", e.RunID, e.AllocationID, a.Wanted, mem.wanted)
 	default:
 		mem.token, mem.run, mem.wanted = a.Token, e.RunID, a.Wanted
+		c.often(e.AllocationID, mem)
+	}
+}
+
+// maxRunsPerMinute of a partition: bangs of a tree, retries and wishes of the client make a few. More is a loop.
+const maxRunsPerMinute = 60
+
+func (c *checker) often(id string, mem *allocationMemory) {
+	mem.begins = append(mem.begins, c.w.now)
+	for mem.begins[0] < c.w.now-time.Minute {
+		mem.begins = mem.begins[1:]
+	}
+	if len(mem.begins) > maxRunsPerMinute {
+		_ = c.fail("%s began %d runs within a minute", id, len(mem.begins))
 	}
 }
 

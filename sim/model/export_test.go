@@ -18,5 +18,8 @@ var Sabotages = map[string]sabotage{
 func Sabotaged(seed uint64, s sabotage) Config {
 	c := Configure(seed, 5)
 	c.sabotage = s
+	if s == acceptStale {
+		c.Repeat, c.Late = 0.3, 0.5 // late repetitions, of which a gentle network has few
+	}
 	return c
 }

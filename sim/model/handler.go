@@ -1,9 +1,25 @@
 package model
 
 import (
+	"fmt"
+
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-node/converge"
 )
+
+// describe tells an event without addresses, which differ from replay to replay.
+func describe(e fleet.Event) string {
+	switch e := e.(type) {
+	case fleet.Allocate:
+		e.Options.Quota = nil
+		return fmt.Sprintf("%T %+v", e, e)
+	case fleet.ReportRun:
+		local := e.Local != nil
+		e.Local = nil
+		return fmt.Sprintf("%T local %t %+v", e, local, e)
+	}
+	return fmt.Sprintf("%T %+v", e, e)
+}
 
 // answer makes the answer of a step what its handler returns.
 func answer[A any](a fleet.Answer, err error) (A, error) {

@@ -128,7 +128,7 @@ func (m *master) commit(id, key string, t *fleet.Tree, e fleet.Event, answer fle
 		r.answers[key] = stored{answer: answer}
 	}
 	if m.w.cfg.Transcript != nil {
-		m.w.say(m.name, "%s %T %+v → %+v, generation %s", id, e, e, answer, t.Generation)
+		m.w.say(m.name, "%s %s → %+v, generation %s", id, describe(e), answer, t.Generation)
 	}
 	m.w.checker.committed(t, e, answer, fx, now)
 	m.commits[id]++

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,40 +22,20 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		*seeds = min(*seeds, 50)
 	}
-	var mu sync.Mutex
-	var total model.Summary
-	var virtual time.Duration
-	broken := 0
-	queue := make(chan uint64)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for seed := range queue {
-				s, err := model.RunOrReplay(model.Configure(seed, *nodes))
-				mu.Lock()
-				if broken++; err == nil {
-					broken--
-				} else if broken <= 3 {
-					t.Errorf("%v", err)
-				}
-				virtual += s.Virtual
-				total.Add(&s)
-				mu.Unlock()
-			}
-		})
+	worlds := make([]model.Config, *seeds)
+	for i := range worlds {
+		worlds[i] = model.Configure(*first+uint64(i), *nodes)
 	}
-	start := time.Now()
-	for i := range *seeds {
-		queue <- *first + uint64(i)
+	done := model.RunMany(t.Context(), worlds, func(m model.Many, err error) {
+		if err != nil && m.Broken <= 3 {
+			t.Error(err)
+		}
+	})
+	if done.Broken > 0 || done.Ran != len(worlds) {
+		t.Errorf("%d of %d seeds ran, %d broke a rule", done.Ran, len(worlds), done.Broken)
 	}
-	close(queue)
-	workers.Wait()
-	if broken > 0 {
-		t.Errorf("%d of %d seeds broke a rule", broken, *seeds)
-	}
-	took := time.Since(start)
-	t.Logf("%d seeds in %s (%.0f a second), %s virtual, %.0f × real time", *seeds, took.Round(time.Millisecond), float64(*seeds)/took.Seconds(), virtual, virtual.Seconds()/took.Seconds())
-	t.Logf("%s", total.String())
+	t.Log(done)
+	t.Log(done.Total.String())
 }
 
 // TestReplay: a seed replays exactly, and a transcript changes nothing.

@@ -29,7 +29,9 @@ func RunOrReplay(cfg Config) (Summary, error) {
 		return summary, nil
 	}
 	ring := &tail{}
-	cfg.Transcript = ring
+	if cfg.Transcript == nil {
+		cfg.Transcript = ring
+	}
 	summary, again := Run(cfg)
 	if again == nil || again.Error() != err.Error() {
 		return summary, fmt.Errorf("the replay ended otherwise (%v) than the run: %w", again, err)
