@@ -6,9 +6,9 @@ import "time"
 const (
 	// BeginWithin is how long after an order its BeginRun must be in the feed; then the order is handed over again with the same run id.
 	BeginWithin = 5 * time.Second
-	// MaxHanded is how often an order is handed over before it is withdrawn and its run gets another id: ten minutes. A node that keeps
-	// it for longer without a BeginRun has no svc-master.
-	MaxHanded = 120
+	// MaxHanded is how often an order is handed over before it is withdrawn and its run gets another id: two minutes. An id that svc-master
+	// refuses for ever (the run ended or was superseded while the feed was lost) must not keep a partition from running.
+	MaxHanded = 24
 	// RunBound ends the wait for the report of a run that began: far beyond the one minute that is a monitoring crime, and
 	// enough for the copy of a release. A node that still carries it out is superseded by the next BeginRun.
 	RunBound = 30 * time.Minute

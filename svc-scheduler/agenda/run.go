@@ -148,8 +148,8 @@ func (a *Agenda) lose(e *Entry, now time.Time, why string) {
 	a.changed(e)
 }
 
-// withdraw gives up on an order that did not begin within OrderBound although it was handed over again and again: a node that carried it
-// out unseen ignores its id for ever. What it was for is still due.
+// withdraw gives up on an order that did not begin although it was handed over MaxHanded times: its id may be one that svc-master or the
+// node refuses for ever. What it was for is still due.
 func (a *Agenda) withdraw(e *Entry, now time.Time) {
 	a.say("order %s of %s is withdrawn: handed over %d times and not begun", e.Run.ID, e.Partition, e.Run.Handed)
 	a.move(e, Lose)

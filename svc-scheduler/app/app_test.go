@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -453,6 +454,45 @@ func TestContactsOfOpenStreamsAreReported(t *testing.T) {
 		s.master.mu.Unlock()
 		if age := time.Since(at); age > 30*time.Second {
 			t.Errorf("the last contact is %s old: a quiet connection is pinged every 15 s", age)
+		}
+	})
+}
+
+// TestANodeThatDoesNotReadIsCutOff says that a full connection does not hold an agenda for ever.
+func TestANodeThatDoesNotReadIsCutOff(t *testing.T) {
+	tell(t, func(t *testing.T, s *story) {
+		for i := range 1000 {
+			s.master.allocate(i, "c1")
+		}
+		s.start()
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		small := &http.Transport{
+			Protocols: protocols, DialContext: s.network.Dialer("slow"),
+			HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 64 << 10},
+		}
+		s.atEnd(small.CloseIdleConnections)
+		ctx, cancel := context.WithCancel(t.Context())
+		s.atEnd(cancel)
+		client := schedulerv1connect.NewOrderServiceClient(&http.Client{Transport: small}, "http://scheduler:1")
+		stream, err := client.Orders(ctx, &schedulerv1.OrdersRequest{Computer: "c1", BootId: "boot1", Slots: 1000})
+		if err != nil || !stream.Receive() {
+			t.Fatalf("cannot open the stream: %v, %v", err, stream.Err())
+		}
+		connected := func() bool {
+			list, err := s.agenda().ListAgenda(t.Context(), &schedulerv1.ListAgendaRequest{Computer: "c1"})
+			if err != nil || len(list.GetEntries()) != 1000 {
+				t.Fatalf("the agenda has %d entries, %v", len(list.GetEntries()), err)
+			}
+			return list.GetEntries()[0].GetConnected()
+		}
+		time.Sleep(9 * time.Second)
+		if !connected() {
+			t.Error("cut off before the time-out")
+		}
+		time.Sleep(2 * time.Second)
+		if connected() {
+			t.Error("not cut off after the time-out")
 		}
 	})
 }

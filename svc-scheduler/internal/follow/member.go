@@ -79,17 +79,10 @@ func (f *Follower) refresh(ctx context.Context, stale []string) error {
 
 // learn replaces what is cached of a tree and tells the owners of the computers concerned.
 func (f *Follower) learn(id string, placed []owner.Placed, asked time.Time) {
-	before, known := f.members.trees[id]
 	now := tree{}
 	lists := map[string][]agenda.Allocation{}
-	for _, m := range before.members {
-		lists[m.computer] = nil
-	}
-	if !known {
-		// What it had before is not known: whoever has something of it looks.
-		for _, computer := range f.owners.Names() {
-			lists[computer] = nil
-		}
+	for _, computer := range f.owners.With(id) {
+		lists[computer] = nil // has something of it, perhaps no longer
 	}
 	for _, p := range placed {
 		now.membership = max(now.membership, p.Membership)

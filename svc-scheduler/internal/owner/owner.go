@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/vow-os/vow/kit/backoff"
@@ -28,6 +29,8 @@ type Owner struct {
 	mailbox  *mailbox
 	stream   *Stream
 	log      *slog.Logger
+	// trees are those of the agenda, for the follower; nil until the stream is open.
+	trees atomic.Pointer[map[string]bool]
 
 	ctx  context.Context
 	end  context.CancelCauseFunc
@@ -174,9 +177,27 @@ func (o *Owner) handle(mail letters) (time.Time, error) {
 	}
 	ended(o.now())
 	o.tell(out)
+	o.index(out)
 	due, overdue := o.agenda.Overdue(now, OverdueAfter)
 	o.owners.count(o, due, overdue)
 	return out.Wake, nil
+}
+
+// index tells the follower which trees the agenda has, after they changed.
+func (o *Owner) index(out agenda.Outcome) {
+	known := o.trees.Load()
+	stale := known == nil || len(out.Removed) > 0
+	for i := 0; i < len(out.Stored) && !stale; i++ {
+		stale = !(*known)[o.agenda.Entries[out.Stored[i]].TreeID]
+	}
+	if !stale {
+		return
+	}
+	trees := map[string]bool{}
+	for _, e := range o.agenda.Entries {
+		trees[e.TreeID] = true
+	}
+	o.trees.Store(&trees)
 }
 
 // OverdueAfter is how long after its due time a partition counts as overdue in the metrics.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,15 +121,14 @@ func (o *Owners) Deliver(computer string, events ...agenda.Event) {
 // Has tells whether a computer's stream is here.
 func (o *Owners) Has(computer string) bool { return o.of(computer) != nil }
 
-// Names lists the computers whose streams are here, sorted.
-func (o *Owners) Names() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	names := make([]string, 0, len(o.owners))
-	for name := range o.owners {
-		names = append(names, name)
+// With lists the computers here whose agendas have, or may have, something of a tree.
+func (o *Owners) With(tree string) []string {
+	var names []string
+	for _, owner := range o.all() {
+		if trees := owner.trees.Load(); trees == nil || (*trees)[tree] {
+			names = append(names, owner.computer)
+		}
 	}
-	slices.Sort(names)
 	return names
 }
 
