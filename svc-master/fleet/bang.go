@@ -194,7 +194,7 @@ func withhold(e *Bang, m *member) (Outcome, string) {
 func (t *Tree) wake(fx *Effects, e *Bang, m *member, now time.Time) (until time.Time) {
 	bang, c := fx.Bang, t.Convergence
 	scope := ""
-	if m != nil && m.partition.Options.Policy == PolicyAncestors && (c == nil || len(c.Origins) < MaxScopes) {
+	if m != nil && m.partition.Options.Policy == PolicyAncestors && (c == nil || max(len(c.Origins), len(c.Awaiting)) < MaxScopes) {
 		scope = m.instance.ID
 	}
 	covered := c != nil && t.covers(c, scope)

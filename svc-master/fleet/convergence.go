@@ -164,11 +164,19 @@ func (t *Tree) open(fx *Effects, bang *BangRecord) {
 
 // covers tells whether a bang of a scope concerns nobody that the convergence does not concern already.
 func (t *Tree) covers(c *Convergence, scope string) bool {
-	return c.Whole || scope != "" && t.concerned(c, scope)
+	if scope != "" {
+		return t.concerned(c, scope)
+	}
+	return c.Whole || slices.ContainsFunc(c.Awaiting, func(a Awaiting) bool { return a.Instance == "" })
 }
 
-// concerned tells whether the convergence concerns an instance.
+// concerned tells whether the convergence concerns an instance: by what it awaits, or awaited before.
 func (t *Tree) concerned(c *Convergence, id string) bool {
+	for i := range c.Awaiting {
+		if of := c.Awaiting[i].Instance; of == "" || t.above(id, of) {
+			return true
+		}
+	}
 	return c.Whole || slices.ContainsFunc(c.Origins, func(origin string) bool { return t.above(id, origin) })
 }
 
