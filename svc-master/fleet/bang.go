@@ -284,7 +284,9 @@ func (p *Partition) alarm(bang *BangRecord, now time.Time) {
 	case p.Alarm == nil:
 		p.Alarm = alarm
 	case bang.Outcome == Muted && p.Alarm.Outcome.Wakes():
-		p.Alarm.Token = p.Token // covered by the one that was sent, which tells more
+		covering := *p.Alarm // the one that was sent covers it, and tells more
+		covering.Token = p.Token
+		p.Alarm = &covering
 	default:
 		alarm.At = p.Alarm.At
 		p.Alarm = alarm

@@ -45,7 +45,8 @@ func ComputerColour(contact, now, start time.Time) Status {
 	}
 }
 
-// PartitionColour is the colour of an instance's partition (docs/rules.md, partition colour): None unless it is started and allocated.
+// PartitionColour is the colour of an instance's partition (docs/rules.md, partition colour): None unless it is started and allocated. Of bangs only its own
+// make it Red: a bang of another member wakes it, and says nothing about it.
 func (t *Tree) PartitionColour(id string, now, start time.Time) Status {
 	i, p := t.Instances[id], t.Partitions[id]
 	if i == nil || p == nil || i.State != Started {

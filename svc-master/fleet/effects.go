@@ -69,7 +69,7 @@ func (c *Changed) Merge(o Changed) {
 // union appends the ids that are new. A whole tree usually meets an empty list or a single id, so it is linear where it matters.
 func union(ids, more []string) []string {
 	if len(ids) == 0 {
-		return more
+		return slices.Clip(more)
 	}
 	known := make(map[string]bool, len(ids))
 	for _, id := range ids {

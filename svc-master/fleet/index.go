@@ -33,6 +33,9 @@ type member struct {
 // waited tells whether a convergence waits for the member.
 func (m *member) waited() bool { return m.instance.State == Started }
 
+// Index derives what reading needs, so that methods that only read may run at the same time.
+func (t *Tree) Index() { t.view() }
+
 // view returns the index, built when there is none.
 func (t *Tree) view() *index {
 	if t.index != nil {

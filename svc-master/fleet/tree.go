@@ -8,6 +8,8 @@ import (
 
 // Tree is one instance tree: everything that must be consistent with itself, and so changes in one commit. All exported fields are state, to be stored
 // field by field as [Changed] tells; a value that was filled by a store is ready for use. Nobody but the methods of Tree changes one.
+//
+// A tree is for one goroutine at a time. Methods that only read may share it once Index was called after the last event.
 type Tree struct {
 	Header
 	// Instances by id: what is wanted.
