@@ -13,7 +13,7 @@ replace github.com/vow-os/vow/kit => ../kit
 require (
 	connectrpc.com/connect v1.21.1
 	github.com/nikolalohinski/gonja/v2 v2.9.1
-	github.com/vow-os/vow/svc-promise v0.0.0-00010101000000-000000000000
+	github.com/vow-os/vow/svc-promise v0.0.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0
 	go.opentelemetry.io/otel/trace v1.47.0

@@ -242,3 +242,10 @@ func (n *node) stop() {
 	}
 	n.app = nil
 }
+
+// state reads how often processes were applied, and up to where exits are acknowledged.
+func (p *processes) state() (applied int, acked uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.applied, p.acked
+}

@@ -88,13 +88,13 @@ func TestAnOrderInstallsStartsTestsAndReports(t *testing.T) {
 func TestARunThatChangesNothingAppliesNothing(t *testing.T) {
 	story(t, func(t *testing.T, n *node) {
 		n.settled()
-		applied := n.processes.applied
+		before, _ := n.processes.state()
 		n.order("slappart0", "t1.a1", 1)
 		time.Sleep(time.Second)
 		if r := n.report(1); r.GetChanged() || r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
 			t.Errorf("report is %v", r)
 		}
-		if n.processes.applied != applied {
+		if after, _ := n.processes.state(); after != before {
 			t.Error("processes were applied again")
 		}
 	})
@@ -119,7 +119,7 @@ func TestAnExitBangsWithinTenMilliseconds(t *testing.T) {
 		if late := look(n.control, func() time.Duration { return n.bangTimes[0].Sub(killed) }); late > 10*time.Millisecond {
 			t.Errorf("the bang came after %s", late)
 		}
-		if n.processes.acked != 1 {
+		if _, acked := n.processes.state(); acked != 1 {
 			t.Error("the exit is not acknowledged to the supervisor")
 		}
 	})
@@ -199,7 +199,7 @@ func TestWhileTheMasterIsAwayBangAndReportWaitOnDiskAndSurviveARestart(t *testin
 		n.sensors.set("answers", "down")
 		n.processes.kill("slappart0", "web")
 		time.Sleep(time.Minute)
-		if n.processes.acked != 1 {
+		if _, acked := n.processes.state(); acked != 1 {
 			t.Error("the exit is not acknowledged although its bang is spooled")
 		}
 		n.order("slappart0", "t1.a1", 1) // svc-scheduler is there, svc-master is not: the node runs by itself

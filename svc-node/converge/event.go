@@ -1,6 +1,9 @@
 package converge
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Event is something that happened to the node.
 type Event interface{ event() }
@@ -74,6 +77,17 @@ const (
 	Orders Link = iota + 1
 	Master
 )
+
+// String returns the name of the service at the other end.
+func (l Link) String() string {
+	switch l {
+	case Orders:
+		return "svc-scheduler"
+	case Master:
+		return "svc-master"
+	}
+	return fmt.Sprintf("link %d", uint8(l))
+}
 
 // Order says that a partition should run now. Trace, Bangs and Folds are carried for the run's span.
 type Order struct {

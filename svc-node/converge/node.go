@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/kit/backoff"
@@ -100,11 +101,11 @@ func (n Node) Up(link Link) bool {
 func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 	n = n.clone()
 	var effects []Effect
-	var reason string
+	var reasons []string
 	apply := func(name string, input any) {
 		p := n.Partition(name)
 		next, more, why := p.step(input, now)
-		effects, reason = append(effects, more...), why
+		effects, reasons = append(effects, more...), append(reasons, name+": "+why)
 		if next.Phase == Free && next.Parked == nil {
 			delete(n.partitions, name)
 			return
@@ -119,7 +120,7 @@ func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 				n.partitions[name] = p
 			}
 		}
-		reason = "started"
+		reasons = append(reasons, "started")
 	case Wanted:
 		for _, name := range e.Freed {
 			apply(name, free{})
@@ -142,7 +143,7 @@ func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 		case !lost:
 			n.lost[e.Link] = now
 		}
-		reason = "link changed"
+		reasons = append(reasons, e.Link.String()+map[bool]string{true: " is up", false: " is lost"}[e.Up])
 	case Ended:
 		apply(e.Partition, ended{Ended: e, local: func(o Order) Handle {
 			h := n.own(&effects, o.Partition, o.AllocationID, now)
@@ -150,7 +151,6 @@ func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 			return h
 		}})
 	case Tick:
-		reason = "time passed"
 	default:
 		return n, nil, fmt.Sprintf("cannot handle %T", event)
 	}
@@ -170,7 +170,10 @@ func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 		}
 		apply(name, grant{})
 	}
-	return n, effects, reason
+	if len(reasons) == 0 {
+		return n, effects, "nothing is due"
+	}
+	return n, effects, strings.Join(reasons, "; ")
 }
 
 // Due is when the next Tick is needed.

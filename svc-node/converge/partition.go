@@ -191,7 +191,7 @@ func (p Partition) desire(item Desired, now time.Time) (Partition, []Effect, str
 		return p, []Effect{Store{p}}, "newer generation"
 	}
 	var effects []Effect
-	if p.Phase != Free {
+	if p.Phase != Free && p.Desired.AllocationID != "" {
 		effects = append(effects, Forget{Partition: p.Name, AllocationID: p.Desired.AllocationID})
 	}
 	// What was known is about another tenant. A run of it that is still in hand is left to end by itself.

@@ -1,0 +1,128 @@
+package senselog
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+)
+
+func open(t *testing.T, dir string, rebooted bool) *Log {
+	t.Helper()
+	l, err := Open(dir, rebooted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func add(t *testing.T, l *Log, allocation, promise string) uint64 {
+	t.Helper()
+	g := &typev1.SenseGroup{Promise: promise, Entries: []*typev1.LogEntry{{Level: typev1.LogLevel_LOG_LEVEL_INFO, Message: strings.Repeat("x", 1000)}}}
+	if err := l.Append(allocation, g); err != nil {
+		t.Fatal(err)
+	}
+	return g.GetSequence()
+}
+
+func TestSequencesGoOnAcrossRestartsPerAllocationAndPromise(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	for want := uint64(1); want <= 3; want++ {
+		if got := add(t, l, "t1.a1", "web"); got != want {
+			t.Fatalf("group is %d, want %d", got, want)
+		}
+	}
+	if add(t, l, "t1.a1", "db") != 1 || add(t, l, "t1.a2", "web") != 1 {
+		t.Error("promises share their numbers")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, dir, false)
+	if got := add(t, again, "t1.a1", "web"); got != 4 {
+		t.Errorf("after a restart the group is %d, want 4", got)
+	}
+	groups, err := again.Groups("t1.a1", "web")
+	if err != nil || len(groups) != 4 || groups[0].GetSequence() != 1 {
+		t.Errorf("held are %v, %v", groups, err)
+	}
+}
+
+func TestAfterABootNoNumberIsGivenTwice(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	add(t, l, "t1.a1", "web")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := add(t, open(t, dir, true), "t1.a1", "web"); got != 1+Skipped+1 {
+		t.Errorf("after a boot the group is %d", got)
+	}
+}
+
+func TestTheLogIsBoundedInMemoryAndOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	for range 3000 { // 3 MB
+		add(t, l, "t1.a1", "web")
+	}
+	if groups, err := l.All("t1.a1"); err != nil || len(groups) != Kept || groups[Kept-1].GetSequence() != 3000 {
+		t.Errorf("%d groups are held, %v", len(groups), err)
+	}
+	if info, err := os.Stat(l.path("t1.a1")); err != nil || info.Size() > MaxFile+2000 {
+		t.Errorf("the file has %v, %v", info, err)
+	}
+	if got := add(t, open(t, dir, false), "t1.a1", "web"); got != 3001 {
+		t.Errorf("the next group is %d", got)
+	}
+}
+
+func TestARecordThatWasCutShortCostsItselfOnly(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	add(t, l, "t1.a1", "web")
+	add(t, l, "t1.a1", "web")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "t1.a1.log")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-10); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, dir, true)
+	add(t, again, "t1.a1", "web")
+	if groups, err := again.All("t1.a1"); err != nil || len(groups) != 2 || groups[0].GetSequence() != 1 {
+		t.Errorf("held are %v, %v", groups, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if groups, err := open(t, dir, false).All("t1.a1"); err != nil || len(groups) != 2 {
+		t.Errorf("after another restart held are %v, %v", groups, err)
+	}
+}
+
+func TestAForgottenAllocationStartsAnew(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	add(t, l, "t1.a1", "web")
+	for range 2 {
+		if err := l.Forget("t1.a1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+		t.Errorf("left are %v, %v", files, err)
+	}
+	if got := add(t, l, "t1.a1", "web"); got != 1 {
+		t.Errorf("group is %d", got)
+	}
+}
