@@ -90,7 +90,7 @@ func NewClient(t Target, s ClientSettings) (*Client, error) {
 		conns:   map[net.Conn]struct{}{},
 		options: []connect.ClientOption{
 			connect.WithReadMaxBytes(s.ReadMaxBytes),
-			connect.WithInterceptors(deadline{s.Timeout}, tracing),
+			connect.WithInterceptors(lost{}, deadline{s.Timeout}, tracing),
 		},
 	}
 	protocols := new(http.Protocols)
