@@ -29,6 +29,8 @@ type Agenda struct {
 	active int               // entries ordered or running
 	turns  map[string]uint64 // tree -> value of Orders at its last order: whose turn it is
 	change change
+	gone   map[string]departed // by partition: the allocation that left it last
+	whole  time.Time           // when the newest reading of the whole computer was asked for
 }
 
 // change collects what Apply does.
@@ -82,7 +84,7 @@ type Order struct {
 
 // New makes the agenda of a computer from its stored entries, which it keeps.
 func New(computer string, entries ...*Entry) *Agenda {
-	a := &Agenda{Computer: computer, Slots: 1, Entries: map[string]*Entry{}, turns: map[string]uint64{}}
+	a := &Agenda{Computer: computer, Slots: 1, Entries: map[string]*Entry{}, turns: map[string]uint64{}, gone: map[string]departed{}}
 	for _, e := range entries {
 		a.add(e)
 	}
@@ -205,7 +207,7 @@ func (a *Agenda) Clone() *Agenda {
 	c := New(a.Computer, entries...)
 	c.Session, c.Connected, c.Slots, c.BootID, c.Orders = a.Session, a.Connected, a.Slots, a.BootID, a.Orders
 	c.Paused, c.PauseReason = a.Paused, a.PauseReason
-	c.turns = maps.Clone(a.turns)
+	c.turns, c.gone, c.whole = maps.Clone(a.turns), maps.Clone(a.gone), a.whole
 	return c
 }
 

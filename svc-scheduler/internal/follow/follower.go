@@ -150,23 +150,14 @@ func (f *Follower) take(ctx context.Context, batch Batch) error {
 	}
 	f.lag.Store(int64(len(batch.Entries)))
 	defer f.lag.Store(0)
-	if err := f.memberships(ctx, batch.Entries); err != nil {
+	d := &delivery{owners: f.owners, events: map[string][]agenda.Event{}}
+	if err := f.memberships(ctx, batch.Entries, d); err != nil {
 		return err
 	}
-	events := map[string][]agenda.Event{}
-	var order []string
-	add := func(computer string, e agenda.Event) {
-		if _, some := events[computer]; !some {
-			order = append(order, computer)
-		}
-		events[computer] = append(events[computer], e)
-	}
 	for i := range batch.Entries {
-		f.expand(ctx, &batch.Entries[i], add)
+		f.expand(ctx, &batch.Entries[i], d)
 	}
-	for _, computer := range order {
-		f.owners.Deliver(computer, events[computer]...)
-	}
+	d.send()
 	for _, e := range batch.Entries {
 		f.positions[e.Position.Shard] = e.Position
 	}
@@ -174,10 +165,10 @@ func (f *Follower) take(ctx context.Context, batch Batch) error {
 }
 
 // memberships reads those that a batch needs, until it has them or the feed ends.
-func (f *Follower) memberships(ctx context.Context, entries []Entry) error {
+func (f *Follower) memberships(ctx context.Context, entries []Entry, d *delivery) error {
 	stale := f.members.stale(entries)
 	for attempt := 1; len(stale) > 0; attempt++ {
-		err := f.refresh(ctx, stale)
+		err := f.refresh(ctx, stale, d)
 		if err == nil {
 			return nil
 		}
@@ -193,36 +184,32 @@ func (f *Follower) memberships(ctx context.Context, entries []Entry) error {
 }
 
 // expand turns an entry into events of the computers concerned.
-func (f *Follower) expand(ctx context.Context, e *Entry, add func(string, agenda.Event)) {
+func (f *Follower) expand(ctx context.Context, e *Entry, d *delivery) {
 	switch e.Kind {
 	case Bang:
-		f.fanOut(ctx, e, add)
+		f.fanOut(ctx, e, d)
 	case Changed:
 		for _, m := range f.members.trees[e.Tree].members {
-			if slices.Contains(e.Instances, m.instance) && f.owners.Has(m.computer) {
-				add(m.computer, agenda.Wanted{
+			if slices.Contains(e.Instances, m.instance) {
+				d.add(m.computer, agenda.Wanted{
 					Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.Changed, At: e.At, Delay: e.Delay,
 				})
 			}
 		}
 	case Begun:
-		if f.owners.Has(e.Computer) {
-			add(e.Computer, agenda.Begun{Partition: e.Partition, AllocationID: e.Allocation, RunSeen: e.Run})
-		}
+		d.add(e.Computer, agenda.Begun{Partition: e.Partition, AllocationID: e.Allocation, RunSeen: e.Run})
 	case Reported:
-		if f.owners.Has(e.Computer) {
-			end := e.End
-			end.At = time.Time{} // learnt now: the delay runs on the scheduler's clock
-			add(e.Computer, agenda.Reported{
-				Partition: e.Partition, AllocationID: e.Allocation, Token: e.Run.Token, Generation: e.Run.Generation, RunEnded: end,
-			})
-		}
+		end := e.End
+		end.At = time.Time{} // learnt now: the delay runs on the scheduler's clock
+		d.add(e.Computer, agenda.Reported{
+			Partition: e.Partition, AllocationID: e.Allocation, Token: e.Run.Token, Generation: e.Run.Generation, RunEnded: end,
+		})
 	case Other:
 	}
 }
 
 // fanOut makes the members of the tree, or those that the bang names, due. The span says how many, wherever they are.
-func (f *Follower) fanOut(ctx context.Context, e *Entry, add func(string, agenda.Event)) {
+func (f *Follower) fanOut(ctx context.Context, e *Entry, d *delivery) {
 	var targets []member
 	owned := false
 	for _, m := range f.members.trees[e.Tree].members {
@@ -246,7 +233,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, add func(string, agenda
 	bang.Targets = len(targets)
 	bang.FanOut = owner.Trace(telemetry.Inject(spanCtx))
 	for _, m := range targets {
-		add(m.computer, agenda.Wanted{
+		d.add(m.computer, agenda.Wanted{
 			Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.FromBang, Bang: bang, At: bang.At, Delay: e.Delay,
 		})
 	}

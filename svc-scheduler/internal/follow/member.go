@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,8 +48,8 @@ func (m *members) stale(entries []Entry) []string {
 	return stale
 }
 
-// refresh reads trees and returns, per computer, what its owner should take over. Deliveries for computers that nobody owns here cost nothing.
-func (f *Follower) refresh(ctx context.Context, stale []string) error {
+// refresh reads trees and adds what the owners of their computers should take over to the delivery.
+func (f *Follower) refresh(ctx context.Context, stale []string, d *delivery) error {
 	for len(stale) > 0 {
 		part := stale[:min(len(stale), treesPerReading)]
 		stale = stale[len(part):]
@@ -57,7 +58,7 @@ func (f *Follower) refresh(ctx context.Context, stale []string) error {
 		if errors.Is(err, ErrUnknownTree) && len(part) > 1 {
 			// One of them is gone: ask one by one which.
 			for _, id := range part {
-				if err := f.refresh(ctx, []string{id}); err != nil {
+				if err := f.refresh(ctx, []string{id}, d); err != nil {
 					return err
 				}
 			}
@@ -71,14 +72,14 @@ func (f *Follower) refresh(ctx context.Context, stale []string) error {
 			byTree[p.TreeID] = append(byTree[p.TreeID], p)
 		}
 		for _, id := range part {
-			f.learn(id, byTree[id], asked)
+			f.learn(id, byTree[id], asked, d)
 		}
 	}
 	return nil
 }
 
-// learn replaces what is cached of a tree and tells the owners of the computers concerned.
-func (f *Follower) learn(id string, placed []owner.Placed, asked time.Time) {
+// learn replaces what is cached of a tree and adds what concerns computers here to the delivery.
+func (f *Follower) learn(id string, placed []owner.Placed, asked time.Time, d *delivery) {
 	now := tree{}
 	lists := map[string][]agenda.Allocation{}
 	for _, computer := range f.owners.With(id) {
@@ -97,7 +98,8 @@ func (f *Follower) learn(id string, placed []owner.Placed, asked time.Time) {
 	} else {
 		delete(f.members.trees, id)
 	}
-	for computer, list := range lists {
-		f.owners.Deliver(computer, agenda.Allocations{List: list, Scope: agenda.OfTree, Tree: id, Asked: asked})
+	for _, computer := range slices.Sorted(maps.Keys(lists)) {
+		list := lists[computer]
+		d.add(computer, agenda.Allocations{List: list, Scope: agenda.OfTree, Tree: id, Asked: asked})
 	}
 }

@@ -207,6 +207,9 @@ func (o *Owner) tell(out agenda.Outcome) {
 	if out.Folded > 0 {
 		o.owners.metrics.folded.Add(o.ctx, int64(out.Folded))
 	}
+	if out.Lost > 0 {
+		o.log.WarnContext(o.ctx, "runs ended without a report, or orders without a begin", "runs", out.Lost, "reasons", out.Reasons)
+	}
 	if o.log.Enabled(o.ctx, slog.LevelDebug) {
 		for _, reason := range out.Reasons {
 			o.log.DebugContext(o.ctx, reason)
