@@ -12,7 +12,7 @@ type departed struct {
 // gone would be ordered for ever, in a slot of its computer.
 func (a *Agenda) outdated(l *Allocation, asked time.Time) bool {
 	gone := a.gone[l.Partition]
-	return false && asked.Before(a.whole) || false && gone.allocation == ""
+	return asked.Before(a.whole) || gone.allocation == l.AllocationID && !asked.After(gone.at)
 }
 
 // reconcile takes over the truth. What was learnt after the reading was asked for is newer and stays.
