@@ -14,20 +14,21 @@ type client struct {
 	*host
 	w *World
 	// wanted version of each tree, and its root once it is known; stopped ones are to be started in the end.
-	version map[string]int
-	root    map[string]string
-	stopped map[string]bool
+	version       map[string]int
+	root          map[string]string
+	stopped, gone map[string]bool
 	// changing are the trees whose state is being changed.
 	changing map[string]bool
 	number   int
 }
 
 func newClient(w *World) *client {
-	c := &client{host: &host{name: "client"}, w: w, version: map[string]int{}, root: map[string]string{}, stopped: map[string]bool{}, changing: map[string]bool{}}
+	c := &client{host: &host{name: "client"}, w: w, version: map[string]int{}, root: map[string]string{}, stopped: map[string]bool{}, gone: map[string]bool{}, changing: map[string]bool{}}
 	c.crashed = func() {}
 	c.started = func() {
 		for _, p := range w.plans {
-			c.upgrade(p, func() { c.next(p) })
+			// The later ones find partitions that others have left.
+			w.soon(c.host, w.between(0, w.cfg.Storm*7/10), func() { c.upgrade(p, func() { c.next(p) }) })
 		}
 	}
 	return c
@@ -49,6 +50,8 @@ func (c *client) next(p *treePlan) {
 				c.setState(p, fleet.Started, func() {})
 			}
 			return
+		case w.chance(0.04):
+			c.setState(p, fleet.Destroyed, func() {})
 		case w.chance(0.4):
 			c.bang(p, again)
 		case w.chance(0.3):
@@ -82,7 +85,7 @@ func (c *client) setState(p *treePlan, state fleet.State, done func()) {
 	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.SetStateAnswer, error) { return c.w.master.setState(p.id, e) }, func(_ fleet.SetStateAnswer, err error, _ bool) {
 		c.changing[p.id] = false
 		c.w.checker.stateAcked(p, state, err)
-		c.stopped[p.id] = state == fleet.Stopped
+		c.stopped[p.id], c.gone[p.id] = state == fleet.Stopped, state == fleet.Destroyed
 		done()
 	})
 }

@@ -16,11 +16,6 @@ func (c *checker) committed(t *fleet.Tree, e fleet.Event, a fleet.Answer, fx *fl
 	}
 	before := m.generation
 	m.generation = t.Generation
-	for _, f := range fx.Freed {
-		if mem := m.allocations[f.AllocationID]; mem != nil {
-			mem.over = true
-		}
-	}
 	switch e := e.(type) {
 	case fleet.Bang:
 		c.banged(t, m, &e, a.(fleet.BangAnswer), fx, before)
@@ -28,8 +23,18 @@ func (c *checker) committed(t *fleet.Tree, e fleet.Event, a fleet.Answer, fx *fl
 		c.begun(m, &e, a.(fleet.BeginRunAnswer))
 	case fleet.ReportRun:
 		c.reported(t, m, &e, a.(fleet.ReportRunAnswer), now)
+	case fleet.EpochMoved: // runs in progress are superseded, and tokens skip what may have been given out
+		for _, p := range t.Partitions {
+			mem := m.allocations[p.AllocationID]
+			mem.token, mem.run = p.Token, ""
+		}
 	case fleet.Allocate:
 		m.allocations[a.(fleet.AllocateAnswer).AllocationID] = &allocationMemory{instance: e.InstanceID, boots: map[string]uint64{}}
+	}
+	for _, f := range fx.Freed {
+		if mem := m.allocations[f.AllocationID]; mem != nil {
+			mem.over = true
+		}
 	}
 	for i := range fx.Satisfied {
 		c.satisfied(t, m, &fx.Satisfied[i])
@@ -80,7 +85,9 @@ func (c *checker) banged(t *fleet.Tree, m *treeMemory, e *fleet.Bang, a fleet.Ba
 		v.bangs++
 	}
 	if mem != nil && a.Outcome != fleet.NotAllowed {
-		mem.alarm, mem.alarmAt, mem.wakes = true, mem.token, a.Outcome.Wakes()
+		// A muted bang is covered by the one that was sent; whatever else is withheld counts for itself.
+		mem.wakes = a.Outcome.Wakes() || mem.alarm && mem.wakes && a.Outcome == fleet.Muted
+		mem.alarm, mem.alarmAt = true, mem.token
 	}
 }
 
@@ -120,7 +127,7 @@ func (c *checker) reported(t *fleet.Tree, m *treeMemory, e *fleet.ReportRun, a f
 		c.w.summary.Failed++
 	}
 	switch {
-	case mem == nil || mem.over && !success: // the success of a destroying run frees its own allocation
+	case mem == nil || mem.over:
 		_ = c.fail("the report of run %s was accepted for %s, which is no current allocation", e.RunID, e.AllocationID)
 		return
 	case e.Local != nil:
@@ -275,13 +282,20 @@ func (c *checker) kept(id string, m *treeMemory) {
 		}
 	}
 	root := r.instances[r.header.RootID]
+	if m.state == fleet.Destroyed {
+		if root != nil && root.State != fleet.Destroyed {
+			_ = c.fail("the request to destroy %s was acknowledged and is lost", id)
+		}
+		return
+	}
+	if c.w.client.changing[id] {
+		return
+	}
 	if m.version > 0 && (root == nil || number(root.Parameters["version"]) < m.version) {
 		_ = c.fail("the request of version %d of %s was acknowledged and is lost", m.version, id)
 	}
 	if m.state != fleet.StateUnspecified && (root == nil || root.State != m.state) {
-		if !c.w.client.changing[id] {
-			_ = c.fail("the request to have %s %s was acknowledged and is lost", id, m.state)
-		}
+		_ = c.fail("the request to have %s %s was acknowledged and is lost", id, m.state)
 	}
 }
 

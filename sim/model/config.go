@@ -29,6 +29,10 @@ type Config struct {
 	Never int
 	// Ancestors makes releases ask for the scope `ancestors` with this probability.
 	Ancestors float64
+	// Quota of bangs a day of every tree; 0 = unlimited.
+	Quota uint32
+	// Epochs is the probability of a fault to be a move of the epoch.
+	Epochs float64
 	// Transcript is where everything is told; nil = nowhere.
 	Transcript io.Writer
 
@@ -71,6 +75,16 @@ func Configure(seed uint64, nodes int) Config {
 	}
 	if r.IntN(4) == 0 {
 		c.Skew, c.Jump = 0, 0
+	}
+	switch r.IntN(8) {
+	case 0: // a terrible network
+		c.Drop, c.Repeat, c.Late = 0.1, 0.2, 0.3
+	case 1: // bangs are short; what is refused heals with the next periodic run
+		c.Quota, c.Period = uint32(1+r.IntN(5)), within(10*time.Minute, time.Hour)
+	case 2:
+		c.Epochs = 0.1
+	case 3: // a long storm, rarely a fault
+		c.Storm, c.Calm = within(time.Hour, 4*time.Hour), 2*time.Minute
 	}
 	return c
 }

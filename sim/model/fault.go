@@ -19,7 +19,12 @@ func (w *World) fault() {
 
 func (w *World) breakSomething() {
 	hosts := w.hosts()
-	switch w.rand.IntN(12) {
+	if w.chance(w.cfg.Epochs) && w.master.up {
+		w.say("fault", "the epoch moves")
+		w.master.moveEpoch()
+		return
+	}
+	switch w.rand.IntN(13) {
 	case 0:
 		w.say("fault", "the master dies")
 		w.crash(w.master.host)
@@ -61,6 +66,8 @@ func (w *World) breakSomething() {
 		}
 	case 8, 9:
 		w.killProcess()
+	case 10:
+		w.flap(3 + w.rand.IntN(10))
 	default:
 		w.breakTenant()
 	}
@@ -70,6 +77,9 @@ func (w *World) breakSomething() {
 func (w *World) cut(a, b *host) {
 	w.summary.Cuts++
 	of, d := pair(a, b), w.between(time.Second, 2*time.Minute)
+	if w.chance(0.1) {
+		d = w.between(2*time.Minute, 20*time.Minute)
+	}
 	w.say("fault", "%s and %s are cut for %s", of.a.name, of.b.name, d)
 	w.cuts[of]++
 	w.breakStreams(a, b)
@@ -94,6 +104,25 @@ func (w *World) killProcess() {
 	k := key(t, w.rand.IntN(t.plan.services))
 	w.say("fault", "%s of %s dies", k, n.name)
 	n.machine.exit(k)
+}
+
+// flap makes a service exit again and again, soon after each start.
+func (w *World) flap(times int) {
+	n, t := w.tenant()
+	if t == nil || t.plan.services == 0 {
+		return
+	}
+	k := key(t, w.rand.IntN(t.plan.services))
+	w.say("fault", "%s of %s exits %d times", k, n.name, times)
+	var again func()
+	again = func() {
+		if times--; times < 0 || !w.storming || n.machine.tenants[t.partition] != t {
+			return
+		}
+		n.machine.exit(k)
+		w.after(w.between(time.Second, 12*time.Second), again)
+	}
+	again()
 }
 
 // breakTenant breaks a promise, or makes the next runs of a partition fail, or makes it publish another value.

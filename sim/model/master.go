@@ -152,6 +152,21 @@ func (m *master) advance(f *follower) {
 // trim forgets the feed up to now; who has not read it must read everything.
 func (m *master) trim() { m.floor, m.feed = m.floor+len(m.feed), nil }
 
+// moveEpoch says that the store may have lost its last seconds, which it has not: every tree begins a new epoch.
+func (m *master) moveEpoch() {
+	for _, id := range sortedKeys(m.records) {
+		if !m.up {
+			return
+		}
+		if r := m.records[id]; r.header.LastInstance == 0 { // not requested yet: it will begin in the epoch of its shard
+			r.header.Generation.Epoch++
+			delete(m.trees, id)
+			continue
+		}
+		_, _ = m.step(id, fleet.EpochMoved{Epoch: m.tree(id).Generation.Epoch + 1}, "")
+	}
+}
+
 // place reserves a partition for an instance and commits it, or says why not.
 func (m *master) place(t *fleet.Tree, id string) {
 	i := t.Instances[id]
@@ -186,13 +201,12 @@ func (m *master) place(t *fleet.Tree, id string) {
 }
 
 func (m *master) allocate(t *fleet.Tree, id, computer, partition string) {
-	policy := fleet.PolicyTree
+	policy, quota := fleet.PolicyTree, m.w.cfg.Quota
 	if p := m.w.planOf(t, id); p != nil && p.ancestors {
 		policy = fleet.PolicyAncestors
 	}
-	unlimited := uint32(0)
 	_, _ = m.step(t.ID, fleet.Allocate{
-		InstanceID: id, Computer: computer, Partition: partition, ComputerPeriod: m.w.cfg.Period, Options: fleet.Options{Policy: policy, Quota: &unlimited},
+		InstanceID: id, Computer: computer, Partition: partition, ComputerPeriod: m.w.cfg.Period, Options: fleet.Options{Policy: policy, Quota: &quota},
 	}, "")
 }
 

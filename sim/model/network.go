@@ -53,7 +53,10 @@ func (w *World) crash(h *host) {
 	w.breakStreams(h, nil)
 	h.crashed()
 	down := w.between(100*time.Millisecond, 90*time.Second)
-	if w.chance(0.5) {
+	switch {
+	case w.chance(0.05):
+		down = w.between(2*time.Minute, 20*time.Minute)
+	case w.chance(0.5):
 		down = w.between(50*time.Millisecond, 2*time.Second)
 	}
 	w.after(down, func() { w.start(h) })

@@ -73,6 +73,9 @@ func (w *World) wrong() string {
 
 func (w *World) wrongTree(p *treePlan) string {
 	t := w.master.tree(p.id)
+	if w.client.gone[p.id] {
+		return w.wrongGone(p)
+	}
 	if len(t.Instances) != len(p.all) {
 		return fmt.Sprintf("%d of %d instances of %s are requested", len(t.Instances), len(p.all), p.id)
 	}
@@ -99,6 +102,31 @@ func (w *World) wrongTree(p *treePlan) string {
 			}
 			if held := n.machine.tenants[at.Name]; held == nil || held.allocation != at.AllocationID || held.version != w.client.version[p.id] {
 				return fmt.Sprintf("%s/%s does not hold version %d of %s", at.Computer, at.Name, w.client.version[p.id], at.AllocationID)
+			}
+		}
+	}
+	return ""
+}
+
+// wrongGone says what is left of a destroyed tree.
+func (w *World) wrongGone(p *treePlan) string {
+	if t := w.master.tree(p.id); !t.Gone() {
+		return fmt.Sprintf("%s is destroyed, and %d instances are left", p.id, len(t.Instances))
+	}
+	for _, at := range sortedKeys(w.master.reserved) {
+		if fleet.TreeID(w.master.reserved[at]) == p.id {
+			return fmt.Sprintf("%s is gone, and holds a reservation of %s", p.id, at)
+		}
+	}
+	for _, n := range w.nodes {
+		for _, name := range sortedKeys(n.machine.tenants) {
+			if n.machine.tenants[name].tree == p.id {
+				return fmt.Sprintf("%s is gone, and left content in %s/%s", p.id, n.name, name)
+			}
+		}
+		for _, name := range sortedKeys(n.machine.known) {
+			if fleet.TreeID(n.machine.known[name].Desired.AllocationID) == p.id {
+				return fmt.Sprintf("%s is gone, and %s/%s still knows it", p.id, n.name, name)
 			}
 		}
 	}
