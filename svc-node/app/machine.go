@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/vow-os/vow/svc-node/internal/agent"
 	"github.com/vow-os/vow/svc-node/internal/install"
@@ -10,66 +9,21 @@ import (
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
-// supervisor is the supervisor of a folder. Each call finds it anew, since it may be started, upgraded or replaced at any
-// time.
-type supervisor struct{ dir string }
+// supervisor is the supervisor of a folder, whose words about units are longer than the agent needs.
+type supervisor struct{ *supervisorapi.Client }
 
 var _ agent.Supervisor = supervisor{}
 
-// dialTimeout is how long a call waits for a supervisor that is only just starting.
-const dialTimeout = 2 * time.Second
-
-func newSupervisor(dir string) supervisor { return supervisor{dir: dir} }
-
-func (s supervisor) client(ctx context.Context) (*supervisorapi.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	return supervisorapi.Dial(ctx, s.dir)
-}
-
-// Apply replaces the wanted processes of a partition.
-func (s supervisor) Apply(ctx context.Context, partition string, processes []supervise.Process) error {
-	c, err := s.client(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Apply(ctx, partition, processes)
-}
+func newSupervisor(dir string) supervisor { return supervisor{supervisorapi.New(dir)} }
 
 // Settle waits until no process of the partition is being started or stopped.
 func (s supervisor) Settle(ctx context.Context, partition string) ([]supervise.Unit, error) {
-	c, err := s.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return units(c.Settle(ctx, partition))
+	return units(s.Client.Settle(ctx, partition))
 }
 
 // List returns the units of a partition.
 func (s supervisor) List(ctx context.Context, partition string) ([]supervise.Unit, error) {
-	c, err := s.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return units(c.List(ctx, partition))
-}
-
-// Subscribe delivers exits.
-func (s supervisor) Subscribe(ctx context.Context, seq uint64) (<-chan supervise.Exit, error) {
-	c, err := s.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.Subscribe(ctx, seq)
-}
-
-// Ack acknowledges exits.
-func (s supervisor) Ack(ctx context.Context, seq uint64) error {
-	c, err := s.client(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Ack(ctx, seq)
+	return units(s.Client.List(ctx, partition))
 }
 
 func units(all []supervisorapi.Status, err error) ([]supervise.Unit, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/app"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -191,6 +192,7 @@ type node struct {
 	files     *files
 	sensors   *sensors
 	release   string
+	telemetry *telemetry.Telemetry
 }
 
 func newNode(t *testing.T) *node {
@@ -219,7 +221,7 @@ func (n *node) start() {
 		StateDir: filepath.Join(n.dir, "state"), Partitions: 2, Periodicity: 24 * time.Hour, Slots: 2, Register: true,
 		Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1", Executable: "/bin/vow", PartitionAddress: []string{"127.0.0.1"},
 	}, app.Settings{
-		Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, BootID: "boot-of-the-test", User: "web",
+		Telemetry: n.telemetry, Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, BootID: "boot-of-the-test", User: "web",
 	})
 	if err != nil {
 		n.t.Fatal(err)
