@@ -20,6 +20,9 @@ func (a *Agenda) reconcile(ev Allocations, now time.Time) {
 	if ev.Scope == OfComputer && ev.Asked.After(a.whole) {
 		a.whole = ev.Asked
 	}
+	for _, e := range a.Entries {
+		e.unlearn(now)
+	}
 	listed := make(map[string]bool, len(ev.List))
 	for i := range ev.List {
 		l := &ev.List[i]
@@ -49,6 +52,16 @@ func (a *Agenda) reconcile(ev Allocations, now time.Time) {
 		}
 		a.say("%s is no longer allocated to %s", partition, e.InstanceID)
 		a.depart(e, now)
+	}
+}
+
+// unlearn drops times that are ahead: an earlier stream's clock, which was set back since, wrote them, and no reading of this stream is older than that.
+func (e *Entry) unlearn(now time.Time) {
+	if e.Learnt.After(now) {
+		e.Learnt = time.Time{}
+	}
+	if e.LatestSeen.After(now) {
+		e.LatestSeen = time.Time{}
 	}
 }
 

@@ -39,3 +39,34 @@ func TestAPartitionDoesNotRunInALoopWhenTheClockOfSvcMasterIsBehind(t *testing.T
 		}
 	}
 }
+
+// The store's clock may be set back between two streams: what was learnt under the earlier one is not newer than a reading of this one.
+func TestAnAllocationThatIsGoneIsForgottenAlthoughTheClockWasSetBack(t *testing.T) {
+	one := agenda.Allocations{Scope: agenda.OfComputer, Asked: start, List: []agenda.Allocation{{AllocationID: "t1.a1", TreeID: "t1", Partition: "p1", Period: time.Hour}}}
+	a := agenda.New("c1")
+	a.Apply(start, one, agenda.StreamOpened{Session: 1, Slots: 1})
+	back := start.Add(-time.Hour)
+	again := agenda.New("c1", a.Entries["p1"])
+	again.Apply(back, agenda.Allocations{Scope: agenda.OfComputer, Asked: back}, agenda.StreamOpened{Session: 2, Slots: 1})
+	if len(again.Entries) != 0 {
+		t.Error("an entry of an allocation that is gone stays until the clock has passed the time when it was learnt")
+	}
+}
+
+// Bang numbers skip what may have been given out when the epoch moves.
+func TestFoldsDoNotCountWhatAMoveOfTheEpochSkips(t *testing.T) {
+	a := agenda.New("c1")
+	a.Apply(start, agenda.Allocations{Scope: agenda.OfComputer, Asked: start, List: []agenda.Allocation{{AllocationID: "t1.a1", TreeID: "t1", Partition: "p1", Period: time.Hour}}})
+	for epoch := uint64(1); epoch <= 2; epoch++ {
+		for n := range uint64(2) {
+			number := (epoch-1)<<20 + n + 1
+			a.Apply(start, agenda.Wanted{
+				Partition: "p1", AllocationID: "t1.a1", Cause: agenda.FromBang, Generation: agenda.Generation{Epoch: epoch, Number: n + 1}, At: start,
+				Bang: agenda.Bang{ID: fmt.Sprintf("t1.b%d", number), Number: number, At: start},
+			})
+		}
+	}
+	if folds := a.Entries["p1"].Folds(); folds != 1 {
+		t.Errorf("the second of two bangs of the new epoch folds %d bangs, want 1", folds)
+	}
+}

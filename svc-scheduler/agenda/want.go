@@ -62,6 +62,7 @@ func (a *Agenda) want(e *Entry, cause Cause, g Generation, bang Bang, at, now ti
 func (e *Entry) reset(g Generation) {
 	if g.Epoch > e.Epoch {
 		e.Epoch, e.Token = g.Epoch, 0
+		e.FirstBang, e.LastBang = 0, 0 // numbers skip what may have been given out: across epochs their difference counts nothing
 	}
 }
 
