@@ -78,7 +78,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	var node *api.Node // its calls come through a stream that opens after Start
 	a, err := agent.New(agent.Settings{
 		Computer: cfg.Computer, BootID: bootID, Version: s.Version, InstanceRoot: cfg.InstanceRoot, StateDir: cfg.StateDir,
-		User: s.User, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
+		Unsynced: s.Unsynced, User: s.User, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,

@@ -56,6 +56,8 @@ type Settings struct {
 	Releases   Releases
 	// BootID replaces the machine's.
 	BootID string
+	// Unsynced says that nothing has to survive a crash of the machine: simulators spare the writes of the disk.
+	Unsynced bool
 	// User is who the partitions' processes run as; empty = the agent's own user.
 	User string
 

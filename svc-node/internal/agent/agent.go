@@ -73,13 +73,13 @@ func New(s Settings) (*Agent, error) {
 		}
 	}
 	var err error
-	if a.records, err = record.Open(filepath.Join(s.StateDir, "record")); err != nil {
+	if a.records, err = record.Open(filepath.Join(s.StateDir, "record"), !s.Unsynced); err != nil {
 		return nil, err
 	}
-	if a.reports, err = spool.Open(filepath.Join(s.StateDir, "spool", "report"), MaxReports); err != nil {
+	if a.reports, err = spool.Open(filepath.Join(s.StateDir, "spool", "report"), MaxReports, !s.Unsynced); err != nil {
 		return nil, err
 	}
-	if a.bangs, err = spool.Open(filepath.Join(s.StateDir, "spool", "bang"), MaxBangs); err != nil {
+	if a.bangs, err = spool.Open(filepath.Join(s.StateDir, "spool", "bang"), MaxBangs, !s.Unsynced); err != nil {
 		return nil, err
 	}
 	counter, err := a.records.Counter()

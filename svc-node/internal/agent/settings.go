@@ -48,6 +48,8 @@ type Settings struct {
 	InstanceRoot, StateDir string
 	// User, Executable and ServerURL are as in run.Settings.
 	User, Executable, ServerURL string
+	// Unsynced says that nothing has to survive a crash of the machine: the simulator's state is thrown away.
+	Unsynced bool
 	// Slots is how many partitions run and how many sensors are executed at once.
 	Slots int
 	// Register is sent at start; nil = the computer is registered by somebody else.

@@ -18,17 +18,18 @@ const suffix = ".pb"
 
 // Store is the folder of records. It is used by one goroutine.
 type Store struct {
-	dir string
+	dir    string
+	synced bool
 	// written is the desired state as it was last written: only a change of it is worth a sync.
 	written map[string]*storev1.NodePartition
 }
 
-// Open makes the folder if need be.
-func Open(dir string) (*Store, error) {
+// Open makes the folder if need be. synced is false where nothing has to survive a crash of the machine.
+func Open(dir string, synced bool) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "partition"), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot keep records: %w", err)
 	}
-	return &Store{dir: dir, written: map[string]*storev1.NodePartition{}}, nil
+	return &Store{dir: dir, synced: synced, written: map[string]*storev1.NodePartition{}}, nil
 }
 
 // Partitions reads all partitions.
@@ -60,7 +61,7 @@ func (s *Store) Write(p *storev1.NodePartition) error {
 		return fmt.Errorf("cannot write the record of %s: %w", name, err)
 	}
 	write := atomicfile.Write
-	if !proto.Equal(s.written[name].GetDesired(), p.GetDesired()) {
+	if s.synced && !proto.Equal(s.written[name].GetDesired(), p.GetDesired()) {
 		write = atomicfile.Synced
 	}
 	if err := write(s.path(name), content, 0o600); err != nil {
@@ -94,7 +95,11 @@ func (s *Store) Count(c *storev1.NodeCounter) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the counter of runs: %w", err)
 	}
-	return atomicfile.Synced(s.counter(), content, 0o600)
+	write := atomicfile.Write
+	if s.synced {
+		write = atomicfile.Synced
+	}
+	return write(s.counter(), content, 0o600)
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, "partition", name+suffix) }

@@ -19,8 +19,9 @@ const suffix = ".pb"
 
 // Spool is one folder of waiting messages. It may be used by several goroutines.
 type Spool struct {
-	dir   string
-	limit int
+	dir    string
+	limit  int
+	synced bool
 
 	mu      sync.Mutex // held while a file is written: callers wait for the disk, never for a network
 	entries []entry
@@ -33,8 +34,9 @@ type entry struct {
 	key  string
 }
 
-// Open reads which messages wait in the folder, making it if need be. limit is how many it holds at most.
-func Open(dir string, limit int) (*Spool, error) {
+// Open reads which messages wait in the folder, making it if need be. limit is how many it holds at most;
+// synced is false where nothing has to survive a crash of the machine.
+func Open(dir string, limit int, synced bool) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open the spool: %w", err)
 	}
@@ -42,7 +44,7 @@ func Open(dir string, limit int) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the spool: %w", err)
 	}
-	s := &Spool{dir: dir, limit: limit, next: 1}
+	s := &Spool{dir: dir, limit: limit, synced: synced, next: 1}
 	for _, f := range files {
 		stem, ok := strings.CutSuffix(f.Name(), suffix)
 		if !ok {
@@ -82,7 +84,11 @@ func (s *Spool) Put(key string, m proto.Message) error {
 		s.dropped++
 	}
 	e := entry{file: fmt.Sprintf("%016d-%s%s", s.next, hex.EncodeToString([]byte(key)), suffix), key: key}
-	if err := atomicfile.Synced(filepath.Join(s.dir, e.file), content, 0o600); err != nil {
+	write := atomicfile.Write
+	if s.synced {
+		write = atomicfile.Synced
+	}
+	if err := write(filepath.Join(s.dir, e.file), content, 0o600); err != nil {
 		return err
 	}
 	s.next++

@@ -15,7 +15,7 @@ func report(run string) *storev1.NodeReport {
 
 func open(t *testing.T, dir string, limit int) *Spool {
 	t.Helper()
-	s, err := Open(dir, limit)
+	s, err := Open(dir, limit, true)
 	if err != nil {
 		t.Fatal(err)
 	}
