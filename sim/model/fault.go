@@ -150,9 +150,19 @@ func (w *World) breakTenant() {
 	}
 }
 
-// heal ends the storm: nothing breaks any more, all links are there, and all hosts start again in their time.
+// heal ends the storm: nothing breaks any more, all links are there, all hosts start again in their time, and what is broken is repaired by one run:
+// several with the growing delay between them would only take longer.
 func (w *World) heal() {
 	w.say("world", "the storm is over")
 	w.storming = false
 	clear(w.cuts)
+	for _, n := range w.nodes {
+		for _, name := range sortedKeys(n.machine.tenants) {
+			t := n.machine.tenants[name]
+			t.fails = 0
+			for _, p := range t.promises {
+				p.repairs = min(p.repairs, 1)
+			}
+		}
+	}
 }

@@ -40,14 +40,12 @@ type tenant struct {
 	plan                                  *plan
 	// version of the desired state that was applied last.
 	version  int
-	services bool
 	promises []*promise
-	// publishes counts values of connection parameters.
+	// published is the number of the value that it publishes as connection parameter.
 	published int
 	// fails makes so many runs fail at a stage.
 	fails int
 	stage converge.Stage
-	kind  string
 }
 
 // promise is a promise as its machine knows it.

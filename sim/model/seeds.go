@@ -29,12 +29,10 @@ func RunOrReplay(cfg Config) (Summary, error) {
 		return summary, nil
 	}
 	ring := &tail{}
-	if cfg.Transcript == nil {
-		cfg.Transcript = ring
-	}
+	cfg.Transcript = ring
 	summary, again := Run(cfg)
 	if again == nil || again.Error() != err.Error() {
-		return summary, fmt.Errorf("the replay ended otherwise (%v) than the run: %w", again, err)
+		return summary, fmt.Errorf("the replay ended otherwise (%w) than the run: %w", again, err)
 	}
 	return summary, &Broken{Summary: summary, Err: err, Tail: ring.String()}
 }

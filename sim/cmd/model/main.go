@@ -17,7 +17,7 @@ func main() {
 	seed := flag.Uint64("seed", 1, "the first seed")
 	nodes := flag.Int("nodes", 5, "the most machines of a world")
 	days := flag.Int("days", 0, "days to go on for after everything converged")
-	transcript := flag.Bool("transcript", false, "print all that happens; for one seed")
+	transcript := flag.Bool("transcript", false, "print all that happens to the first seed, and run no other")
 	flag.Parse()
 	worlds := make([]model.Config, *seeds)
 	for i := range worlds {
@@ -25,8 +25,12 @@ func main() {
 		worlds[i].Days = *days
 	}
 	if *transcript && *seeds > 0 {
-		worlds = worlds[:1]
 		worlds[0].Transcript = os.Stdout
+		if _, err := model.Run(worlds[0]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	told := time.Duration(0)
