@@ -195,6 +195,15 @@ func (s *suite) service(name string, args ...string) *process {
 	return &process{t: s.t, name: name, args: args, ready: "http://" + s.address[name+"-admin"] + "/readyz", log: filepath.Join(s.dir, name+".log")}
 }
 
+// agent is the command line of svc-node beneath the supervisor.
+func (s *suite) agent(supervised string) []string {
+	return []string{
+		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", "5", "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
+		"--state-dir", filepath.Join(s.dir, "node"), "--supervisor-dir", supervised, "--socket", filepath.Join(s.dir, "node.sock"), "--admin-address", "",
+		"--master", s.address["svc-master"], "--scheduler", s.address["svc-scheduler"], "--promise", s.address["svc-promise"], "--executable", executable(s.t, "vow"),
+	}
+}
+
 // printLogs shows the end of every log of a failed test.
 func (s *suite) printLogs() {
 	logs, _ := filepath.Glob(filepath.Join(s.dir, "*.log"))
