@@ -55,6 +55,7 @@ const (
 	forgetRequest              // a request is acknowledged and not stored
 	forgottenOrder             // an order is handed over and not stored
 	greenAfterRestart          // a restarted master forgets alarms
+	impatient                  // somebody runs everything every ten minutes
 )
 
 // Configure makes a world of a seed: few machines or many, gentle or rough. nodes is the most there may be.

@@ -89,7 +89,7 @@ func TestQuiet(t *testing.T) {
 func TestSabotage(t *testing.T) {
 	for name, one := range model.Sabotages {
 		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= 40; seed++ {
+			for seed := uint64(1); seed <= 200; seed++ {
 				_, err := model.RunOrReplay(model.Sabotaged(seed, one))
 				var broken *model.Broken
 				if errors.As(err, &broken) {
@@ -100,7 +100,7 @@ func TestSabotage(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			t.Error("40 seeds broke the rule and nobody saw it")
+			t.Error("200 seeds broke the rule and nobody saw it")
 		})
 	}
 }

@@ -1,6 +1,11 @@
 package model
 
-import "github.com/vow-os/vow/svc-master/fleet"
+import (
+	"time"
+
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-scheduler/agenda"
+)
 
 // sabotageEvent changes what the core of svc-master gets to see.
 func (w *World) sabotageEvent(t *fleet.Tree, e fleet.Event) fleet.Event {
@@ -32,7 +37,19 @@ func (w *World) forgets(e fleet.Event, a fleet.Answer) bool {
 				t.Convergence.Joined--
 			}
 		}
-	case noSabotage, acceptStale, olderDesired, twoRuns, deafScheduler, forgottenOrder, greenAfterRestart:
+	case noSabotage, acceptStale, olderDesired, twoRuns, deafScheduler, forgottenOrder, greenAfterRestart, impatient:
 	}
 	return false
+}
+
+// hurry runs everything every ten minutes, whatever the growing delay says.
+func (c *client) hurry() {
+	for _, r := range c.w.replicas {
+		for _, computer := range r.computers() {
+			for _, partition := range sortedKeys(r.owners[computer].agenda.Entries) {
+				r.owners[computer].apply(agenda.RunNow{Partition: partition})
+			}
+		}
+	}
+	c.w.after(10*time.Minute, c.hurry)
 }
