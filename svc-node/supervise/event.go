@@ -26,7 +26,7 @@ const (
 	Restart Action = "restart"
 )
 
-// Shutdown stops everything: the agent first, then all others at once. Nothing starts any more. What was wanted stays
+// Shutdown stops everything: the agent first, then the others by rank. Nothing starts any more. What was wanted stays
 // wanted for the next supervisor.
 type Shutdown struct{}
 
@@ -131,7 +131,7 @@ type Kill struct {
 	PID int
 }
 
-// Finished ends a Shutdown: nothing runs any more.
+// Finished ends a Shutdown: nothing runs any more, but what three KILLs could not end.
 type Finished struct{}
 
 func (Record) effect()    {}

@@ -40,15 +40,32 @@ type Ending struct {
 	// Unknown says that it was not our child when it ended: it had been adopted from an earlier supervisor, or ended
 	// while there was none. Only its parent learns how a process ended.
 	Unknown bool `json:"unknown,omitempty"`
+	// Memory is the limit in bytes beyond which the kernel killed it; 0 = it was not that.
+	Memory int64 `json:"memory,omitempty"`
+	// Left is how many processes it left behind outside of its group, as a daemon does; they were killed.
+	Left int `json:"left,omitempty"`
 }
 
 // Words tells the ending after the given uptime.
 func (e Ending) Words(uptime time.Duration) string {
+	words := e.words(uptime)
+	switch {
+	case e.Left == 1:
+		words += "; it left a process in the background, which was killed: a service must stay in the foreground"
+	case e.Left > 1:
+		words += fmt.Sprintf("; it left %d processes in the background, which were killed: a service must stay in the foreground", e.Left)
+	}
+	return words
+}
+
+func (e Ending) words(uptime time.Duration) string {
 	switch {
 	case e.Failed != "":
 		return e.Failed
 	case e.Unknown:
 		return "ended after " + duration(uptime) + ", how is unknown: adopted"
+	case e.Memory > 0:
+		return fmt.Sprintf("out of memory after %s: it needed more than its limit of %d MiB", duration(uptime), e.Memory>>20)
 	case e.Signal != 0 && e.Core:
 		return "killed by " + SignalName(e.Signal) + " after " + duration(uptime) + " (core dumped)"
 	case e.Signal != 0:

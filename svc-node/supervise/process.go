@@ -21,6 +21,8 @@ const (
 	MaxName = 200
 	// MaxDefinition is the largest size in bytes of arguments and environment of one process; the kernel allows 2 MiB.
 	MaxDefinition = 256 << 10
+	// MaxRank bounds the steps of a Shutdown.
+	MaxRank = 1000
 )
 
 // DefaultGrace is the time between TERM and KILL of a process that sets none.
@@ -109,8 +111,38 @@ type Log struct {
 	Keep int `json:"keep,omitempty"`
 }
 
-// Process is the definition of one process. Two definitions that differ in any field are a change, which restarts the
-// process.
+// Limits bound what one process and its descendants use. 0 = no limit. What the machine does not permit to be limited
+// keeps no process down: the supervisor says so and starts it without.
+type Limits struct {
+	// Memory is in bytes, at least 1 MiB. Beyond it the kernel ends the process: "out of memory".
+	Memory int64 `json:"memory,omitempty"`
+	// CPU is in thousandths of a processor: 1500 is one and a half.
+	CPU int `json:"cpu,omitempty"`
+	// Processes is the number of processes and threads at a time.
+	Processes int `json:"processes,omitempty"`
+	// OpenFiles is the number of files that one process may have open, at least 16.
+	OpenFiles int `json:"open_files,omitempty"`
+}
+
+// Group reports whether a limit needs a cgroup.
+func (l Limits) Group() bool { return l.Memory > 0 || l.CPU > 0 || l.Processes > 0 }
+
+func (l Limits) validate() error {
+	switch {
+	case l.Memory < 0 || l.Memory > 0 && l.Memory < 1<<20:
+		return fmt.Errorf("limit of memory is %d bytes, want 0 or at least 1048576", l.Memory)
+	case l.CPU < 0 || l.CPU > 0 && l.CPU < 10 || l.CPU > 1_000_000:
+		return fmt.Errorf("limit of CPU is %d thousandths, want 0 or 10 to 1000000", l.CPU)
+	case l.Processes < 0 || l.Processes > 1<<22:
+		return fmt.Errorf("limit of processes is %d, want 0 to 4194304", l.Processes)
+	case l.OpenFiles < 0 || l.OpenFiles > 0 && l.OpenFiles < 16 || l.OpenFiles > 1<<20:
+		return fmt.Errorf("limit of open files is %d, want 0 or 16 to 1048576", l.OpenFiles)
+	}
+	return nil
+}
+
+// Process is the definition of one process. Two definitions that differ in any field but Rank are a change, which
+// restarts the process.
 type Process struct {
 	Key
 	Kind Kind `json:"kind"`
@@ -130,13 +162,17 @@ type Process struct {
 	// Revision stands for all that the other fields do not show, for example a hash of the executable's content.
 	Revision string `json:"revision,omitempty"`
 	Log      Log    `json:"log,omitzero"`
+	Limits   Limits `json:"limits,omitzero"`
+	// Rank orders the stops of a Shutdown: a process is stopped when nothing of a lower rank runs any more, those of one
+	// rank at once. 0 to MaxRank. It says nothing about the process itself, so a change of it restarts nothing.
+	Rank int `json:"rank,omitempty"`
 }
 
-// Equal reports whether two definitions say the same.
+// Equal reports whether two definitions say the same of how the process runs.
 func (p Process) Equal(other Process) bool {
 	return p.Key == other.Key && p.Kind == other.Kind && p.Path == other.Path && slices.Equal(p.Argv, other.Argv) &&
 		slices.Equal(p.Env, other.Env) && p.Dir == other.Dir && p.Account.equal(other.Account) && p.Watched == other.Watched &&
-		p.Grace == other.Grace && p.Revision == other.Revision && p.Log == other.Log
+		p.Grace == other.Grace && p.Revision == other.Revision && p.Log == other.Log && p.Limits == other.Limits
 }
 
 func (a *Account) equal(other *Account) bool {
@@ -165,6 +201,9 @@ func (p Process) Fingerprint() string {
 	if p.Account != nil {
 		fmt.Fprint(h, *p.Account)
 	}
+	if p.Limits != (Limits{}) {
+		fmt.Fprint(h, p.Limits)
+	}
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
@@ -173,6 +212,14 @@ func (p Process) grace() time.Duration {
 		return p.Grace
 	}
 	return DefaultGrace
+}
+
+// rank is the step of a Shutdown in which the process is stopped.
+func (p Process) rank() int {
+	if p.Kind == Agent {
+		return -1
+	}
+	return p.Rank
 }
 
 func (p Process) clone() Process {
@@ -231,6 +278,8 @@ func (p Process) validate(partition string) error {
 		return fmt.Errorf("log keeps %d files of %d bytes: want 0 to 100 files, no negative size", p.Log.Keep, p.Log.MaxBytes)
 	case p.Grace < 0 || p.Grace > time.Hour:
 		return fmt.Errorf("grace %v is not between 0 and 1h", p.Grace)
+	case p.Rank < 0 || p.Rank > MaxRank:
+		return fmt.Errorf("rank is %d, want 0 to %d", p.Rank, MaxRank)
 	case size > MaxDefinition:
 		return fmt.Errorf("arguments and environment are %d bytes, the limit is %d", size, MaxDefinition)
 	case slices.ContainsFunc(slices.Concat(p.Argv, p.Env), func(s string) bool { return strings.ContainsRune(s, 0) }):
@@ -238,7 +287,7 @@ func (p Process) validate(partition string) error {
 	case slices.ContainsFunc(p.Env, func(s string) bool { return strings.IndexByte(s, '=') < 1 }):
 		return fmt.Errorf("an environment variable is not NAME=value")
 	}
-	return nil
+	return p.Limits.validate()
 }
 
 // validName allows what may be a part of a file name and of the marker.

@@ -201,15 +201,15 @@ func (p *step) resume(e Resume) {
 	}
 }
 
-// close carries a Shutdown on: first the agent, so that nobody wonders about the services, then all others.
+// close carries a Shutdown on: first the agent, so that nobody wonders about the services, then the others by rank.
 func (p *step) close() {
 	if !p.set.closing || p.set.finished {
 		return
 	}
-	for _, agents := range []bool{true, false} {
+	for _, rank := range p.set.ranks() {
 		live := false
 		for _, key := range sortedKeys(p.set.units) {
-			if agents && p.set.units[key].Process.Kind != Agent {
+			if p.set.units[key].Process.rank() != rank {
 				continue
 			}
 			switch u := p.set.units[key]; u.State {
@@ -217,7 +217,8 @@ func (p *step) close() {
 				p.unit(key, halt{})
 			case Stopping, Killing, Stopped, Done:
 			}
-			live = live || p.set.units[key].State.Live()
+			u := p.set.units[key]
+			live = live || u.State.Live() && !u.hopeless(p.now)
 		}
 		if live {
 			return
@@ -226,6 +227,15 @@ func (p *step) close() {
 	p.set.finished = true
 	p.effects = append(p.effects, Finished{})
 	p.say("everything has stopped")
+}
+
+// ranks are the steps of a Shutdown, in order.
+func (s Set) ranks() []int {
+	ranks := make(map[int]bool)
+	for key := range s.units {
+		ranks[s.units[key].Process.rank()] = true
+	}
+	return slices.Sorted(maps.Keys(ranks))
 }
 
 func (p *step) say(reason string) {

@@ -65,7 +65,7 @@ func (s *story) play(words []string) error {
 	}
 	unit, _ := s.set.Unit(key)
 	switch n := unit.Incarnation; words[0] {
-	case "apply": // name:kind:revision each
+	case "apply": // name:kind:revision or name:kind:revision:rank each
 		var processes []supervise.Process
 		for _, word := range words[1:] {
 			parts := strings.Split(word, ":")
@@ -75,6 +75,11 @@ func (s *story) play(words []string) error {
 			}
 			if parts[1] == "run" {
 				p.Kind, p.Watched = supervise.Run, false
+			}
+			if len(parts) == 4 {
+				if _, err := fmt.Sscan(parts[3], &p.Rank); err != nil {
+					return err
+				}
 			}
 			processes = append(processes, p)
 		}
@@ -92,6 +97,19 @@ func (s *story) play(words []string) error {
 			number = &ending.Signal
 		}
 		if _, err := fmt.Sscan(words[2], number); err != nil {
+			return err
+		}
+		s.step(supervise.Exited{Key: key, Incarnation: n, Ending: ending})
+	case "memory": // it needed more than the MiB
+		ending := supervise.Ending{Signal: 9}
+		if _, err := fmt.Sscan(words[2], &ending.Memory); err != nil {
+			return err
+		}
+		ending.Memory <<= 20
+		s.step(supervise.Exited{Key: key, Incarnation: n, Ending: ending})
+	case "left": // it exits with 0 and leaves processes behind
+		var ending supervise.Ending
+		if _, err := fmt.Sscan(words[2], &ending.Left); err != nil {
 			return err
 		}
 		s.step(supervise.Exited{Key: key, Incarnation: n, Ending: ending})

@@ -20,6 +20,8 @@ const (
 	// KillAgain is the time between two KILLs of a process that did not die: it sleeps in the kernel, for example on a
 	// disk that hangs, and nothing else can be done.
 	KillAgain = 10 * time.Second
+	// Hopeless is how long a Shutdown waits for a process that does not die of KILL: three of them.
+	Hopeless = 3 * KillAgain
 )
 
 // State is where a unit is in its life.
@@ -255,13 +257,13 @@ func (l *life) define(process Process) {
 	if u.Unclaimed != "" {
 		same = u.Unclaimed == process.Fingerprint()
 	}
-	wanted := u.Want
+	wanted, ranked := u.Want, u.Process.Rank != process.Rank
 	u.Process, u.Want, u.Unclaimed = process, Up, ""
 	switch {
 	case u.State == Starting || u.State == Running:
 		if same {
-			if wanted != Up {
-				l.record("wanted again")
+			if wanted != Up || ranked {
+				l.record("wanted")
 			}
 			return
 		}
@@ -269,12 +271,12 @@ func (l *life) define(process Process) {
 		l.end("its definition changed")
 	case u.State == Stopping || u.State == Killing:
 		u.Failures = 0
-		if !same || wanted != Up {
+		if !same || wanted != Up || ranked {
 			l.record("starts again when it has ended")
 		}
 	case same && (u.State == Delayed || u.State == Done):
-		if wanted != Up {
-			l.record("wanted again")
+		if wanted != Up || ranked {
+			l.record("wanted")
 		}
 	default:
 		u.Failures = 0
@@ -462,6 +464,11 @@ func (l *life) record(reason string) {
 func (l *life) amend() { l.effects[len(l.effects)-1] = Record{l.unit.clone()} }
 
 func (l *life) do(effect Effect) { l.effects = append(l.effects, effect) }
+
+// hopeless reports whether a Shutdown goes on without the process.
+func (u Unit) hopeless(now time.Time) bool {
+	return u.State == Killing && !now.Before(u.Since.Add(Hopeless))
+}
 
 func (u Unit) clone() Unit {
 	u.Process = u.Process.clone()
