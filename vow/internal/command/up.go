@@ -29,6 +29,7 @@ const (
 type upFlags struct {
 	redis, computer string
 	embedded, bare  bool
+	noAdmin         bool
 	partitions      int
 }
 
@@ -63,6 +64,7 @@ Ctrl-C stops everything. After a kill -9 the services of instances live on, and 
 	flags.BoolVar(&u.embedded, "embedded", false, "use the embedded store even when there is a redis-server on PATH")
 	flags.StringVar(&u.computer, "computer", "", "`name` of this computer (default: the host's name)")
 	flags.IntVar(&u.partitions, "partitions", 10, "`number` of partitions of this computer")
+	flags.BoolVar(&u.noAdmin, "no-admin", false, "open no admin ports (metrics, profiles, readiness)")
 	flags.BoolVar(&u.bare, "bare", false, "do not request the sample")
 	return command
 }
@@ -84,9 +86,12 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 	if u.computer == "" {
 		u.computer = computerName()
 	}
+	admin := endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin}
+	if u.noAdmin {
+		admin = endpoint.Set{}
+	}
 	return local.Config{
-		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at,
-		Admin: endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin},
+		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at, Admin: admin,
 	}, nil
 }
 
