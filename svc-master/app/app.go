@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -50,10 +52,12 @@ type Settings struct {
 	StoreSettings store.Settings
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
-	// ContactsEvery is how often last contacts are written; 5 s if zero.
+	// ContactsEvery is how often last contacts are written; 30 s if zero, a tenth of what turns a computer Orange.
 	ContactsEvery time.Duration
 	// Recheck is how often an open watch looks again although nothing hinted at a change; 60 s if zero.
 	Recheck time.Duration
+	// Random is where the ids of trees come from: the system's source if nil. A simulator's gives the same in every telling.
+	Random io.Reader
 }
 
 // App is a running svc-master.
@@ -80,10 +84,13 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, err
 	}
 	if s.ContactsEvery == 0 {
-		s.ContactsEvery = 5 * time.Second
+		s.ContactsEvery = 30 * time.Second
 	}
 	if s.Recheck == 0 {
 		s.Recheck = time.Minute
+	}
+	if s.Random == nil {
+		s.Random = rand.Reader
 	}
 	t := telemetry.OrDisabled(s.Telemetry)
 	group := app.NewGroup(context.Background(), t.Log)
@@ -150,7 +157,7 @@ func (p *parts) wire(cfg Config, s Settings, t *telemetry.Telemetry) {
 	p.census = census.New(p.store, told, t.Log, started)
 	p.api = api.New(api.Settings{
 		Store: p.store, Placer: p.placer, Trail: told, Log: t.Log, Started: started,
-		ReconnectWindow: cfg.ReconnectWindow, ContactEvery: s.ContactsEvery, Recheck: s.Recheck,
+		ReconnectWindow: cfg.ReconnectWindow, ContactEvery: min(s.ContactsEvery, 15*time.Second), Recheck: s.Recheck, Random: s.Random,
 	})
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"time"
 
@@ -30,6 +31,8 @@ type Settings struct {
 	ContactEvery time.Duration
 	// Recheck is how often a watch looks again although nothing hinted at a change.
 	Recheck time.Duration
+	// Random is where the ids of trees come from.
+	Random io.Reader
 }
 
 // API implements all services of vow.master.v1.

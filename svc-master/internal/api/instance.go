@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -96,7 +96,7 @@ func (a *API) treeOfRequest(ctx context.Context, req *masterv1.RequestInstanceRe
 	if req.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
 		return a.Store.Root(ctx, account, req.GetTitle())
 	}
-	return a.Store.ReserveRoot(ctx, account, req.GetTitle(), newTreeID())
+	return a.Store.ReserveRoot(ctx, account, req.GetTitle(), newTreeID(a.Random))
 }
 
 // requested reads the answer; last is what was known of an instance that is gone by now.
@@ -253,8 +253,8 @@ func renamed(err error, kind, name string) error {
 }
 
 // newTreeID is `t` and 12 characters of Crockford's base 32: 60 bits, so that a million trees meet with a chance of 10⁻⁶.
-func newTreeID() string {
+func newTreeID(random io.Reader) string {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = io.ReadFull(random, b[:]) // neither the system's nor a simulator's ever fails
 	return "t" + base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(b[:])[:12]
 }
