@@ -214,7 +214,7 @@ func TestMalformedMessageIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // a test
+		defer res.Body.Close()
 		body, _ := io.ReadAll(res.Body)
 		if res.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "invalid_argument") {
 			t.Fatalf("the answer is %d: %s", res.StatusCode, body)

@@ -10,7 +10,10 @@ import (
 )
 
 // sweepEvery is how often reservations are compared with allocations although nothing gave a reason.
-const sweepEvery = 20 * time.Second
+const sweepEvery = time.Minute
+
+// gather is the least pause between two looks at what waits for a partition.
+const gather = 100 * time.Millisecond
 
 // reservation names one for the memory of orphans.
 type reservation struct{ computer, partition, instanceID string }
@@ -32,6 +35,11 @@ func (p *Placer) Reconcile(ctx context.Context) error {
 				box = p.store.Subscribe(redisstore.Interest{Computers: true})
 			}
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
+			// Each placement changes a computer: many changes are one look.
+			select {
+			case <-ctx.Done():
+			case <-time.After(gather):
+			}
 		case <-ticker.C:
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			p.warn(ctx, "cannot look for orphan reservations", p.sweep(ctx, orphans))

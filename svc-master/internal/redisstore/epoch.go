@@ -63,17 +63,34 @@ func (s *Store) watchDials() {
 func (s *Store) keepEpochs(ctx context.Context) error {
 	ticker := time.NewTicker(checkEpochs)
 	defer ticker.Stop()
+	life := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.epochs.doubt:
 		case <-ticker.C:
+			// Without a new connection one question is enough; 64 scripts every few seconds are not free.
+			if now, err := s.life(ctx); err == nil && now == life {
+				continue
+			}
 		}
-		if err := s.checkEpochs(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "cannot check the epochs", "error", err)
+		if err := s.checkEpochs(ctx); err != nil {
+			if ctx.Err() == nil {
+				s.log.WarnContext(ctx, "cannot check the epochs", "error", err)
+			}
+			life = ""
+			continue
 		}
+		life, _ = s.life(ctx)
 	}
+}
+
+// life is the identity of the server of the first shard: on a Redis Cluster other masters are checked when they are dialled.
+func (s *Store) life(ctx context.Context) (string, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return s.redis.RunID(ctx, keysOfShard(0).meta)
 }
 
 // checkEpochs moves the epochs of the shards whose server changed and takes over what others moved.

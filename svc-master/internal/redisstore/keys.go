@@ -24,7 +24,19 @@ type shardKeys struct {
 	feed, meta, trees, unsettled, unallocated string
 }
 
-func keysOfShard(shard int) shardKeys {
+// shardTable holds the keys of all shards: they are looked up thousands of times a second.
+var shardTable = makeShardTable()
+
+func makeShardTable() (table [Shards]shardKeys) {
+	for shard := range table {
+		table[shard] = makeShardKeys(shard)
+	}
+	return table
+}
+
+func keysOfShard(shard int) shardKeys { return shardTable[shard] }
+
+func makeShardKeys(shard int) shardKeys {
 	tag := fmt.Sprintf("{s%02d}", shard)
 	return shardKeys{
 		feed: tag + "feed", meta: tag + "meta", trees: tag + "trees",
@@ -53,10 +65,8 @@ func (k treeKeys) script() []string {
 	return []string{k.tree, k.bangs, k.convergences, k.answers0, k.answers1, k.feed, k.meta, k.trees, k.unsettled, k.unallocated}
 }
 
-// Fields of a tree's hash that are not records.
-const (
-	fieldVersion = "version"
-)
+// fieldVersion counts the changes of a tree or a computer, from 1.
+const fieldVersion = "version"
 
 // Fields of a shard's meta hash.
 const (

@@ -19,7 +19,7 @@ type Limits struct {
 	Waiting int
 	// Mailbox is how many feed entries a follower may be behind before it is cut off.
 	Mailbox int
-	// Block is how long one XREAD waits; cancelling does not end it, so Stop takes as long at most.
+	// Block is how long one XREAD waits: how late a server that died without a word is noticed. Stop does not wait for it.
 	Block time.Duration
 	// Gather is the pause between two XREADs, in which entries gather: 5 ms cost 20 % of a core at 1,000 bangs a second.
 	Gather time.Duration
@@ -35,8 +35,14 @@ func (l Limits) withDefaults() Limits {
 		at    *int
 		value int
 	}{
-		{&l.FeedEntries, 10_000}, {&l.Answers, 5_000}, {&l.Bangs, 1_000}, {&l.Convergences, 100},
-		{&l.CachedTrees, 4_096}, {&l.Group, 100}, {&l.Waiting, 10_000}, {&l.Mailbox, 10_000},
+		{&l.FeedEntries, 10_000},
+		{&l.Answers, 5_000},
+		{&l.Bangs, 1_000},
+		{&l.Convergences, 100},
+		{&l.CachedTrees, 4_096},
+		{&l.Group, 100},
+		{&l.Waiting, 10_000},
+		{&l.Mailbox, 10_000},
 	} {
 		if *d.at == 0 {
 			*d.at = d.value
@@ -46,7 +52,10 @@ func (l Limits) withDefaults() Limits {
 		at    *time.Duration
 		value time.Duration
 	}{
-		{&l.Block, 2 * time.Second}, {&l.Gather, 2 * time.Millisecond}, {&l.Poll, 20 * time.Millisecond}, {&l.Timeout, 5 * time.Second},
+		{&l.Block, 5 * time.Second},
+		{&l.Gather, 2 * time.Millisecond},
+		{&l.Poll, 20 * time.Millisecond},
+		{&l.Timeout, 5 * time.Second},
 	} {
 		if *d.at == 0 {
 			*d.at = d.value
@@ -59,5 +68,4 @@ func (l Limits) withDefaults() Limits {
 const (
 	LimitWaiting = "tree_callers"
 	LimitMailbox = "feed_mailbox"
-	LimitCache   = "tree_cache"
 )

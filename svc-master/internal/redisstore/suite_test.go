@@ -317,7 +317,7 @@ func TestTooManyCallersAreRefused(t *testing.T) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer s.Stop(context.Background()) //nolint:errcheck // a test
+	defer s.Stop(context.Background())
 	plant(t, s, "tfull")
 	entered, release := make(chan struct{}), make(chan struct{})
 	f.set(func(f *faults) { f.before = func() { close(entered); <-release } })

@@ -201,6 +201,7 @@ func (w *writes) encodeFeed(*fleet.Tree) error {
 // encodeSets keeps the shard's sets of unsettled trees and of instances without a place.
 func (w *writes) encodeSets(t *fleet.Tree) {
 	switch w.settlement {
+	case fleet.SettlementKept:
 	case fleet.BecameUnsettled:
 		w.add[0] = append(w.add[0], w.treeID)
 	case fleet.BecameSettled:

@@ -96,10 +96,10 @@ func (t *Trail) EndBang(ctx context.Context, span trace.Span, b Banged, err erro
 			attributes = append(attributes, kv)
 		}
 	}
-	switch b.Event.Origin {
-	case fleet.OriginPromise:
+	if b.Event.Origin == fleet.OriginPromise {
 		attributes = append(attributes, conv.PromiseName.String(b.Event.Source))
-	case fleet.OriginProcess:
+	}
+	if b.Event.Origin == fleet.OriginProcess {
 		attributes = append(attributes, conv.ProcessName.String(b.Event.Source))
 	}
 	span.SetAttributes(attributes...)
