@@ -57,6 +57,11 @@ func New(cfg Config, s Settings) (*App, error) {
 		}
 		s.Releases = root
 	}
+	for _, p := range cfg.registration().GetPartitions() {
+		if err := os.MkdirAll(filepath.Join(cfg.InstanceRoot, p.GetName()), 0o750); err != nil {
+			return nil, fmt.Errorf("cannot make partition %s: %w", p.GetName(), err)
+		}
+	}
 	if s.Supervisor == nil {
 		s.Supervisor = newSupervisor(cfg.SupervisorDir)
 	}
@@ -134,8 +139,14 @@ func (a *App) local(cfg Config, s Settings, node *api.Node) app.Part {
 	}}
 }
 
+// maxSocketPath is how many bytes the kernel takes as the path of a socket.
+const maxSocketPath = 107
+
 // listen makes the socket, over one that a dead agent left. Only the user may connect.
 func listen(ctx context.Context, path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("cannot listen on --socket=%q: it has %d bytes, a socket's path at most %d", path, len(path), maxSocketPath)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot listen on --socket=%q: %w", path, err)
 	}

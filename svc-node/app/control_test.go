@@ -219,7 +219,7 @@ func (c *control) Link(ctx context.Context, stream *connect.BidiStream[masterv1.
 	for {
 		r, err := stream.Receive()
 		if err != nil {
-			return nil //nolint:nilerr // the node went away
+			return nil
 		}
 		if s := r.GetStatus(); s != nil {
 			c.mu.Lock()

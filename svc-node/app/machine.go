@@ -72,22 +72,24 @@ func (i installer) Plan(ctx context.Context, n Installation) ([]agent.Planned, e
 	return planned, nil
 }
 
-// parts passes the parts of one run on as spans. Its methods are called by one goroutine, and parts do not nest.
+// parts passes the parts of one run on as spans. Its methods are called by one goroutine. Parts nest: the profile of a
+// software type is carried out within the part that chose it.
 type parts struct {
 	start func(ctx context.Context, name string) (context.Context, func(error))
-	end   func(error)
+	ends  []func(error) // of the parts that have begun, outermost first
 }
 
 // PartStarted begins a part's span.
 func (p *parts) PartStarted(ctx context.Context, part install.PartStart) context.Context {
-	ctx, p.end = p.start(ctx, part.Name)
+	ctx, end := p.start(ctx, part.Name)
+	p.ends = append(p.ends, end)
 	return ctx
 }
 
 // PartDone ends it.
 func (p *parts) PartDone(_ context.Context, part install.PartReport) {
-	if p.end != nil {
-		p.end(part.Err)
-		p.end = nil
+	if last := len(p.ends) - 1; last >= 0 {
+		p.ends[last](part.Err)
+		p.ends = p.ends[:last]
 	}
 }

@@ -92,7 +92,7 @@ func TestAParentedRunContinuesTheTraceOfItsOrder(t *testing.T) {
 				t.Errorf("step %s is %v", step, s)
 			}
 		}
-		if s := named(spans, conv.SpanSense); len(s) != 1 || s[0].SpanContext.TraceID() != run.SpanContext.TraceID() {
+		if s := named(spans, conv.ExecSpan("answers")); len(s) != 1 || s[0].SpanContext.TraceID() != run.SpanContext.TraceID() {
 			t.Errorf("sensing is %v", s)
 		}
 		var rm metricdata.ResourceMetrics

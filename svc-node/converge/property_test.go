@@ -192,6 +192,7 @@ func (m *model) check(t *rapid.T, node converge.Node, slots int) {
 			}
 		case converge.Waiting:
 			waiting++
+		case converge.Free, converge.Running:
 		}
 	}
 	if waiting > 0 && len(m.inHand) < slots {

@@ -4,7 +4,7 @@ import "fmt"
 
 // Stage is where a run is.
 //
-//	           begun                done               done                done               done
+//	           begun            installed         carried out         handed over        evaluated
 //	Beginning ───────▶ AtRelease ─────────▶ AtProfile ──────▶ AtServices ──────▶ AtPromises ──────▶ Reporting
 //	    │ destroyed: ▶ AtServices              │                 │ stopped,          │                  ▲
 //	    │                                      │                 │ destroyed ────────┼──────────────────┤
@@ -82,6 +82,8 @@ func (r Run) Step(e StepEnded) (Run, string) {
 	case AtPromises:
 		r.Stage, r.Result = Reporting, Success
 		return r, "all steps succeeded"
+	case Reporting:
+		return r, "over"
 	}
 	return r, "next step"
 }

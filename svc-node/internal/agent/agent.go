@@ -129,9 +129,12 @@ func (a *Agent) restore(counter *storev1.NodeCounter, rebooted bool) error {
 		}
 	}
 	node := converge.NewNode(a.s.Computer, a.s.BootID, a.s.Slots, sequence, now)
-	stored, err := a.records.Partitions()
+	stored, broken, err := a.records.Partitions()
 	if err != nil {
 		return err
+	}
+	for _, err := range broken {
+		a.s.Telemetry.Log.Error("what was known of a partition is lost until svc-master tells it again", "error", err)
 	}
 	for _, p := range stored {
 		node = node.With(partitionOf(p), now)
@@ -219,7 +222,7 @@ type senses struct{ *sense.Manager }
 // Test senses and evaluates all promises of a partition.
 func (s senses) Test(ctx context.Context, t run.Test) (run.Tested, error) {
 	verdicts, locally, err := s.Manager.Test(ctx, sense.Trial{
-		Directory: t.Directory, AllocationID: t.AllocationID, RunID: t.RunID, Started: t.Started,
+		Directory: t.Directory, AllocationID: t.AllocationID, RunID: t.RunID, Started: t.Started, Span: t.Span,
 	})
 	return run.Tested{Verdicts: verdicts, Locally: locally}, err
 }

@@ -14,21 +14,24 @@ func (a *Agent) register(ctx context.Context) error {
 		return nil
 	}
 	for attempt := 0; ctx.Err() == nil; attempt++ {
-		err := a.s.Master.Register(ctx, a.s.Register)
-		if attempt == 0 {
-			close(a.registered)
-		}
-		if err == nil {
-			a.s.Telemetry.Log.InfoContext(ctx, "the computer is registered", "computer", a.s.Computer, "partitions", len(a.s.Register.GetPartitions()))
-			return nil
-		}
-		if ctx.Err() != nil {
+		if a.tryRegister(ctx, attempt) {
 			break
-		}
-		if attempt == 0 || peer.Refused(err) {
-			a.s.Telemetry.Log.WarnContext(ctx, "cannot register the computer yet", "computer", a.s.Computer, "error", err)
 		}
 		wait(ctx, a.reconnect(attempt))
 	}
 	return nil
+}
+
+func (a *Agent) tryRegister(ctx context.Context, attempt int) bool {
+	err := a.s.Master.Register(ctx, a.s.Register)
+	if attempt == 0 {
+		close(a.registered)
+	}
+	switch {
+	case err == nil:
+		a.s.Telemetry.Log.InfoContext(ctx, "the computer is registered", "computer", a.s.Computer, "partitions", len(a.s.Register.GetPartitions()))
+	case ctx.Err() == nil && (attempt == 0 || peer.Refused(err)):
+		a.s.Telemetry.Log.WarnContext(ctx, "cannot register the computer yet", "computer", a.s.Computer, "error", err)
+	}
+	return err == nil
 }

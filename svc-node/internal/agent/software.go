@@ -132,13 +132,12 @@ func (w *software) settle(ctx context.Context) time.Duration {
 		w.mu.Lock()
 		if s := w.supplied[url]; s != nil {
 			s.reported = reported
-			switch {
-			case err == nil:
+			if err == nil {
 				s.failures, s.err, s.due = 0, "", time.Time{}
-			default:
+			} else {
 				s.failures++
 				s.due = time.Now().Add(backoff.Delay(s.failures, url, firstInstall, lastInstall))
-				if !peer.Away(err) || peer.Code(err) == "" {
+				if peer.Code(err) == "" { // not svc-master's: the installation itself failed
 					s.err = err.Error()
 				}
 			}

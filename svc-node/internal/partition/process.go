@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// LogBytes and LogKeep bound the output of a process, as SlapOS does: 20 MiB and one older file.
+	// LogBytes bounds the output of a process, as SlapOS does.
 	LogBytes = 20 << 20
-	LogKeep  = 1
+	// LogKeep is the number of older files.
+	LogKeep = 1
 	// hashed is the size up to which the content of an executable is hashed; a larger one is known by size and time of
 	// change. Wrappers that profiles write have some hundred bytes.
 	hashed = 4 << 20
@@ -105,7 +106,7 @@ func (r *Revisions) of(path string, info fs.FileInfo) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		defer f.Close() //nolint:errcheck // only read from
+		defer f.Close() // only read from
 		if _, err := io.Copy(sum, f); err != nil {
 			return "", err
 		}

@@ -32,25 +32,32 @@ func Open(dir string, synced bool) (*Store, error) {
 	return &Store{dir: dir, synced: synced, written: map[string]*storev1.NodePartition{}}, nil
 }
 
-// Partitions reads all partitions.
-func (s *Store) Partitions() ([]*storev1.NodePartition, error) {
+// Partitions reads all partitions. broken tells of the records that could not be read; they are set aside.
+func (s *Store) Partitions() (all []*storev1.NodePartition, broken []error, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "partition"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read records: %w", err)
+		return nil, nil, fmt.Errorf("cannot read records: %w", err)
 	}
-	var all []*storev1.NodePartition
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), suffix) {
 			continue // left over from a write that was cut short
 		}
-		p := new(storev1.NodePartition)
-		if err := read(filepath.Join(s.dir, "partition", entry.Name()), p); err != nil {
-			return nil, err
+		p, path := new(storev1.NodePartition), filepath.Join(s.dir, "partition", entry.Name())
+		err := read(path, p)
+		if err == nil && p.GetDesired().GetPartition()+suffix != entry.Name() {
+			err = fmt.Errorf("cannot read record %s: it is of partition %q", path, p.GetDesired().GetPartition())
+		}
+		if err != nil {
+			broken = append(broken, err)
+			if err := os.Rename(path, path+".broken"); err != nil {
+				return nil, broken, fmt.Errorf("cannot set aside a broken record: %w", err)
+			}
+			continue
 		}
 		s.written[p.GetDesired().GetPartition()] = p
 		all = append(all, p)
 	}
-	return all, nil
+	return all, broken, nil
 }
 
 // Write replaces the record of a partition.

@@ -109,7 +109,7 @@ func sourceOf(releaseURL string) (string, error) {
 		return "", fmt.Errorf("cannot install %q: %w", releaseURL, err)
 	}
 	if u.Scheme != "file" {
-		return "", fmt.Errorf("cannot install %s: only file: URLs can be installed, this is %s:", releaseURL, u.Scheme)
+		return "", fmt.Errorf("cannot install %s: only file: URLs can be installed, not %s", releaseURL, u.Scheme)
 	}
 	path := u.Path
 	if u.Opaque != "" || u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(path) {
@@ -166,7 +166,7 @@ func copyFile(from *os.Root, name, target string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer source.Close() //nolint:errcheck // only read from
+	defer source.Close() // only read from
 	info, err := source.Stat()
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (r Root) readOption(releaseURL, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close() // only read from
 	content, err := io.ReadAll(io.LimitReader(f, 256))
 	return strings.TrimSpace(string(content)), err
 }

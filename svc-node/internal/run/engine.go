@@ -58,6 +58,7 @@ type work struct {
 	tested    Tested
 	steps     []*masterv1.StepReport
 	began     time.Time
+	span      trace.SpanContext
 }
 
 // Run carries out a run; want is the last known desired state. It returns when the run is reported or spooled, or could
@@ -83,7 +84,7 @@ func (e *Engine) Run(ctx context.Context, run converge.Handle, want *masterv1.De
 	e.metrics.active.Add(ctx, 1)
 	defer e.metrics.active.Add(ctx, -1)
 
-	w := &work{run: run, desired: want, directory: directory}
+	w := &work{run: run, desired: want, directory: directory, span: span.SpanContext()}
 	if !run.Local {
 		answer, err := e.begin(ctx, run)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -68,6 +70,8 @@ type Test struct {
 	RunID        string
 	// Started is when the newest service of the partition started; zero = none.
 	Started time.Time
+	// Span is that of the run: evaluation is a child of it, beside the steps (docs/telemetry.md).
+	Span trace.SpanContext
 }
 
 // Tested is what the promises say.

@@ -182,7 +182,7 @@ func (e *Engine) promisesStep(ctx context.Context, w *work) (bool, error) {
 		return false, err
 	}
 	tested, err := e.s.Senses.Test(ctx, Test{
-		Directory: w.directory, AllocationID: w.run.AllocationID, RunID: w.run.RunID, Started: w.started,
+		Directory: w.directory, AllocationID: w.run.AllocationID, RunID: w.run.RunID, Started: w.started, Span: w.span,
 	})
 	if err != nil {
 		return false, internal(err)

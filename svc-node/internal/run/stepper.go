@@ -93,6 +93,7 @@ func (e *Engine) do(ctx context.Context, w *work, stage converge.Stage) (changed
 		return e.servicesStep(ctx, w)
 	case converge.AtPromises:
 		return e.promisesStep(ctx, w)
+	case converge.Beginning, converge.Reporting:
 	}
 	return false, internal(errors.New("cannot carry out step " + stage.String()))
 }

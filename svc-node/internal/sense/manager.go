@@ -186,8 +186,7 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 		return nil, telemetry.Carrier{}
 	}
 	defer func() { <-m.budget }()
-	ctx, span := m.tracer.Start(ctx, conv.SpanSense, trace.WithAttributes(
-		conv.PartitionID.String(directory.Name), conv.PromiseName.String(p.Name), conv.SensorKind.String(conv.KindExecutable)))
+	ctx, span := m.start(ctx, directory, p, runID)
 	defer span.End()
 	from := telemetry.Inject(ctx)
 	began := time.Now()
@@ -218,6 +217,16 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 		from = telemetry.Carrier{}
 	}
 	return g, from
+}
+
+// start begins the span of a sensing: within a run the promise's executable is one of the run's one-shot children; by its
+// own periodicity it is a story of its own.
+func (m *Manager) start(ctx context.Context, directory partition.Directory, p sensor.Promise, runID string) (context.Context, trace.Span) {
+	if runID != "" {
+		return m.tracer.Start(ctx, conv.ExecSpan(p.Name), trace.WithAttributes(conv.ExecutableName.String(p.Name)))
+	}
+	return m.tracer.Start(ctx, conv.SpanSense, trace.WithAttributes(
+		conv.PartitionID.String(directory.Name), conv.PromiseName.String(p.Name), conv.SensorKind.String(conv.KindExecutable)))
 }
 
 // record numbers a group and keeps it; with from it also goes out on the stream. Order of numbers and order of the

@@ -29,6 +29,7 @@ func (s schedule) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 // Push and Pop are for container/heap.
 func (s *schedule) Push(x any) { *s = append(*s, x.(*appointment)) }
+
 func (s *schedule) Pop() any {
 	last := (*s)[len(*s)-1]
 	*s = (*s)[:len(*s)-1]

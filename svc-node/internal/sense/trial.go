@@ -28,6 +28,8 @@ type Trial struct {
 	RunID        string
 	// Started is when the newest service of the partition started; zero = none.
 	Started time.Time
+	// Span is that of the run, of which evaluation is a child.
+	Span trace.SpanContext
 }
 
 // Test senses all promises of a partition, failed ones again as package converge says, and has them evaluated. locally
@@ -90,6 +92,7 @@ func (m *Manager) round(ctx context.Context, t Trial, promises map[string]sensor
 
 // evaluate asks svc-promise, and decides here when there is no answer in time.
 func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseGroup) ([]*typev1.Verdict, bool, error) {
+	ctx = trace.ContextWithSpanContext(ctx, t.Span)
 	call, cancel := context.WithTimeout(ctx, evaluateTimeout)
 	defer cancel()
 	answer, err := m.s.Promise.Evaluate(call, &promisev1.EvaluateRequest{

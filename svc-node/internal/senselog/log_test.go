@@ -126,3 +126,21 @@ func TestAForgottenAllocationStartsAnew(t *testing.T) {
 		t.Errorf("group is %d", got)
 	}
 }
+
+// FuzzLoad: whatever a crash made of the file, the log opens, and what is added after it is read again.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{4, 10, 2, 16, 5})
+	f.Fuzz(func(t *testing.T, content []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "t1.a1.log"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sequence := add(t, open(t, dir, false), "t1.a1", "web")
+		groups, err := open(t, dir, false).Groups("t1.a1", "web")
+		if err != nil || len(groups) == 0 || groups[len(groups)-1].GetSequence() != sequence {
+			t.Errorf("group %d was added, held are %v, %v", sequence, groups, err)
+		}
+	})
+}
