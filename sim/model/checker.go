@@ -101,6 +101,9 @@ func (c *checker) bangAcked(tree string, e *fleet.Bang, a fleet.BangAnswer, err 
 	}
 	c.w.summary.Bangs[a.Outcome]++
 	m := c.tree(tree)
+	if a.Generation.Epoch < m.generation.Epoch && c.w.losses > 0 {
+		return // the store lost it after it was acknowledged
+	}
 	if b := m.bangs[a.Number]; b == nil || b.outcome != a.Outcome {
 		_ = c.fail("bang %s was acknowledged as %s, and nothing like it was recorded", a.BangID, a.Outcome)
 	}
@@ -115,7 +118,7 @@ func (c *checker) reportAcked(e *fleet.ReportRun, a fleet.ReportRunAnswer, err e
 	}
 	tree := fleet.TreeID(e.AllocationID)
 	m := c.tree(tree)
-	if m.settled[e.AllocationID].Less(a.Settled) {
+	if m.settled[e.AllocationID].Less(a.Settled) && a.Settled.Epoch == m.generation.Epoch {
 		m.settled[e.AllocationID] = a.Settled
 	}
 	c.kept(tree, m)
@@ -179,9 +182,9 @@ func (c *checker) desiredStored(n *node, before, after converge.Partition) {
 }
 
 // applied: a run installs a version of its tenant.
-func (c *checker) applied(t *tenant, version int) {
-	if version < t.version {
-		_ = c.fail("version %d was applied to %s over version %d", version, t.allocation, t.version)
+func (c *checker) applied(t *tenant, version int, epoch uint64) {
+	if epoch < t.epoch || epoch == t.epoch && version < t.version {
+		_ = c.fail("version %d of epoch %d was applied to %s over version %d of epoch %d", version, epoch, t.allocation, t.version, t.epoch)
 	}
 }
 

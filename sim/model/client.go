@@ -19,11 +19,13 @@ type client struct {
 	stopped, gone map[string]bool
 	// changing are the trees whose state is being changed.
 	changing map[string]bool
-	number   int
+	// redo are the trees whose latest wishes may be lost.
+	redo   map[string]bool
+	number int
 }
 
 func newClient(w *World) *client {
-	c := &client{host: &host{name: "client"}, w: w, version: map[string]int{}, root: map[string]string{}, stopped: map[string]bool{}, gone: map[string]bool{}, changing: map[string]bool{}}
+	c := &client{host: &host{name: "client"}, w: w, version: map[string]int{}, root: map[string]string{}, stopped: map[string]bool{}, gone: map[string]bool{}, changing: map[string]bool{}, redo: map[string]bool{}}
 	c.crashed = func() {}
 	c.started = func() {
 		for _, p := range w.plans {
@@ -45,6 +47,9 @@ func (c *client) next(p *treePlan) {
 	w.soon(c.host, w.between(5*time.Second, 4*time.Minute), func() {
 		again := func() { c.next(p) }
 		switch {
+		case c.redo[p.id]:
+			delete(c.redo, p.id)
+			c.upgrade(p, func() { c.setState(p, fleet.Started, again) })
 		case !w.storming:
 			if c.stopped[p.id] {
 				c.setState(p, fleet.Started, func() {})
@@ -67,33 +72,52 @@ func (c *client) next(p *treePlan) {
 	})
 }
 
-// upgrade requests the root in its next version.
+// upgrade requests the root in its next version, again if the store lost its last seconds meanwhile.
 func (c *client) upgrade(p *treePlan, done func()) {
 	c.version[p.id]++
-	version := c.version[p.id]
+	version, losses := c.version[p.id], c.w.losses
 	e := fleet.Request{RequestID: c.id(), Title: p.root.title, Release: "release", Parameters: map[string]string{"version": strconv.Itoa(version)}}
 	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.RequestAnswer, error) { return c.w.master.request(p.id, e) }, func(a fleet.RequestAnswer, err error, _ bool) {
+		if c.w.losses != losses {
+			c.upgrade(p, done)
+			return
+		}
 		c.w.checker.requestAcked(p, &e, version, a, err)
 		c.root[p.id] = a.InstanceID
 		done()
 	})
 }
 
+// setState wants a state of the root, and so of the whole tree.
 func (c *client) setState(p *treePlan, state fleet.State, done func()) {
 	c.changing[p.id] = true
+	losses := c.w.losses
 	e := fleet.SetState{RequestID: c.id(), InstanceID: c.root[p.id], State: state}
 	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.SetStateAnswer, error) { return c.w.master.setState(p.id, e) }, func(_ fleet.SetStateAnswer, err error, _ bool) {
+		switch {
+		case c.w.losses != losses:
+			c.setState(p, state, done)
+			return
+		case fleet.KindOf(err) == fleet.NotFound && c.w.losses > 0: // its request is lost, or it had gone before
+		default:
+			c.w.checker.stateAcked(p, state, err)
+		}
 		c.changing[p.id] = false
-		c.w.checker.stateAcked(p, state, err)
 		c.stopped[p.id], c.gone[p.id] = state == fleet.Stopped, state == fleet.Destroyed
+		if c.gone[p.id] {
+			delete(c.redo, p.id)
+		}
 		done()
 	})
 }
 
 func (c *client) bang(p *treePlan, done func()) {
+	losses := c.w.losses
 	e := fleet.Bang{RequestID: c.id(), Origin: fleet.OriginManual, Source: "client", Message: fmt.Sprintf("version %d", c.version[p.id])}
 	patiently(c.w, c.host, c.w.master.host, 0, func() (fleet.BangAnswer, error) { return c.w.master.bang(p.id, e) }, func(a fleet.BangAnswer, err error, _ bool) {
-		c.w.checker.bangAcked(p.id, &e, a, err)
+		if c.w.losses == losses {
+			c.w.checker.bangAcked(p.id, &e, a, err)
+		}
 		done()
 	})
 }

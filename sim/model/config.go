@@ -31,7 +31,7 @@ type Config struct {
 	Ancestors float64
 	// Quota of bangs a day of every tree; 0 = unlimited.
 	Quota uint32
-	// Epochs is the probability of a fault to be a move of the epoch.
+	// Epochs is the probability of a fault to be a loss of the store's last seconds, which moves the epoch.
 	Epochs float64
 	// Transcript is where everything is told; nil = nowhere.
 	Transcript io.Writer
@@ -55,6 +55,7 @@ const (
 	forgetRequest              // a request is acknowledged and not stored
 	forgottenOrder             // an order is handed over and not stored
 	greenAfterRestart          // a restarted master forgets alarms
+	sameEpoch                  // the store loses its last seconds and nobody says so
 	impatient                  // somebody runs everything every ten minutes
 )
 

@@ -8,6 +8,7 @@
 // Invariants of the simulator itself:
 //   - a seed replays exactly: one source of randomness, one queue with a total order, no map is walked unsorted; transcripts are equal byte for byte;
 //   - writing a transcript changes nothing, so that a failing seed is run again to tell its tail;
+//   - what is acknowledged is lost only when the store itself loses its last seconds, and then the epoch moves;
 //   - what a crash loses is what was not stored: a tree is built anew from the parts that its effects named.
 //
 // The Checker (docs/rules.md, what must never happen) has its own memory, fed by what callers were told, and never asks the core whether the core is right.

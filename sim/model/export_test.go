@@ -11,6 +11,7 @@ var Sabotages = map[string]sabotage{
 	"svc-scheduler hears nothing":                         deafScheduler,
 	"a joined bang is not counted":                        miscountJoined,
 	"an order is handed over before it is stored":         forgottenOrder,
+	"a store loses its last seconds and the epoch stays":  sameEpoch,
 	"a promise that never passes runs every ten minutes":  impatient,
 	"a restarted svc-master forgets why a colour was Red": greenAfterRestart,
 }
@@ -21,6 +22,9 @@ func Sabotaged(seed uint64, s sabotage) Config {
 	c.sabotage = s
 	if s == acceptStale {
 		c.Repeat, c.Late = 0.3, 0.5 // late repetitions, of which a gentle network has few
+	}
+	if s == sameEpoch {
+		c.Epochs = 0.2
 	}
 	if s == impatient {
 		c.Storm, c.Never, c.Days = 0, 1, 1

@@ -19,9 +19,8 @@ func (w *World) fault() {
 
 func (w *World) breakSomething() {
 	hosts := w.hosts()
-	if w.chance(w.cfg.Epochs) && w.master.up {
-		w.say("fault", "the epoch moves")
-		w.master.moveEpoch()
+	if w.chance(w.cfg.Epochs) {
+		w.lose()
 		return
 	}
 	switch w.rand.IntN(13) {

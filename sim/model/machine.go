@@ -39,7 +39,9 @@ type tenant struct {
 	allocation, partition, tree, instance string
 	plan                                  *plan
 	// version of the desired state that was applied last.
-	version  int
+	version int
+	// epoch of that: in a newer one an older version may come back.
+	epoch    uint64
 	promises []*promise
 	// published is the number of the value that it publishes as connection parameter.
 	published int

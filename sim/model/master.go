@@ -26,6 +26,8 @@ type master struct {
 	order []*follower
 	// startedAt is when this life began, by its clock.
 	startedAt time.Time
+	// epoch of the store.
+	epoch uint64
 }
 
 // follower is the end of a feed or of a stream of desired states.
@@ -41,7 +43,7 @@ type follower struct {
 var errDied = errors.New("cannot answer: the process died")
 
 func newMaster(w *World) *master {
-	m := &master{host: &host{name: "master"}, w: w, records: map[string]*record{}, reserved: map[string]string{}, trees: map[string]*fleet.Tree{}, commits: map[string]int{}}
+	m := &master{host: &host{name: "master"}, w: w, records: map[string]*record{}, reserved: map[string]string{}, trees: map[string]*fleet.Tree{}, commits: map[string]int{}, epoch: 1}
 	for _, p := range w.plans {
 		t := fleet.New(p.id, "default", 1)
 		m.records[p.id] = newRecord(t)
@@ -50,7 +52,9 @@ func newMaster(w *World) *master {
 	m.started = func() {
 		m.startedAt = w.wall(m.host)
 		w.checker.restarted(m)
-		m.reconcile()
+		if m.beginEpoch(); m.up {
+			m.reconcile()
+		}
 	}
 	return m
 }
@@ -151,21 +155,6 @@ func (m *master) advance(f *follower) {
 
 // trim forgets the feed up to now; who has not read it must read everything.
 func (m *master) trim() { m.floor, m.feed = m.floor+len(m.feed), nil }
-
-// moveEpoch says that the store may have lost its last seconds, which it has not: every tree begins a new epoch.
-func (m *master) moveEpoch() {
-	for _, id := range sortedKeys(m.records) {
-		if !m.up {
-			return
-		}
-		if r := m.records[id]; r.header.LastInstance == 0 { // not requested yet: it will begin in the epoch of its shard
-			r.header.Generation.Epoch++
-			delete(m.trees, id)
-			continue
-		}
-		_, _ = m.step(id, fleet.EpochMoved{Epoch: m.tree(id).Generation.Epoch + 1}, "")
-	}
-}
 
 // place reserves a partition for an instance and commits it, or says why not.
 func (m *master) place(t *fleet.Tree, id string) {

@@ -53,7 +53,7 @@ func (w *World) wrong() string {
 		}
 	}
 	for _, p := range w.plans {
-		if w.client.stopped[p.id] || w.client.root[p.id] == "" {
+		if w.client.redo[p.id] || w.client.changing[p.id] || w.client.stopped[p.id] || w.client.root[p.id] == "" {
 			return "the client is not done with " + p.id
 		}
 		if strings.HasPrefix(p.id, "tnever") {

@@ -102,9 +102,9 @@ func (r *run) fail(kind, text string) {
 // profile applies the version that is wanted, requests the children with it, and publishes.
 func (r *run) profile() {
 	c := r.want.Content.(content)
-	r.node.w.checker.applied(r.tenant, c.version)
+	r.node.w.checker.applied(r.tenant, c.version, r.want.Generation.Epoch)
 	changed := r.tenant.version != c.version
-	r.tenant.version = c.version
+	r.tenant.version, r.tenant.epoch = c.version, r.want.Generation.Epoch
 	r.request(0, true, changed)
 }
 

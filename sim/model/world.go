@@ -21,8 +21,10 @@ type World struct {
 	cuts     map[link]int // how often a pair is cut
 	// storming is true while faults are injected.
 	storming bool
-	checker  *checker
-	summary  Summary
+	// losses of the last seconds of the store.
+	losses  int
+	checker *checker
+	summary Summary
 }
 
 // Summary is what happened in a world.
@@ -33,8 +35,9 @@ type Summary struct {
 	Virtual time.Duration
 	// Converged is how long after the storm everything was well.
 	Converged time.Duration
-	// Faults that were injected: crashes of processes, cuts of links, jumps of clocks, exits of services, promises that broke; and messages lost.
-	Crashes, Cuts, Jumps, Exits, Breakages, Lost uint64
+	// Faults that were injected: crashes of processes, cuts of links, jumps of clocks, exits of services, promises that broke, losses of the store's last seconds; and
+	// messages lost.
+	Crashes, Cuts, Jumps, Exits, Breakages, Losses, Lost uint64
 	// Bangs that were acknowledged, by outcome of fleet; convergences that ended; runs that were reported, and those that failed.
 	Bangs                       [7]uint64
 	Convergences, Runs, Failed  uint64
