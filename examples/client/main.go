@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
-	"log"
 	"net/http"
 	"os"
 	"time"
@@ -16,36 +16,38 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("cannot bang: name the tree, e.g. hello")
+		fmt.Fprintln(os.Stderr, "cannot bang: name the tree, e.g. hello")
+		os.Exit(2)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := bang(ctx, "http://127.0.0.1:7711", os.Args[1]); err != nil {
-		log.Fatal(err)
+	if err := bang(ctx, &http.Client{}, "http://127.0.0.1:7711", os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
 // bang makes every partition of a tree run again and waits until all have.
-func bang(ctx context.Context, master, title string) error {
-	tree, err := masterv1connect.NewTreeServiceClient(http.DefaultClient, master).
+func bang(ctx context.Context, client *http.Client, master, title string) (err error) {
+	tree, err := masterv1connect.NewTreeServiceClient(client, master).
 		GetTree(ctx, &masterv1.GetTreeRequest{By: &masterv1.GetTreeRequest_Title{Title: title}})
 	if err != nil {
 		return err
 	}
 	// The request id makes it safe to send the same bang again when the answer was lost.
-	answer, err := masterv1connect.NewBangServiceClient(http.DefaultClient, master).Bang(ctx, &masterv1.BangRequest{
+	answer, err := masterv1connect.NewBangServiceClient(client, master).Bang(ctx, &masterv1.BangRequest{
 		RequestId: rand.Text(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: "example client",
 		Target: &masterv1.BangRequest_TreeId{TreeId: tree.GetTree().GetTreeId()},
 	})
 	if err != nil {
 		return err
 	}
-	watch, err := masterv1connect.NewConvergenceServiceClient(http.DefaultClient, master).
+	watch, err := masterv1connect.NewConvergenceServiceClient(client, master).
 		WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: answer.GetResults()[0].GetConvergenceId()})
 	if err != nil {
 		return err
 	}
-	defer watch.Close()
+	defer func() { err = errors.Join(err, watch.Close()) }()
 	for watch.Receive() {
 		c := watch.Msg().GetConvergence()
 		settled := 0

@@ -91,8 +91,9 @@ func (p *process) start() {
 		close(exited)
 	}()
 	if p.ready != "" {
+		asking := &http.Client{Timeout: time.Second}
 		p.await(p.name+" is ready", func() bool {
-			response, err := http.Get(p.ready)
+			response, err := asking.Get(p.ready)
 			if err != nil {
 				return false
 			}
@@ -219,7 +220,7 @@ func (s *suite) printLogs() {
 // shortDir is a temporary directory whose path leaves room for unix sockets.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "vow-")
+	dir, err := os.MkdirTemp("", "vow-") //nolint:usetesting // t.TempDir holds the name of the test, which leaves no room for the socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/user"
 	"time"
@@ -101,11 +102,11 @@ func awaitClosed(ctx context.Context, f *client.Fleet, id string) (*masterv1.Con
 		if err != nil {
 			return err
 		}
-		defer stream.Close()
 		for stream.Receive() {
 			last = stream.Msg().GetConvergence()
 		}
-		return stream.Err()
+		err = stream.Err()
+		return errors.Join(err, stream.Close())
 	})
 	switch {
 	case last.GetState() == masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED:

@@ -51,7 +51,7 @@ func newDemo(s *session) *cobra.Command {
 With --master and --node it uses a running fleet instead: its sample, and the processes of the node on this machine.
 Fails when the tree does not converge within 10 s.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if s.endpoints.Master != "" || s.data != "" {
@@ -61,7 +61,7 @@ Fails when the tree does not converge within 10 s.`,
 			if err != nil {
 				return fmt.Errorf("cannot make a directory for the demo: %w", err)
 			}
-			defer os.RemoveAll(dir)
+			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 			const free = "127.0.0.1:0"
 			at := endpoint.Set{Master: free, Scheduler: free, Promise: free}
 			config := local.Config{

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -59,25 +58,25 @@ func NotePID(dir string) error {
 
 // stopAgent ends the running agent of a data directory; none is no error.
 func stopAgent(d *directory) error {
-	data, err := os.ReadFile(d.join(agentPID))
-	if errors.Is(err, fs.ErrNotExist) {
+	pid, running := runningAgent(d)
+	if !running {
 		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(string(data))
-	if err != nil {
-		return nil // half-written by a killed agent: that one is gone
-	}
-	command, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	if err != nil || !strings.HasSuffix(string(command), "\x00agent\x00--data\x00"+d.path+"\x00") {
-		return nil // gone, and its id may be another's by now
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	return nil
+}
+
+// runningAgent is the process that noted itself as the agent, if it still is: a process id may be another's by now.
+func runningAgent(d *directory) (pid int, running bool) {
+	data, noteErr := os.ReadFile(d.join(agentPID))
+	pid, numberErr := strconv.Atoi(string(data))
+	command, procErr := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if errors.Join(noteErr, numberErr, procErr) != nil {
+		return 0, false
+	}
+	return pid, strings.HasSuffix(string(command), "\x00agent\x00--data\x00"+d.path+"\x00")
 }
 
 // nodeSocket is the local socket of the agent of a data directory.

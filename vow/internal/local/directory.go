@@ -66,7 +66,7 @@ func (d *directory) installExecutable() (path string, changed bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("cannot copy vow's executable: %w", err)
 	}
-	defer os.Remove(copied.Name()) // it is gone when the rename worked
+	defer func() { _ = os.Remove(copied.Name()) }() // it is gone when the rename worked
 	_, err = io.Copy(copied, self)
 	if err = errors.Join(err, copied.Chmod(0o755), copied.Close()); err != nil {
 		return "", false, fmt.Errorf("cannot copy vow's executable: %w", err)

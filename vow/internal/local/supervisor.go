@@ -34,8 +34,8 @@ func startSupervisor(ctx context.Context, d *directory, executable string, chang
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { // also reaps it, however long it lives
-		err := command.Wait()
-		cancel(fmt.Errorf("it ended (%v), its log is %s", err, log.Name()))
+		ended := errors.Join(errors.New("it ended; its log is "+log.Name()), command.Wait())
+		cancel(ended)
 	}()
 	if _, err := supervisor.WaitReady(ctx, dir); err != nil {
 		return fmt.Errorf("cannot start the supervisor: %w", errors.Join(context.Cause(ctx), err))

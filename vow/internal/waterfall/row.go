@@ -85,7 +85,7 @@ func members(c *masterv1.Convergence) []*masterv1.ConvergenceMember {
 // memberRows lays out the runs of one member: a row for the whole run, beneath it the way to it and its steps.
 func memberRows(c *masterv1.Convergence, m *masterv1.ConvergenceMember, offset func(*masterv1.TimelineEntry) time.Duration, now time.Duration) []Row {
 	var rows []Row
-	var due, ordered, begun time.Duration = -1, -1, -1
+	var due, ordered time.Duration = -1, -1
 	title := m.GetTitle()
 	if m.GetPartition() != "" {
 		title += " · " + m.GetPartition()
@@ -103,12 +103,11 @@ func memberRows(c *masterv1.Convergence, m *masterv1.ConvergenceMember, offset f
 		case masterv1.Moment_MOMENT_ORDERED:
 			ordered = at
 		case masterv1.Moment_MOMENT_BEGUN:
-			begun = at
 			open = len(rows)
 			rows = append(rows, Row{Label: "run " + title, From: at, To: now, Pending: true})
 			if due >= 0 && ordered >= due {
 				rows = append(rows, Row{Label: "due → ordered", Depth: 1, From: due, To: ordered})
-				rows = append(rows, Row{Label: "ordered → begun", Depth: 1, From: ordered, To: max(begun, ordered)})
+				rows = append(rows, Row{Label: "ordered → begun", Depth: 1, From: ordered, To: max(at, ordered)})
 			}
 			due, ordered = -1, -1
 		case masterv1.Moment_MOMENT_STEP:
