@@ -124,9 +124,18 @@ type files struct {
 	mu      sync.Mutex
 	content map[string]string
 	err     error
+	takes   time.Duration
 }
 
-func (f *files) Install(_ context.Context, i app.Installation) (bool, error) {
+func (f *files) Install(ctx context.Context, i app.Installation) (bool, error) {
+	f.mu.Lock()
+	takes := f.takes
+	f.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	changed := false
@@ -250,4 +259,11 @@ func (p *processes) state() (applied int, acked uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.applied, p.acked
+}
+
+// set makes the next installations take a while and end with an error.
+func (f *files) set(takes time.Duration, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.takes, f.err = takes, err
 }

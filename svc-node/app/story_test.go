@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/app"
 )
 
 func masterSoftware(url string) *masterv1.Software {
@@ -377,6 +380,90 @@ func TestAnOldDesiredStateNeverReplacesANewOne(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := n.status().GetPartitions()[0].GetState(); got != typev1.RequestedState_REQUESTED_STATE_STARTED {
 			t.Errorf("state is %v", got)
+		}
+	})
+}
+
+func TestARunThatTakesTooLongEndsAsATimeout(t *testing.T) {
+	story(t, func(t *testing.T, n *node) {
+		n.settled()
+		n.files.set(time.Hour, nil)
+		n.order("slappart0", "t1.a1", 1)
+		time.Sleep(11 * time.Minute)
+		r := n.report(1)
+		if r.GetResult() != typev1.RunResult_RUN_RESULT_TIMEOUT || r.GetErrorType() != "timeout" || !strings.Contains(r.GetError(), "step profile") {
+			t.Errorf("report is %v", r)
+		}
+	})
+}
+
+func TestWhatIsNotAvailableYetSaysSo(t *testing.T) {
+	story(t, func(t *testing.T, n *node) {
+		n.settled()
+		n.files.set(0, fmt.Errorf("instance %q is not ready: %w", "db", app.ErrNotAvailable))
+		n.order("slappart0", "t1.a1", 1)
+		time.Sleep(time.Second)
+		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_FAILURE || r.GetErrorType() != "not_available" || !strings.Contains(r.GetError(), `"db" is not ready`) {
+			t.Errorf("report is %v", r)
+		}
+		n.allocate("slappart1", "t1.a2", 2, "file:///not/supplied")
+		n.order("slappart1", "t1.a2", 2)
+		time.Sleep(time.Second)
+		if r := n.report(2); r.GetErrorType() != "not_available" || !strings.Contains(r.GetError(), "file:///not/supplied is not supplied") {
+			t.Errorf("report is %v", r)
+		}
+	})
+}
+
+func TestAReleaseThatCannotBeInstalledIsReportedAndTriedAgain(t *testing.T) {
+	story(t, func(t *testing.T, n *node) {
+		missing := filepath.Join(n.dir, "later")
+		n.software = []*masterv1.Software{masterSoftware("file://" + missing)}
+		n.allocate("slappart0", "t1.a1", 1, "file://"+missing)
+		n.start()
+		time.Sleep(time.Second)
+		n.order("slappart0", "t1.a1", 0)
+		time.Sleep(10 * time.Second)
+		if r := n.report(0); r.GetErrorType() != "release" || !strings.Contains(r.GetError(), missing) {
+			t.Errorf("report is %v", r)
+		}
+		if err := os.Mkdir(missing, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		states := look(n.control, func() []*masterv1.ReportSoftwareStateRequest { return n.states })
+		if last := states[len(states)-1]; last.GetState() != masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE {
+			t.Errorf("the last state is %v", last)
+		}
+		if errors := len(states); errors > 20 {
+			t.Errorf("%d states were reported in a minute", errors)
+		}
+	})
+}
+
+func TestTwoRunsAreHeldApartByTheLockOfAnotherAgent(t *testing.T) {
+	story(t, func(t *testing.T, n *node) {
+		n.settled()
+		file, err := os.OpenFile(filepath.Join(n.dir, "state", "lock", "slappart0.lock"), os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			t.Fatal(err)
+		}
+		n.order("slappart0", "t1.a1", 1)
+		time.Sleep(time.Second)
+		if got := count(n, func() []*masterv1.BeginRunRequest { return n.begun }); got != 1 {
+			t.Errorf("%d runs began, want 1", got)
+		}
+		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_UN); err != nil {
+			t.Fatal(err)
+		}
+		n.order("slappart0", "t1.a1", 1) // svc-scheduler hands it over again
+		time.Sleep(time.Second)
+		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
+			t.Errorf("report is %v", r)
 		}
 	})
 }
