@@ -44,7 +44,7 @@ type Span struct {
 // Spans lists every declared span, in the order of the bang story.
 func Spans() []Span {
 	return []Span{
-		{SpanSense, "svc-node", "A sensor was executed, periodically or for a run.", SpanRun, []attribute.Key{PartitionID, PromiseName, SensorKind, Verdict, ErrorType}},
+		{SpanSense, "svc-node", "A sensor was executed by its promise's own periodicity; in a run it is `exec {command}`.", "", []attribute.Key{PartitionID, PromiseName, SensorKind, Verdict, ErrorType}},
 		{SpanAnomaly, "svc-promise", "An anomaly detector turned red.", "", []attribute.Key{ComputerID, PartitionID, AllocationID, PromiseName, BangOrigin}},
 		{SpanExit, "svc-node", "A supervised service process exited and nobody asked for it.", "", []attribute.Key{PartitionID, AllocationID, ProcessName, ProcessReason, ProcessExit, BangOrigin}},
 		{SpanBang, "svc-master", "Quota, record, generation, feed position.", SpanAnomaly, []attribute.Key{
@@ -58,8 +58,8 @@ func Spans() []Span {
 		{SpanBeginRun, "svc-master", "The run token was raised and the desired state handed out.", SpanRun, []attribute.Key{RunID, BangID, AllocationID, Generation, Epoch}},
 		{spanStep + "{name}", "svc-node", "A step of a run.", SpanRun, []attribute.Key{StepName, RunID, BangID, RunResult, ReleaseURL, ErrorType}},
 		{spanPart + "{name}", "svc-node", "A part of the instance profile was installed, updated or removed.", spanStep + StepProfile, []attribute.Key{PartName, RunID, BangID, ErrorType}},
-		{spanExec + "{command}", "svc-node", "A one-shot child process; it gets TRACEPARENT.", spanStep + "{name}", []attribute.Key{ExecutableName, ProcessPID, ProcessExit, RunID, BangID, ErrorType}},
-		{SpanEvaluatePromise, "svc-promise", "One promise of a run was tested.", spanStep + StepPromises, []attribute.Key{PromiseName, PromiseKind, Verdict, EvaluatedBy, RunID, BangID}},
+		{spanExec + "{command}", "svc-node", "A one-shot child process, such as the sensor of a promise; it gets TRACEPARENT.", spanStep + "{name}", []attribute.Key{ExecutableName, ProcessPID, ProcessExit, Verdict, RunID, BangID, ErrorType}},
+		{SpanEvaluatePromise, "svc-promise", "One promise of a run was tested.", SpanRun, []attribute.Key{PromiseName, PromiseKind, Verdict, EvaluatedBy, RunID, BangID}},
 		{SpanReportRun, "svc-master", "The report settled its generation, or was refused.", SpanRun, []attribute.Key{RunID, BangID, AllocationID, RunResult, Generation, Epoch, ErrorType}},
 		{SpanConverge, "svc-master", "From the bang until the last partition settled.", SpanBang, []attribute.Key{TreeID, BangID, ConvergenceID, ConvergenceResult, BangOrigin, BangTargets}},
 	}
