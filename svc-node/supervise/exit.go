@@ -51,9 +51,12 @@ func (e Ending) Words(uptime time.Duration) string {
 	words := e.words(uptime)
 	switch {
 	case e.Left == 1:
-		words += "; it left a process in the background, which was killed: a service must stay in the foreground"
+		words += "; a process that it left in the background was killed"
 	case e.Left > 1:
-		words += fmt.Sprintf("; it left %d processes in the background, which were killed: a service must stay in the foreground", e.Left)
+		words += fmt.Sprintf("; %d processes that it left in the background were killed", e.Left)
+	}
+	if e.Left > 0 && e.Signal == 0 && e.Code == 0 { // most likely a daemon, as one starts it without a supervisor
+		words += ": a service must stay in the foreground"
 	}
 	return words
 }

@@ -142,6 +142,8 @@ type Status struct {
 	// Children of the process are not counted.
 	CPU    time.Duration `json:"cpu_ns"`
 	Memory int64         `json:"memory"`
+	// Problem says which of its limits are not held, and why; empty = all are.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Delay is the wait before the next start after the given number of earlier ends in a row.

@@ -7,12 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/vow-os/vow/svc-node/internal/cgroup"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -35,7 +33,7 @@ func newMachine(ctx context.Context, cfg Config, dir string) (*machine, error) {
 	}
 	m := &machine{
 		ctx: ctx, log: cfg.Log, journal: j, boot: boot, hash: hash, since: cfg.since, executable: cfg.Executable, children: map[int]child{},
-		gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
+		limits: map[supervise.Key]*limited{}, tree: cgroup.NewTree("", hash), gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
 	}
 	units := make([]supervise.Unit, 0, len(j.units))
 	for _, unit := range j.units {
@@ -48,6 +46,7 @@ func newMachine(ctx context.Context, cfg Config, dir string) (*machine, error) {
 		j.append(entry{Boot: boot})
 	}
 	alive := m.survivors(units)
+	m.tree.Clean()
 	if len(alive) > 0 {
 		m.log.InfoContext(ctx, "taking over processes of an earlier supervisor", "processes", len(alive))
 	}
@@ -78,6 +77,9 @@ func (m *machine) survivors(units []supervise.Unit) map[supervise.Key]supervise.
 		if err != nil || identity(m.boot, stat) != unit.Identity {
 			continue
 		}
+		if unit.Process.Limits.Group() {
+			m.limit(unit.Process)
+		}
 		a := supervise.Alive{PID: unit.PID, Identity: unit.Identity, Child: stat.parent == os.Getpid()}
 		if m.watch(key, unit.Process.Kind, unit.Incarnation, a, stat.state) {
 			alive[key] = a
@@ -104,39 +106,21 @@ func (m *machine) watch(key supervise.Key, kind supervise.Kind, incarnation uint
 	if state == 'Z' || state == 'X' {
 		return false
 	}
+	l := m.limits[key]
 	err := watchAdopted(a.PID, a.Identity, m.boot, func() {
+		ending := supervise.Ending{Unknown: true}
 		if kind != supervise.Run {
-			killRemains(a.PID, m.hash)
+			endAdopted(m.hash, key, incarnation)
 		}
-		m.tell(supervise.Exited{Key: key, Incarnation: incarnation, Ending: supervise.Ending{Unknown: true}})
+		if l != nil && l.group != nil {
+			ending.Memory = l.group.OutOfMemory()
+			if kind != supervise.Run {
+				l.group.Kill()
+			}
+		}
+		m.tell(supervise.Exited{Key: key, Incarnation: incarnation, Ending: ending})
 	})
 	return err == nil
-}
-
-// killRemains ends what is left of the group of an adopted process. Its number may belong to somebody else by now, so
-// each member must carry our marker.
-func killRemains(group int, hash string) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := readStat(pid)
-		if err != nil || stat.group != group {
-			continue
-		}
-		env, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
-		if err != nil {
-			continue
-		}
-		if value, ok := variable(env, markerName); ok && strings.HasPrefix(value, hash+"/") {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-	}
 }
 
 // agentProcess is the definition of the agent, or none. It changes, and so restarts the agent, when the executable does.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -313,6 +314,9 @@ func (m *machine) status(partition string) []supervisorapi.Status {
 			continue
 		}
 		status := supervisorapi.Status{Unit: unit}
+		if l := m.limits[unit.Process.Key]; l != nil {
+			status.Problem = strings.Join(l.problems, "; ")
+		}
 		if unit.PID != 0 {
 			if stat, err := readStat(unit.PID); err == nil && identity(m.boot, stat) == unit.Identity {
 				status.CPU, status.Memory = stat.cpu, stat.memory
@@ -326,8 +330,6 @@ func (m *machine) status(partition string) []supervisorapi.Status {
 func (m *machine) info() *supervisorapi.Info {
 	info := &supervisorapi.Info{PID: os.Getpid(), Since: m.since, Boot: m.boot, Marker: m.hash, Orphans: m.orphans}
 	info.Last, info.Acked, info.Dropped = m.journal.position()
-	if m.journal.broken != nil {
-		info.Problem = "cannot write the journal: " + cause(m.journal.broken).Error()
-	}
+	info.Problem = m.problem()
 	return info
 }

@@ -15,7 +15,9 @@
 //   - Ends of children come by SIGCHLD and wait4, ends of adopted processes by pidfd; nothing is polled.
 //   - Output goes straight to files (output.go), which are rotated by renaming at a start and by copying and truncating
 //     (O_APPEND makes that safe) once a minute while a process runs.
-//   - Orphans of dead services become our children (PR_SET_CHILD_SUBREAPER) and are reaped.
+//   - Orphans of dead services become our children (PR_SET_CHILD_SUBREAPER): they are killed and reaped (remains.go).
+//   - Limits that need a cgroup are held by one per service (limit.go, internal/cgroup); one that the machine does not
+//     permit is told and keeps nothing down.
 //
 // It imports no RPC and no telemetry library. It may be imported by app/supervisor only.
 package supervisor

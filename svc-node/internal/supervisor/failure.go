@@ -32,6 +32,8 @@ func (f failure) explain(o order) string {
 				o.UID, os.Getuid())
 		}
 		return fmt.Sprintf("cannot start it as user %d: %v", o.UID, error(f.Errno))
+	case "limit":
+		return fmt.Sprintf("cannot start it: its limit of %d open files: %v", o.Files, error(f.Errno))
 	case "dir":
 		return fmt.Sprintf("cannot start it: its working directory %s: %v", o.Dir, error(f.Errno))
 	case "exec":
@@ -65,6 +67,8 @@ func explainExec(path string, errno syscall.Errno) string {
 			return fmt.Sprintf("cannot start it: the interpreter of %s, %s, is not executable (%s)", path, interpreter, from)
 		}
 		return fmt.Sprintf("cannot start it: %s may not be executed by its user (mode %04o)", path, info.Mode().Perm())
+	case syscall.EAGAIN:
+		return "cannot start it: the limit of processes of its user is reached"
 	case syscall.ENOEXEC:
 		return fmt.Sprintf("cannot start it: %s is neither a program for this machine nor a script that begins with #!", path)
 	case syscall.ETXTBSY:

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vow-os/vow/svc-node/internal/cgroup"
 	"github.com/vow-os/vow/svc-node/internal/supervisorapi"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -35,6 +36,10 @@ type machine struct {
 	// gates are the stubs that wait for their order, by incarnation; spare is one that waits for its incarnation.
 	gates map[uint64]*gate
 	spare *gate
+	// limits are the services with limits, emptied the groups of former ones that could not be removed yet.
+	tree    *cgroup.Tree
+	limits  map[supervise.Key]*limited
+	emptied []*cgroup.Group
 
 	events   chan supervise.Event // from goroutines that wait for one process
 	calls    chan call            // from the control socket
@@ -63,6 +68,7 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 		if m.spare != nil {
 			m.spare.close() // it leaves
 		}
+		m.removeEmptied()
 	}()
 	for !m.finished {
 		due.set(m.set.Due())
@@ -142,7 +148,10 @@ func (m *machine) step(event supervise.Event) {
 				"watched", e.Exit.Watched)
 		case supervise.Finished:
 			m.finished = true
-		case supervise.Record, supervise.Forget:
+		case supervise.Forget:
+			m.unlimit(e.Key)
+			m.endStrays()
+		case supervise.Record:
 		}
 	}
 	if reason != "" {
@@ -164,14 +173,13 @@ func (m *machine) launch(e supervise.Launch) {
 			return
 		}
 	}
-	g := m.spare
-	m.spare = nil
-	if g == nil {
-		if g, err = newStub(); err != nil {
-			_ = output.Close()
-			failed(explainFork(err))
-			return
-		}
+	switched := p.Account != nil && (int(p.Account.UID) != os.Getuid() || int(p.Account.GID) != os.Getgid())
+	l := m.limit(p)
+	g, moves, err := m.stub(l)
+	if err != nil {
+		_ = output.Close()
+		failed(explainFork(err))
+		return
 	}
 	g.output, g.order = output, order{
 		Path: p.Path, Argv: p.Argv, Env: environment(m.hash, p, e.Incarnation), Dir: p.Dir,
@@ -179,7 +187,8 @@ func (m *machine) launch(e supervise.Launch) {
 	if len(p.Argv) == 0 {
 		g.order.Argv = []string{p.Path}
 	}
-	if a := p.Account; a != nil && (int(a.UID) != os.Getuid() || int(a.GID) != os.Getgid()) {
+	g.order.Files, g.order.Processes = m.resources(p, switched)
+	if a := p.Account; switched {
 		g.order.Switch, g.order.UID, g.order.GID, g.order.Groups = true, int(a.UID), int(a.GID), intsOf(a.Groups)
 	}
 	m.children[g.pid] = child{p.Key, e.Incarnation, p.Kind}
@@ -188,7 +197,35 @@ func (m *machine) launch(e supervise.Launch) {
 	if stat, err := readStat(g.pid); err == nil { // it cannot be gone: nobody but us reaps it
 		name = identity(m.boot, stat)
 	}
-	m.step(supervise.Spawned{Key: p.Key, Incarnation: e.Incarnation, PID: g.pid, Identity: name})
+	spawned := supervise.Spawned{Key: p.Key, Incarnation: e.Incarnation, PID: g.pid, Identity: name}
+	if !moves {
+		m.step(spawned)
+		return
+	}
+	go func() { // the kernel takes its time, which is not that of all other services
+		if err := l.group.Add(g.pid); err != nil {
+			m.log.WarnContext(m.ctx, "limits are not held", "process", p.Key.String(), "error", err)
+		}
+		m.tell(spawned)
+	}()
+}
+
+// stub takes the spare stub, or makes one, in the group of the process if need be. moves says that it is not there yet.
+func (m *machine) stub(l *limited) (g *gate, moves bool, err error) {
+	if l != nil && l.group != nil {
+		if group := l.group.Descriptor(); group != nil {
+			defer group.Close()
+			g, err = newStub(group)
+			return g, false, err
+		}
+		moves = true
+	}
+	if g = m.spare; g != nil {
+		m.spare = nil
+		return g, moves, nil
+	}
+	g, err = newStub(nil)
+	return g, moves, err
 }
 
 // release gives the stub its order and waits, elsewhere, for what becomes of it.
@@ -219,7 +256,7 @@ func (m *machine) prepare() {
 	if m.spare != nil || m.set.Closing() {
 		return
 	}
-	g, err := newStub()
+	g, err := newStub(nil)
 	if err != nil { // the next launch will try itself, and tell
 		m.log.DebugContext(m.ctx, "cannot create a process in advance", "error", err)
 		return
@@ -247,11 +284,19 @@ func (m *machine) signal(key supervise.Key, pid int, signal syscall.Signal) {
 	if err := unix.Kill(-pid, signal); err != nil {
 		_ = unix.Kill(pid, signal) // a stub that has no group of its own yet
 	}
+	if l := m.limits[key]; signal == unix.SIGKILL && l != nil && l.group != nil {
+		l.group.Kill()
+	}
 }
 
-// reap takes the ends of all children. What is left of a service's group is killed, so that its replacement finds its
-// ports and files free; what a run left in the background may stay.
+// reap takes the ends of all children, and ends what services leave behind; what a run leaves may stay.
 func (m *machine) reap() {
+	orphans := m.orphans
+	defer func() {
+		if m.orphans > orphans {
+			m.endStrays()
+		}
+	}()
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
@@ -279,12 +324,18 @@ func (m *machine) reap() {
 			g.close()
 			delete(m.gates, c.incarnation)
 		}
-		if c.kind != supervise.Run {
-			_ = unix.Kill(-pid, unix.SIGKILL)
-		}
 		ending := supervise.Ending{Code: status.ExitStatus()}
 		if status.Signaled() {
 			ending = supervise.Ending{Signal: int(status.Signal()), Core: status.CoreDump()}
+		}
+		if l := m.limits[c.key]; l != nil && l.group != nil {
+			ending.Memory = l.group.OutOfMemory()
+		}
+		if c.kind != supervise.Run {
+			left := m.endRemains(pid, c.key, c.incarnation)
+			if c.kind == supervise.Service {
+				ending.Left = left
+			}
 		}
 		m.step(supervise.Exited{Key: c.key, Incarnation: c.incarnation, Ending: ending})
 	}
@@ -292,6 +343,7 @@ func (m *machine) reap() {
 
 // sweep looks for logs that have grown too large, beside the loop: copying one may take seconds.
 func (m *machine) sweep() {
+	m.removeEmptied()
 	if m.rotating {
 		return
 	}

@@ -30,7 +30,22 @@ func dirHash(dir string) (string, error) {
 }
 
 func marker(hash string, p supervise.Process, incarnation uint64) string {
-	return fmt.Sprintf("%s=%s/%s/%s/%d.%s", markerName, hash, p.Partition, p.Name, incarnation, p.Fingerprint())
+	return markerName + "=" + markerPrefix(hash, p.Key, incarnation) + p.Fingerprint()
+}
+
+// markerPrefix is what the markers of a process and its descendants begin with.
+func markerPrefix(hash string, key supervise.Key, incarnation uint64) string {
+	return fmt.Sprintf("%s/%s/%s/%d.", hash, key.Partition, key.Name, incarnation)
+}
+
+// markerOf reads the marker of a running process; empty = it has none, or its environment is not ours to read.
+func markerOf(pid int) string {
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return ""
+	}
+	value, _ := variable(env, markerName)
+	return value
 }
 
 // environment is a process's own environment with our marker, whatever it says about one.
@@ -68,17 +83,12 @@ func scan(hash, boot string) map[supervise.Key]supervise.Alive {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		env, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
-		if err != nil {
-			continue
-		}
-		value, ok := variable(env, markerName)
+		key, alive, ok := parseMarker(markerOf(pid), hash)
 		if !ok {
 			continue
 		}
-		key, alive, ok := parseMarker(value, hash)
 		stat, err := readStat(pid)
-		if !ok || err != nil || stat.session != pid || stat.state == 'Z' || waiting(pid) {
+		if err != nil || stat.session != pid || stat.state == 'Z' || waiting(pid) {
 			continue
 		}
 		other, seen := found[key]

@@ -36,11 +36,14 @@ type order struct {
 	UID    int      `json:"uid"`
 	GID    int      `json:"gid"`
 	Groups []int    `json:"groups"`
+	// Files and Processes are resource limits, of the process and of its user; 0 = as they are.
+	Files     uint64 `json:"files,omitempty"`
+	Processes uint64 `json:"processes,omitempty"`
 }
 
 // failure is why a stub could not follow its order.
 type failure struct {
-	// Stage is "order", "user", "dir" or "exec".
+	// Stage is "order", "limit", "user", "dir" or "exec".
 	Stage string        `json:"stage"`
 	Errno syscall.Errno `json:"errno"`
 }
@@ -76,6 +79,17 @@ func (o order) follow(output int) (string, error) {
 	for _, standard := range []int{1, 2} {
 		if err := unix.Dup3(output, standard, 0); err != nil {
 			return "order", err
+		}
+	}
+	// Package syscall, which then does not restore the limit that Go's runtime had raised for itself.
+	if o.Files > 0 {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: o.Files, Max: o.Files}); err != nil {
+			return "limit", err
+		}
+	}
+	if o.Processes > 0 {
+		if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: o.Processes, Max: o.Processes}); err != nil {
+			return "limit", err
 		}
 	}
 	if o.Switch { // package syscall, since it speaks for all threads
@@ -163,8 +177,8 @@ type gate struct {
 	output *os.File
 }
 
-// newStub creates a waiting child.
-func newStub() (*gate, error) {
+// newStub creates a waiting child, in a cgroup if one is given.
+func newStub(group *os.File) (*gate, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -176,8 +190,12 @@ func newStub() (*gate, error) {
 		return nil, err
 	}
 	defer null.Close()
+	attributes := &syscall.SysProcAttr{Setsid: true}
+	if group != nil {
+		attributes.UseCgroupFD, attributes.CgroupFD = true, int(group.Fd())
+	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{stubName}, &syscall.ProcAttr{
-		Dir: "/", Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}, Sys: attributes,
 	})
 	if err == nil {
 		err = unix.SetNonblock(pair[0], true) // so that waiting for it costs no thread
