@@ -91,6 +91,7 @@ func TestRefusedInputChangesNothing(t *testing.T) {
 		}{
 			"title empty":             {title(""), rpc.CodeInvalidArgument, "title"},
 			"title with a line break": {title("a\nb"), rpc.CodeInvalidArgument, "title"},
+			"title with a C1 control": {title("a\u0085b"), rpc.CodeInvalidArgument, "title"},
 			"title of 256 bytes":      {title(strings.Repeat("é", 128)), rpc.CodeInvalidArgument, "title"},
 			"release not a URL": {func(ctx context.Context) error {
 				_, err := m.instances.RequestInstance(ctx, &masterv1.RequestInstanceRequest{Title: "x", SoftwareRelease: "hello"})

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -18,6 +22,7 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-master/app"
 )
 
@@ -225,6 +230,101 @@ func TestBangToConverged(t *testing.T) {
 		}
 		if c := m.tree(treeID).GetColour(); c.GetColour() != typev1.Colour_COLOUR_GREEN {
 			t.Fatalf("at the end the tree is %v: %s", c.GetColour(), c.GetReason())
+		}
+		m.expectSpans(bang)
+	})
+}
+
+// expectSpans wants the spans of the story: `converge` beneath `bang`, from the bang's record to the end.
+func (m *master) expectSpans(bang *masterv1.BangResult) {
+	m.t.Helper()
+	found := map[string]tracetest.SpanStub{}
+	for _, s := range m.spans.GetSpans() {
+		found[s.Name] = s
+	}
+	banged, converged := found[conv.SpanBang], found[conv.SpanConverge]
+	if banged.SpanContext.TraceID().String() != bang.GetTraceId() || converged.Parent.SpanID() != banged.SpanContext.SpanID() {
+		m.t.Errorf("the bang %s has the span %v, and converge the parent %v", bang.GetTraceId(), banged.SpanContext, converged.Parent)
+	}
+	if took := converged.EndTime.Sub(converged.StartTime); took < 0 || took > time.Minute || converged.StartTime.Before(banged.StartTime) {
+		m.t.Errorf("converge goes from %v to %v, the bang began at %v", converged.StartTime, converged.EndTime, banged.StartTime)
+	}
+	for _, want := range []attribute.KeyValue{
+		conv.BangID.String(bang.GetBangId()), conv.ConvergenceID.String(bang.GetConvergenceId()), conv.ConvergenceResult.String(conv.ConvergenceConverged), conv.BangTargets.Int(3),
+	} {
+		if !slices.Contains(converged.Attributes, want) {
+			m.t.Errorf("converge has no %s=%s: %v", want.Key, want.Value.Emit(), converged.Attributes)
+		}
+	}
+	for _, name := range []string{conv.SpanBeginRun, conv.SpanReportRun} {
+		if _, ok := found[name]; !ok {
+			m.t.Errorf("there is no span %q", name)
+		}
+	}
+}
+
+// Bangs of people are kept under their request id: the same id gets the first answer and makes no second bang; a computer
+// bang is one bang per tree, and a bang beyond the quota is refused with the time when it opens again.
+func TestBangsOfPeople(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		one := m.family()[0].GetTreeId()
+		two := m.request("", "other").GetInstance()
+		m.run(two)
+		ask := func(id string) *masterv1.BangResponse {
+			return must[*masterv1.BangResponse](m)(m.bangs.Bang(t.Context(), &masterv1.BangRequest{
+				Target: &masterv1.BangRequest_Computer{Computer: "one"}, Origin: typev1.BangOrigin_BANG_ORIGIN_COMPUTER, Source: "me", RequestId: id,
+			}))
+		}
+		first := ask("r1")
+		if len(first.GetResults()) != 2 {
+			t.Fatalf("a computer with two trees answers %v", first)
+		}
+		if again := ask("r1"); !proto.Equal(first, again) {
+			t.Fatalf("a repeated bang answers %v, the first %v", again, first)
+		}
+		if second := ask("r2"); second.GetResults()[0].GetOutcome() != masterv1.BangOutcome_BANG_OUTCOME_JOINED {
+			t.Fatalf("a second bang answers %v", second)
+		}
+		for _, id := range []string{one, two.GetTreeId()} {
+			if n := len(must[*masterv1.ListBangsResponse](m)(m.bangs.ListBangs(t.Context(), &masterv1.ListBangsRequest{TreeId: id})).GetBangs()); n != 2 {
+				t.Fatalf("%d bangs of %s are recorded, want 2", n, id)
+			}
+		}
+	})
+}
+
+// A bang beyond the quota is recorded, turns its partition Red and is refused with the time when the quota opens again.
+func TestQuota(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		quota := uint32(1)
+		m.register("one", 1)
+		root := m.request("", "shop").GetInstance()
+		must[*masterv1.ReportSoftwareStateResponse](m)(m.software.ReportSoftwareState(t.Context(), &masterv1.ReportSoftwareStateRequest{
+			Computer: "one", SoftwareRelease: release, State: masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE, Options: &masterv1.ReleaseOptions{BangQuota: &quota},
+		}))
+		m.run(root)
+		bang := func() error {
+			_, err := m.bangs.Bang(t.Context(), &masterv1.BangRequest{
+				Target: &masterv1.BangRequest_AllocationId{AllocationId: root.GetAllocationId()}, Origin: typev1.BangOrigin_BANG_ORIGIN_PROCESS,
+				Source: "web", UpSeconds: 60, ExitSequence: uint64(m.count),
+			})
+			return err
+		}
+		if err := bang(); err != nil {
+			t.Fatal(err)
+		}
+		m.run(root)
+		err := bang()
+		after, ok := rpc.RetryAfter(err)
+		if !rpc.IsResourceExhausted(err) || !ok || after > 24*time.Hour {
+			t.Fatalf("beyond the quota it answers %v, again after %v", err, after)
+		}
+		bangs := must[*masterv1.ListBangsResponse](m)(m.bangs.ListBangs(t.Context(), &masterv1.ListBangsRequest{TreeId: root.GetTreeId()})).GetBangs()
+		if bangs[0].GetOutcome() != masterv1.BangOutcome_BANG_OUTCOME_REFUSED {
+			t.Fatalf("the newest record is %v", bangs[0])
+		}
+		if c := m.tree(root.GetTreeId()).GetColour(); c.GetColour() != typev1.Colour_COLOUR_RED {
+			t.Fatalf("after a refused bang the tree is %v", c)
 		}
 	})
 }

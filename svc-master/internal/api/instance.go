@@ -35,13 +35,20 @@ func (a *API) RequestInstance(ctx context.Context, req *masterv1.RequestInstance
 }
 
 func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
-	treeID, err := a.treeOfRequest(ctx, req)
-	if err != nil {
-		return nil, err
-	}
 	event := fleet.Request{
 		RequestID: req.GetRequestId(), RequesterID: req.GetRequesterId(), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
 		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(), Trace: trail.TraceOf(ctx),
+	}
+	root := req.GetRequesterId() == "" && event.State != fleet.Destroyed
+	if root {
+		// Judged before its title is reserved: what can never be requested leaves no trace.
+		if _, _, err := fleet.New("t", account, 0).Request(event, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	treeID, err := a.treeOfRequest(ctx, req)
+	if err != nil {
+		return nil, err
 	}
 	// What is kept under the request id is which instance it was: the answer tells how that is now.
 	kept := &masterv1.GetInstanceRequest{}
@@ -69,7 +76,7 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 			return proto.Unmarshal(b, kept)
 		},
 	}
-	if req.GetRequesterId() == "" && event.State != fleet.Destroyed {
+	if root {
 		change.Account = account
 	}
 	done, err := a.Store.Update(ctx, change)

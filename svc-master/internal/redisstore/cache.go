@@ -19,6 +19,11 @@ type aggregate struct {
 	satisfied []*storev1.SatisfiedRecord
 }
 
+// missing tells whether no such tree is stored nor about to be: one whose first event was refused is not.
+func (a *aggregate) missing() bool {
+	return a.tree == nil || a.version == 0 && a.tree.LastInstance == 0
+}
+
 // cache keeps the trees that were used last. It decides nothing: whoever takes a copy has its version checked.
 type cache struct {
 	bound int

@@ -123,7 +123,7 @@ func (s *Store) decide(treeID string, at *aggregate, ops []*operation) (*writes,
 		if at.tree == nil && op.change.Account != "" {
 			at.tree = fleet.New(treeID, op.change.Account, at.epoch)
 		}
-		if at.tree == nil {
+		if at.missing() && op.change.Account == "" {
 			d.err = &NotFoundError{"tree", treeID}
 		} else {
 			var answer proto.Message
