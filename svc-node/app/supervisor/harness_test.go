@@ -73,8 +73,13 @@ func newHost(t testing.TB, args ...string) *host {
 
 func newHostOf(t testing.TB, program []string, args ...string) *host {
 	t.Helper()
+	return newHostIn(t, filepath.Join(t.TempDir(), "state"), program, args...)
+}
+
+func newHostIn(t testing.TB, dir string, program []string, args ...string) *host {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	h := &host{t: t, ctx: ctx, dir: filepath.Join(t.TempDir(), "state"), work: t.TempDir(), args: args, program: program}
+	h := &host{t: t, ctx: ctx, dir: dir, work: t.TempDir(), args: args, program: program}
 	h.client = supervisorapi.New(h.dir)
 	h.start()
 	t.Cleanup(func() {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -87,7 +88,11 @@ func hardLimit(resource int) (uint64, bool) {
 func (m *machine) problem() string {
 	var all []string
 	if m.journal.broken != nil {
-		all = append(all, "cannot write the journal: "+cause(m.journal.broken).Error())
+		why := m.journal.broken
+		for errors.Unwrap(why) != nil { // the kernel's word
+			why = errors.Unwrap(why)
+		}
+		all = append(all, "cannot write the journal: "+why.Error())
 	}
 	for key, l := range m.limits {
 		for _, problem := range l.problems {
