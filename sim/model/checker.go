@@ -183,6 +183,10 @@ func (c *checker) desiredStored(n *node, before, after converge.Partition) {
 
 // applied: a run installs a version of its tenant.
 func (c *checker) applied(t *tenant, version int, epoch uint64) {
+	// A run that was given a version which the store then lost may still request its children in it, before its next run takes that back.
+	if c.w.losses > 0 && t.plan.title != rootTitle {
+		return
+	}
 	if epoch < t.epoch || epoch == t.epoch && version < t.version {
 		_ = c.fail("version %d of epoch %d was applied to %s over version %d of epoch %d", version, epoch, t.allocation, t.version, t.epoch)
 	}
@@ -220,7 +224,11 @@ func (c *checker) ordered(o *owner, order *agenda.Order) {
 	}
 	m := c.tree(order.TreeID)
 	for _, number := range []uint64{known.FirstBang, known.LastBang} {
-		if b := m.bangs[number]; number != 0 && (b == nil || !b.outcome.Wakes()) {
+		b := m.bangs[number]
+		if b == nil && c.w.losses > 0 {
+			continue // svc-scheduler heard of it before it was lost
+		}
+		if number != 0 && (b == nil || !b.outcome.Wakes()) {
 			_ = c.fail("run %s answers bang %d of %s, which wakes nobody", order.RunID, number, order.TreeID)
 		}
 	}

@@ -26,7 +26,11 @@ func (w *World) snapshot() *snapshot {
 		}
 	}
 	for id, m := range w.checker.trees {
-		s.memory[id] = m.clone()
+		c := m.clone()
+		if c.state != fleet.Destroyed {
+			c.state = fleet.StateUnspecified // another one may be stored already, whose acknowledgement is on its way
+		}
+		s.memory[id] = c
 	}
 	return s
 }

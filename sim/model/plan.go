@@ -45,6 +45,9 @@ func (p *treePlan) find(title string) *plan {
 	return nil
 }
 
+// rootTitle is the title of each tree's root.
+const rootTitle = "i0"
+
 // plant draws the trees: chains, stars and whatever is between, of 1 to 7 instances.
 func (w *World) plant() {
 	for n := range w.cfg.Trees {
@@ -68,7 +71,7 @@ func (w *World) plant() {
 		w.plans = append(w.plans, t)
 	}
 	for n := range w.cfg.Never {
-		p := w.instancePlan("i0")
+		p := w.instancePlan(rootTitle)
 		p.promises = append(p.promises, promisePlan{name: "never", period: 2 * time.Minute, service: -1, failures: 1, never: true})
 		w.plans = append(w.plans, &treePlan{id: fmt.Sprintf("tnever%07d", n), root: p, all: []*plan{p}})
 	}
