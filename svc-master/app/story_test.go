@@ -253,7 +253,7 @@ func (m *master) expectSpans(bang *masterv1.BangResult) {
 		conv.BangID.String(bang.GetBangId()), conv.ConvergenceID.String(bang.GetConvergenceId()), conv.ConvergenceResult.String(conv.ConvergenceConverged), conv.BangTargets.Int(3),
 	} {
 		if !slices.Contains(converged.Attributes, want) {
-			m.t.Errorf("converge has no %s=%s: %v", want.Key, want.Value.Emit(), converged.Attributes)
+			m.t.Errorf("converge has no %s=%s: %v", want.Key, want.Value.String(), converged.Attributes)
 		}
 	}
 	for _, name := range []string{conv.SpanBeginRun, conv.SpanReportRun} {
