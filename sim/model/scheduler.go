@@ -122,7 +122,9 @@ func (r *replica) take(a reading, asked map[string]time.Time, scope agenda.Scope
 	for _, computer := range r.computers() {
 		at, ok := asked[computer]
 		list := of(a, computer)
-		if o := r.owners[computer]; ok && o != nil && (len(list) > 0 || scope != agenda.Some) {
+		if o := r.owners[computer]; !ok && o != nil && scope != agenda.Some {
+			o.reread() // its stream opened while the reading was on its way
+		} else if ok && o != nil && (len(list) > 0 || scope != agenda.Some) {
 			o.deliver(agenda.Allocations{List: list, Scope: scope, Tree: tree, Asked: at})
 		}
 		if !r.up {
