@@ -140,6 +140,14 @@ sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST
 bench-go: ## Run the Go benchmarks of every module
 	go test -run '^$$' -bench . -benchmem work
 
+# BENCH_SHORT=1 takes 2 minutes instead of 5. As root the peer is installed; RUNLEVEL=1 keeps Debian from starting it.
+.PHONY: bench-supervise
+bench-supervise: ## Measure the supervisor beside Debian's supervisord (BENCH_SHORT=1)
+	@if ! command -v supervisord >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends supervisor >/dev/null || true
+	fi
+	go run ./bench/supervise
+
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Contract
 

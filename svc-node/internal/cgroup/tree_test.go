@@ -52,8 +52,8 @@ const unifiedMount = "42 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 
 
 func TestInVersionTwoOneGroupHoldsAllLimits(t *testing.T) {
 	root := machine(t, map[string]string{
-		"proc/self/mountinfo":                               unifiedMount,
-		"proc/self/cgroup":                                  "0::/system.slice/vow\n",
+		"proc/self/mountinfo": unifiedMount,
+		"proc/self/cgroup":    "0::/system.slice/vow\n",
 		"sys/fs/cgroup/system.slice/vow/cgroup.controllers": "cpuset cpu memory pids\n",
 	})
 	tree := NewTree(root, "h")
