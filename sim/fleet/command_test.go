@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -114,18 +113,12 @@ var commands = map[string]command{
 		if err != nil {
 			return err
 		}
-		var told sync.WaitGroup
-		failures := make(chan error, n)
-		for k := range n {
-			told.Go(func() {
-				if _, err := s.Operator.Bang(ctx, args[0], fmt.Sprintf("bang-%d-%d", time.Now().UnixNano(), k)); err != nil {
-					failures <- err
-				}
-			})
+		for range n {
+			if _, err := s.Operator.Bang(ctx, args[0], fmt.Sprintf("bang-%d", time.Now().UnixNano())); err != nil {
+				return err
+			}
 		}
-		told.Wait()
-		close(failures)
-		return <-failures
+		return nil
 	},
 	// exit TITLE PROCESS: the process is killed.
 	"exit": func(ctx context.Context, s *telling, args []string) error {
@@ -177,9 +170,23 @@ var commands = map[string]command{
 		s.Network.Heal(host(args[0]), host(args[1]))
 		return nil
 	},
+	// never red for D: asks every second.
+	"never": func(ctx context.Context, s *telling, args []string) error {
+		d, err := time.ParseDuration(args[len(args)-1])
+		if err != nil {
+			return err
+		}
+		for end := time.Now().Add(d); time.Now().Before(end); fleet.Pass(ctx, time.Second) {
+			red, err := s.Operator.Red(ctx)
+			if err != nil || len(red) > 0 {
+				return fmt.Errorf("%s are red: %w", red, err)
+			}
+		}
+		return nil
+	},
 	// begin: what follows is told from here.
 	"begin": func(_ context.Context, s *telling, _ []string) error { return s.begin() },
-	// expect WHAT [TITLE]: compared with the file of that name.
+	// expect WHAT [OF WHAT] [words…]: compared with the file of that name.
 	"expect": func(ctx context.Context, s *telling, args []string) error {
 		got, err := s.what(ctx, args)
 		if err != nil {
@@ -220,16 +227,28 @@ func (s *telling) promise(ctx context.Context, title, promise, message string) e
 // what is what "expect" compares.
 func (s *telling) what(ctx context.Context, args []string) (string, error) {
 	switch args[0] {
-	case "state":
+	case "state": // "state afterwards" is another file
 		return s.State(ctx)
 	case "transcript":
-		return s.Transcript(ctx, s.since)
+		only := ""
+		if len(args) > 1 && strings.HasPrefix(args[1], "svc-") {
+			only = args[1]
+		}
+		return s.Transcript(ctx, s.since, only)
 	case "metrics":
 		return s.Metrics(s.counted)
 	case "agenda":
 		return s.AgendaEntries(ctx)
 	case "trace":
 		return s.Trace(ctx, args[1])
+	case "answer":
+		return s.answer + "\n", nil
+	case "runs":
+		every, err := time.ParseDuration(args[1])
+		if err != nil {
+			return "", err
+		}
+		return s.Runs(s.since, every), nil
 	case "bangs":
 		return s.BangRecords(ctx, args[1])
 	}
@@ -250,8 +269,10 @@ func lateReport(ctx context.Context, s *telling, args []string) error {
 		tree, _, _ := strings.Cut(i.GetAllocationId(), ".")
 		r.AllocationId = tree + "." + named["allocation"]
 	}
-	if _, err := s.Operator.Runs.ReportRun(ctx, r); err == nil {
-		return fmt.Errorf("the report was accepted")
+	s.answer = "accepted"
+	if _, err := s.Operator.Runs.ReportRun(ctx, r); err != nil {
+		s.answer, err = s.Named(ctx, err.Error())
+		return err
 	}
 	return nil
 }

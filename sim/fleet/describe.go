@@ -66,6 +66,15 @@ func (n *namer) run(id string) string {
 	return n.runs[id]
 }
 
+// Named names the ids in a text.
+func (f *Fleet) Named(ctx context.Context, text string) (string, error) {
+	n, err := f.namer(ctx)
+	if err != nil {
+		return "", err
+	}
+	return n.name(text), nil
+}
+
 // word is the last word of a protobuf enum's value: COLOUR_GREEN -> green.
 func word(prefix string, value fmt.Stringer) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value.String(), prefix), "_", " "))
@@ -245,15 +254,16 @@ func (f *Fleet) AgendaEntries(ctx context.Context) (string, error) {
 	return n.name(strings.Join(lines, "\n") + "\n"), nil
 }
 
-// Transcript tells what happened since the given time: one event a line, by time, then entity, then sequence.
-func (f *Fleet) Transcript(ctx context.Context, since time.Time) (string, error) {
+// Transcript tells what happened since the given time: one event a line, by time, then entity, then sequence. With a
+// service, only what it told.
+func (f *Fleet) Transcript(ctx context.Context, since time.Time, service string) (string, error) {
 	n, err := f.namer(ctx)
 	if err != nil {
 		return "", err
 	}
 	var events []Event
 	for _, e := range f.Recorder.Events() {
-		if !e.At.Before(since) {
+		if !e.At.Before(since) && (service == "" || e.Service == service) {
 			events = append(events, e)
 		}
 	}
@@ -268,6 +278,24 @@ func (f *Fleet) Transcript(ctx context.Context, since time.Time) (string, error)
 		lines = append(lines, fmt.Sprintf("+%.3fs %s: %s", e.At.Sub(since).Truncate(time.Millisecond).Seconds(), told(e), n.name(fields(e))))
 	}
 	return strings.Join(fold(lines), "\n") + "\n", nil
+}
+
+// Runs counts the runs that ended since the given time, per window.
+func (f *Fleet) Runs(since time.Time, window time.Duration) string {
+	counts := map[int]int{}
+	last := 0
+	for _, e := range f.Recorder.Events() {
+		if e.Name == conv.EventRunFinished && !e.At.Before(since) {
+			at := int(e.At.Sub(since) / window)
+			counts[at]++
+			last = max(last, at)
+		}
+	}
+	var text strings.Builder
+	for at := range last + 1 {
+		fmt.Fprintf(&text, "+%s: %d runs\n", time.Duration(at)*window, counts[at])
+	}
+	return text.String()
 }
 
 // told is who told what.

@@ -34,6 +34,8 @@ type Settings struct {
 	PingIdle time.Duration
 	// SenseDelay is as in svc-node's Settings; the default if zero.
 	SenseDelay time.Duration
+	// ContactsEvery is as in the services' Settings; the defaults if zero.
+	ContactsEvery time.Duration
 	// ReconnectWindow is svc-master's; its default if zero.
 	ReconnectWindow time.Duration
 }
@@ -71,12 +73,12 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 	}
 	f.control(Master, master.Service, 7711, func(at place) (service, error) {
 		return master.New(master.Config{ReconnectWindow: f.reconnectWindow()}, master.Settings{
-			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Random: f.random,
+			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Random: f.random, ContactsEvery: s.ContactsEvery,
 		})
 	})
 	f.control(Scheduler, scheduler.Service, 7712, func(at place) (service, error) {
 		return scheduler.New(scheduler.Config{Master: address(Master, 7711)}, scheduler.Settings{
-			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Dial: at.dial,
+			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Dial: at.dial, ContactsEvery: s.ContactsEvery,
 		})
 	})
 	f.control(Promise, promise.Service, 7713, func(at place) (service, error) {

@@ -160,6 +160,23 @@ func (o *Operator) Green(ctx context.Context, title string) error {
 	return nil
 }
 
+// Red lists the instances that are red, those with a red that is not confirmed too.
+func (o *Operator) Red(ctx context.Context) ([]string, error) {
+	all, err := o.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var red []string
+	for _, t := range all {
+		for _, i := range t.GetInstances() {
+			if i.GetStatus().GetColour().GetColour() == typev1.Colour_COLOUR_RED {
+				red = append(red, i.GetTitle()+" ("+i.GetStatus().GetColour().GetReason()+")")
+			}
+		}
+	}
+	return red, nil
+}
+
 // Converged says what keeps a tree from having no open convergence.
 func (o *Operator) Converged(ctx context.Context, title string) error {
 	t, err := o.Tree(ctx, title)

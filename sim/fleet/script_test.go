@@ -26,8 +26,9 @@ type telling struct {
 	settings fleet.Settings
 	since    time.Time
 	counted  map[string]fleet.Point
-	problems bool // the story makes services log errors
-	orphans  bool // the story kills processes that had begun spans
+	answer   string // to the last call that may be refused
+	problems bool   // the story makes services log errors
+	orphans  bool   // the story kills processes that had begun spans
 }
 
 // command is one sentence of a script: its words after the first.
