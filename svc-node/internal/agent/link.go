@@ -2,12 +2,13 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
+	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 )
@@ -46,6 +47,7 @@ func (a *Agent) keep(name string, open func(ctx context.Context, up func()) erro
 		case <-ctx.Done():
 			return nil
 		}
+		var losses uint64
 		for attempt := 0; ctx.Err() == nil; attempt++ {
 			err := open(ctx, func() {
 				attempt = 0
@@ -60,19 +62,21 @@ func (a *Agent) keep(name string, open func(ctx context.Context, up func()) erro
 			if ctx.Err() == nil {
 				a.s.Telemetry.Log.Log(ctx, level, "a stream is not open", "stream", name, "error", err)
 			}
-			wait(ctx, a.reconnect(attempt))
+			losses++
+			wait(ctx, a.reconnect(attempt, fmt.Sprintf("%s/%s/%d", a.s.Computer, name, losses)))
 		}
 		return nil
 	})
 }
 
-// reconnect is how long to wait before the next attempt; attempt counts from 0 since the stream was last open.
-func (a *Agent) reconnect(attempt int) time.Duration {
+// reconnect is how long to wait before the next attempt; attempt counts from 0 since the stream was last open. The place in
+// the window is a hash of the id: full jitter over the fleet, and the same in every telling of a simulated story.
+func (a *Agent) reconnect(attempt int, id string) time.Duration {
 	a.mu.Lock()
 	window := a.window
 	a.mu.Unlock()
 	if attempt == 0 {
-		return rand.N(min(window, firstReconnect) + 1)
+		return backoff.Phase(id, min(window, firstReconnect))
 	}
 	limit := max(window, lastReconnect)
 	for range attempt - 1 {
@@ -81,7 +85,7 @@ func (a *Agent) reconnect(attempt int) time.Duration {
 			break
 		}
 	}
-	return rand.N(window + 1)
+	return backoff.Phase(id, window)
 }
 
 func (a *Agent) setLink(name string, connected bool, err error) {

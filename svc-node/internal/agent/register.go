@@ -17,7 +17,7 @@ func (a *Agent) register(ctx context.Context) error {
 		if a.tryRegister(ctx, attempt) {
 			break
 		}
-		wait(ctx, a.reconnect(attempt))
+		wait(ctx, a.reconnect(attempt, a.s.Computer+"/register"))
 	}
 	return nil
 }
