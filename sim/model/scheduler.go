@@ -54,7 +54,7 @@ func (r *replica) follow() {
 
 // following begins at a position; when entries between are trimmed, everything owned is read anew.
 func (r *replica) following(asked, from int) {
-	if asked >= 0 && asked != from {
+	if asked != from { // a replica that just started may own agendas already, read before it followed
 		r.w.say(r.name, "lost its position in the feed: %d, told from %d", asked, from)
 		for _, computer := range r.computers() {
 			r.owners[computer].reread()
