@@ -18,7 +18,7 @@ func newReport(out io.Writer) *report {
 
 // note is a line about the run itself.
 func (r *report) note(format string, args ...any) {
-	fmt.Fprintf(r.out, "# %s\n", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(r.out, "# %s\n", strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", ""))
 }
 
 // atMost is a figure with an upper bound; beside = 0 has nothing to compare with.

@@ -102,11 +102,14 @@ func (n *nursery) kill(ctx context.Context, name string, pid func(int, time.Time
 	}
 }
 
-// round kills each service once, no sooner than a healthy time after its last start.
+// round kills each service once, spread over the time, and no sooner than a healthy time after its last start: deaths of
+// their own accord do not come in a row either, and what a supervisor prepares after one is no part of the next.
 func (n *nursery) round(ctx context.Context, names []string, healthy time.Duration, pid func(int, time.Time)) ([]time.Duration, error) {
 	var took []time.Duration
+	apart := healthy / time.Duration(len(names))
 	for _, name := range names {
-		if err := pause(ctx, time.Until(n.of(name).at.Add(healthy))); err != nil {
+		next := max(apart, time.Until(n.of(name).at.Add(healthy)))
+		if err := pause(ctx, next); err != nil {
 			return nil, err
 		}
 		d, err := n.kill(ctx, name, pid)

@@ -37,7 +37,7 @@ type control struct {
 	promisev1connect.UnimplementedSenseServiceHandler
 	promisev1connect.UnimplementedPromiseServiceHandler
 
-	t       *testing.T
+	t       testing.TB
 	network *memnet.Network
 
 	mu         sync.Mutex
@@ -64,7 +64,7 @@ type control struct {
 
 const computer = "c1"
 
-func newControl(t *testing.T) *control {
+func newControl(t testing.TB) *control {
 	t.Helper()
 	c := &control{
 		t: t, network: memnet.New(), desired: map[string]*masterv1.DesiredPartition{},

@@ -194,7 +194,7 @@ func (s *sensors) count(promise string) int {
 // node is an agent on a faked machine under a faked control plane.
 type node struct {
 	*control
-	t         *testing.T
+	t         testing.TB
 	dir       string
 	app       *app.App
 	processes *processes
@@ -204,7 +204,7 @@ type node struct {
 	telemetry *telemetry.Telemetry
 }
 
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	n := &node{
 		control: newControl(t), t: t, dir: t.TempDir(), processes: newProcesses(), sensors: newSensors(),

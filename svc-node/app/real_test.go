@@ -50,7 +50,7 @@ command-line = touch ${buildout:directory}/../destroyed
 `
 
 // startReal starts the agent with a real supervisor, installer and sensors under the faked control plane.
-func startReal(t *testing.T, n *node, profile string) {
+func startReal(t testing.TB, n *node, profile string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(n.dir, "release", "instance.cfg"), []byte(profile), 0o644); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func startReal(t *testing.T, n *node, profile string) {
 }
 
 // eventually waits for something that happens on the real clock.
-func eventually(t *testing.T, what string, happened func() bool) {
+func eventually(t testing.TB, what string, happened func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !happened(); {
 		if time.Now().After(deadline) {

@@ -2,8 +2,6 @@ package supervisor_test
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -16,11 +14,7 @@ import (
 // agent's client; and until the agent hears of the exit.
 func BenchmarkRestart(b *testing.B) {
 	const services = 100
-	program := filepath.Join(b.TempDir(), "vow-supervisor")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/vow-supervisor").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	h := newHostOf(b, []string{program})
+	h := newHostOf(b, []string{build(b)})
 	exits := h.subscribe()
 	var all []supervise.Process
 	for i := range services {
