@@ -216,7 +216,7 @@ func TestWhileTheMasterIsAwayBangAndReportWaitOnDiskAndSurviveARestart(t *testin
 		n.heal("master")
 		time.Sleep(2 * time.Minute)
 		r := n.report(1)
-		if r.GetLocal().GetSequence() != 1 || r.GetLocal().GetBootId() != "boot-of-the-test" || r.GetToken() != 0 || r.GetErrorType() != "promise" {
+		if r.GetLocal().GetSequence() != 1 || r.GetLocal().GetBootId() != "boot-of-the-test" || r.GetToken() != 1 || r.GetErrorType() != "promise" {
 			t.Errorf("report is %v", r)
 		}
 		if bangs := look(n.control, func() []*masterv1.BangRequest { return n.bangs }); len(bangs) != 1 || bangs[0].GetSource() != "web" {

@@ -41,6 +41,8 @@ type Ended struct {
 	// Result and ErrorType are meant when the outcome is Done.
 	Result    Result
 	ErrorType string
+	// Token that svc-master gave to the run; 0 = none.
+	Token uint64
 }
 
 // Tick says that time has passed; see Node.Due. A tick at any moment is harmless.

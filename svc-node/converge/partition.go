@@ -82,8 +82,10 @@ type Handle struct {
 	// Own says that the node made the run by itself; Sequence then counts it in this boot.
 	Own      bool
 	Sequence uint64
-	// Local says that svc-master is away: the run uses the last known desired state and no token.
+	// Local says that svc-master is away: the run uses the last known desired state, and reports with LastToken.
 	Local bool
+	// LastToken is the last token that a run of this allocation was given; 0 = none. By it svc-master tells whether a run began since.
+	LastToken uint64
 }
 
 // Partition is what the node knows of one partition.
@@ -107,6 +109,8 @@ type Partition struct {
 	EndedAt   time.Time
 	// LastSuccess is the id of the last successful run.
 	LastSuccess string
+	// LastToken is the last token that a run of this allocation was given; 0 = none.
+	LastToken uint64
 	// Failures counts failed runs in a row.
 	Failures int
 	// KnownSince is when the node learned of the allocation: the period before the first run counts from here.
@@ -169,6 +173,7 @@ func (p Partition) step(input any, now time.Time) (Partition, []Effect, string) 
 			return p, nil, "waits for nothing"
 		}
 		p.BootDue = time.Time{}
+		p.Run.LastToken = p.LastToken
 		p = p.enter(Running, now)
 		return p, []Effect{StartRun{Run: p.Run, Want: p.Desired}}, "a slot is free"
 	case ended:
@@ -184,6 +189,10 @@ func (p Partition) enter(phase Phase, now time.Time) Partition {
 
 func (p Partition) desire(item Desired, now time.Time) (Partition, []Effect, string) {
 	if p.Phase != Free && p.Desired.AllocationID == item.AllocationID {
+		if p.Desired.Generation == item.Generation && p.Desired.Period != item.Period {
+			p.Desired = item // the period is the computer's and the release's: it changes without a generation of the tree
+			return p, []Effect{Store{p}}, "another period"
+		}
 		if !p.Desired.Generation.Less(item.Generation) {
 			return p, nil, "not newer than what is known"
 		}
@@ -259,6 +268,7 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 		next, effects, _ := p.follow(now)
 		return next, effects, "ended, of an earlier allocation"
 	}
+	p.LastToken = max(p.LastToken, e.Token)
 	var reason string
 	switch e.Outcome {
 	case Done:

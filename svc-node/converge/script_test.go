@@ -92,9 +92,16 @@ func event(t *testing.T, line string) converge.Event {
 	desired := func() converge.Desired {
 		e, n, _ := strings.Cut(f[3], ":")
 		requested := map[string]converge.Requested{"started": converge.Started, "stopped": converge.Stopped, "destroyed": converge.Destroyed}
+		period := time.Hour
+		if len(f) > 5 {
+			var err error
+			if period, err = time.ParseDuration(f[5]); err != nil {
+				t.Fatal(err)
+			}
+		}
 		return converge.Desired{
 			Partition: f[1], AllocationID: f[2], Generation: converge.Generation{Epoch: number(e), Number: number(n)},
-			Requested: requested[f[4]], Period: time.Hour,
+			Requested: requested[f[4]], Period: period,
 		}
 	}
 	switch f[0] {
@@ -113,6 +120,9 @@ func event(t *testing.T, line string) converge.Event {
 		return converge.Ordered{Order: converge.Order{Partition: f[1], AllocationID: f[2], RunID: f[3], Cause: causes[f[4]], Attempt: 1}}
 	case "end":
 		e := converge.Ended{Partition: f[1], RunID: f[2]}
+		if len(f) > 4 {
+			e.Token = number(f[4])
+		}
 		switch f[3] {
 		case "refused":
 			e.Outcome = converge.Refused
@@ -140,7 +150,7 @@ func describe(e converge.Effect) string {
 	case converge.StartRun:
 		s := fmt.Sprintf("start run %s of %s (%s, attempt %d)", e.Run.RunID, e.Run.Partition, e.Run.Cause, e.Run.Attempt)
 		if e.Run.Local {
-			s += " local"
+			s += fmt.Sprintf(" local, last token %d", e.Run.LastToken)
 		}
 		return s
 	case converge.Store:

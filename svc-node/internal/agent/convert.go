@@ -46,7 +46,7 @@ func partitionOf(p *storev1.NodePartition) converge.Partition {
 	return converge.Partition{
 		Name: p.GetDesired().GetPartition(), Desired: desiredOf(p.GetDesired()), Latest: converge.Result(p.GetLatest()),
 		ErrorType: p.GetErrorType(), EndedAt: timeOf(p.GetEndedAt()), LastSuccess: p.GetLastSuccessRunId(),
-		Failures: int(p.GetFailures()), KnownSince: timeOf(p.GetKnownSince()), Ended: p.GetEndedRunIds(),
+		Failures: int(p.GetFailures()), KnownSince: timeOf(p.GetKnownSince()), Ended: p.GetEndedRunIds(), LastToken: p.GetLastToken(),
 	}
 }
 
@@ -54,7 +54,7 @@ func recordOf(p converge.Partition, text string) *storev1.NodePartition {
 	return &storev1.NodePartition{
 		Desired: contentOf(p.Desired), Latest: typev1.RunResult(p.Latest), ErrorType: p.ErrorType, Error: text,
 		EndedAt: timestampOf(p.EndedAt), LastSuccessRunId: p.LastSuccess, Failures: uint32(p.Failures),
-		KnownSince: timestampOf(p.KnownSince), EndedRunIds: p.Ended,
+		KnownSince: timestampOf(p.KnownSince), EndedRunIds: p.Ended, LastToken: p.LastToken,
 	}
 }
 

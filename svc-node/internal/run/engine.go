@@ -84,7 +84,7 @@ func (e *Engine) Run(ctx context.Context, run converge.Handle, want *masterv1.De
 	e.metrics.active.Add(ctx, 1)
 	defer e.metrics.active.Add(ctx, -1)
 
-	w := &work{run: run, desired: want, directory: directory, span: span.SpanContext()}
+	w := &work{run: run, desired: want, directory: directory, span: span.SpanContext(), token: run.LastToken}
 	if !run.Local {
 		answer, err := e.begin(ctx, run)
 		if err != nil {
@@ -97,6 +97,7 @@ func (e *Engine) Run(ctx context.Context, run converge.Handle, want *masterv1.De
 			return ended, err.Error()
 		}
 		w.token = answer.GetToken()
+		ended.Token = w.token
 		if d := answer.GetDesired(); d != nil && !newer(want, d) {
 			w.desired = d
 			e.s.Learned(d)

@@ -281,7 +281,7 @@ type ReportRunRequest struct {
 	AllocationId string `protobuf:"bytes,3,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
 	// Id of the run.
 	RunId string `protobuf:"bytes,4,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Token from BeginRun; 0 only with `local`.
+	// Token from BeginRun; with `local` the last token that the node had been given for this allocation, 0 = none.
 	Token uint64 `protobuf:"varint,5,opt,name=token,proto3" json:"token,omitempty"`
 	// How it ended.
 	Result v1.RunResult `protobuf:"varint,6,opt,name=result,proto3,enum=vow.type.v1.RunResult" json:"result,omitempty"`

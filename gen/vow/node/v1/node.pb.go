@@ -378,10 +378,14 @@ type PlannedPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its section.
 	Part string `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
-	// install, update, uninstall or skip.
+	// install, reinstall, update, uninstall, skip, wait, or run of a profile that a real buildout carries out.
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Its recipe.
+	Recipe string `protobuf:"bytes,4,opt,name=recipe,proto3" json:"recipe,omitempty"`
+	// Whether a file of it would change, or a command run.
+	Changed       bool `protobuf:"varint,5,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,18 +441,228 @@ func (x *PlannedPart) GetReason() string {
 	return ""
 }
 
+func (x *PlannedPart) GetRecipe() string {
+	if x != nil {
+		return x.Recipe
+	}
+	return ""
+}
+
+func (x *PlannedPart) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+// PlannedFile is what would happen to a file, link or directory of a partition.
+type PlannedFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Relative to the partition's directory.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Section of the part that wants it, or that made it.
+	Part string `protobuf:"bytes,2,opt,name=part,proto3" json:"part,omitempty"`
+	// create, replace, remove, link or directory.
+	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// Line by line, each with "+", "-" or a blank before it. Empty for what only its owner may read; passwords are replaced
+	// by "***"; one line in parentheses when it is too long to compare or to send.
+	Diff          string `protobuf:"bytes,4,opt,name=diff,proto3" json:"diff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedFile) Reset() {
+	*x = PlannedFile{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedFile) ProtoMessage() {}
+
+func (x *PlannedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedFile.ProtoReflect.Descriptor instead.
+func (*PlannedFile) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PlannedFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PlannedFile) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *PlannedFile) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *PlannedFile) GetDiff() string {
+	if x != nil {
+		return x.Diff
+	}
+	return ""
+}
+
+// PlannedService is what would happen to a service or a one-shot.
+type PlannedService struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file's name in etc/service, etc/services or etc/run.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// create, replace (it is started again), remove or link.
+	Action        string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedService) Reset() {
+	*x = PlannedService{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedService) ProtoMessage() {}
+
+func (x *PlannedService) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedService.ProtoReflect.Descriptor instead.
+func (*PlannedService) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PlannedService) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlannedService) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+// PlannedWait is a part that cannot go on yet.
+type PlannedWait struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its section.
+	Part string `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
+	// What it waits for.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedWait) Reset() {
+	*x = PlannedWait{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedWait) ProtoMessage() {}
+
+func (x *PlannedWait) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedWait.ProtoReflect.Descriptor instead.
+func (*PlannedWait) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PlannedWait) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *PlannedWait) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // PlanResponse is the plan.
 type PlanResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order in which they would be carried out.
-	Parts         []*PlannedPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	Parts []*PlannedPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	// What would change on disk, in order; what would stay is absent.
+	Files []*PlannedFile `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`
+	// Processes that would appear, change or vanish.
+	Services []*PlannedService `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
+	// Shell commands and programs that would be run, in order. Their effects are not foreseen.
+	Commands []string `protobuf:"bytes,4,rep,name=commands,proto3" json:"commands,omitempty"`
+	// Names of the connection parameters that would be published; values may be secrets.
+	Published []string `protobuf:"bytes,5,rep,name=published,proto3" json:"published,omitempty"`
+	// Titles of the instances that would be requested, in order.
+	Requested []string `protobuf:"bytes,6,rep,name=requested,proto3" json:"requested,omitempty"`
+	// Parts that would wait.
+	Waiting       []*PlannedWait `protobuf:"bytes,7,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[6]
+	mi := &file_vow_node_v1_node_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +674,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[6]
+	mi := &file_vow_node_v1_node_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,12 +687,54 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{6}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlanResponse) GetParts() []*PlannedPart {
 	if x != nil {
 		return x.Parts
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetFiles() []*PlannedFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetServices() []*PlannedService {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetCommands() []string {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetPublished() []string {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetRequested() []string {
+	if x != nil {
+		return x.Requested
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetWaiting() []*PlannedWait {
+	if x != nil {
+		return x.Waiting
 	}
 	return nil
 }
@@ -510,7 +766,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[7]
+	mi := &file_vow_node_v1_node_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +778,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[7]
+	mi := &file_vow_node_v1_node_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +791,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{7}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Process) GetPartition() string {
@@ -612,7 +868,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[8]
+	mi := &file_vow_node_v1_node_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +880,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[8]
+	mi := &file_vow_node_v1_node_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +893,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{8}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListProcessesRequest) GetPartition() string {
@@ -658,7 +914,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[9]
+	mi := &file_vow_node_v1_node_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +926,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[9]
+	mi := &file_vow_node_v1_node_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +939,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{9}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*Process {
@@ -710,7 +966,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[10]
+	mi := &file_vow_node_v1_node_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +978,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[10]
+	mi := &file_vow_node_v1_node_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +991,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{10}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LogsRequest) GetPartition() string {
@@ -777,7 +1033,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[11]
+	mi := &file_vow_node_v1_node_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +1045,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[11]
+	mi := &file_vow_node_v1_node_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +1058,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{11}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LogsResponse) GetOutput() []byte {
@@ -825,7 +1081,7 @@ type RunPromisesRequest struct {
 
 func (x *RunPromisesRequest) Reset() {
 	*x = RunPromisesRequest{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[12]
+	mi := &file_vow_node_v1_node_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1093,7 @@ func (x *RunPromisesRequest) String() string {
 func (*RunPromisesRequest) ProtoMessage() {}
 
 func (x *RunPromisesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[12]
+	mi := &file_vow_node_v1_node_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1106,7 @@ func (x *RunPromisesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunPromisesRequest.ProtoReflect.Descriptor instead.
 func (*RunPromisesRequest) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{12}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunPromisesRequest) GetPartition() string {
@@ -880,7 +1136,7 @@ type RunPromisesResponse struct {
 
 func (x *RunPromisesResponse) Reset() {
 	*x = RunPromisesResponse{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[13]
+	mi := &file_vow_node_v1_node_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1148,7 @@ func (x *RunPromisesResponse) String() string {
 func (*RunPromisesResponse) ProtoMessage() {}
 
 func (x *RunPromisesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[13]
+	mi := &file_vow_node_v1_node_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1161,7 @@ func (x *RunPromisesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunPromisesResponse.ProtoReflect.Descriptor instead.
 func (*RunPromisesResponse) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{13}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunPromisesResponse) GetGroups() []*v1.SenseGroup {
@@ -951,13 +1207,32 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"partitions\x12\x18\n" +
 	"\aspooled\x18\x05 \x01(\rR\aspooled\"6\n" +
 	"\vPlanRequest\x12'\n" +
-	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\"Q\n" +
+	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\"\x83\x01\n" +
 	"\vPlannedPart\x12\x12\n" +
 	"\x04part\x18\x01 \x01(\tR\x04part\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\">\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06recipe\x18\x04 \x01(\tR\x06recipe\x12\x18\n" +
+	"\achanged\x18\x05 \x01(\bR\achanged\"a\n" +
+	"\vPlannedFile\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04part\x18\x02 \x01(\tR\x04part\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12\x12\n" +
+	"\x04diff\x18\x04 \x01(\tR\x04diff\"<\n" +
+	"\x0ePlannedService\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\"9\n" +
+	"\vPlannedWait\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\tR\x04part\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xb3\x02\n" +
 	"\fPlanResponse\x12.\n" +
-	"\x05parts\x18\x01 \x03(\v2\x18.vow.node.v1.PlannedPartR\x05parts\"\x9f\x02\n" +
+	"\x05parts\x18\x01 \x03(\v2\x18.vow.node.v1.PlannedPartR\x05parts\x12.\n" +
+	"\x05files\x18\x02 \x03(\v2\x18.vow.node.v1.PlannedFileR\x05files\x127\n" +
+	"\bservices\x18\x03 \x03(\v2\x1b.vow.node.v1.PlannedServiceR\bservices\x12\x1a\n" +
+	"\bcommands\x18\x04 \x03(\tR\bcommands\x12\x1c\n" +
+	"\tpublished\x18\x05 \x03(\tR\tpublished\x12\x1c\n" +
+	"\trequested\x18\x06 \x03(\tR\trequested\x122\n" +
+	"\awaiting\x18\a \x03(\v2\x18.vow.node.v1.PlannedWaitR\awaiting\"\x9f\x02\n" +
 	"\aProcess\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1007,7 +1282,7 @@ func file_vow_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_vow_node_v1_node_proto_rawDescData
 }
 
-var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_vow_node_v1_node_proto_goTypes = []any{
 	(*LinkState)(nil),             // 0: vow.node.v1.LinkState
 	(*PartitionState)(nil),        // 1: vow.node.v1.PartitionState
@@ -1015,48 +1290,54 @@ var file_vow_node_v1_node_proto_goTypes = []any{
 	(*GetStatusResponse)(nil),     // 3: vow.node.v1.GetStatusResponse
 	(*PlanRequest)(nil),           // 4: vow.node.v1.PlanRequest
 	(*PlannedPart)(nil),           // 5: vow.node.v1.PlannedPart
-	(*PlanResponse)(nil),          // 6: vow.node.v1.PlanResponse
-	(*Process)(nil),               // 7: vow.node.v1.Process
-	(*ListProcessesRequest)(nil),  // 8: vow.node.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 9: vow.node.v1.ListProcessesResponse
-	(*LogsRequest)(nil),           // 10: vow.node.v1.LogsRequest
-	(*LogsResponse)(nil),          // 11: vow.node.v1.LogsResponse
-	(*RunPromisesRequest)(nil),    // 12: vow.node.v1.RunPromisesRequest
-	(*RunPromisesResponse)(nil),   // 13: vow.node.v1.RunPromisesResponse
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(v1.RequestedState)(0),        // 15: vow.type.v1.RequestedState
-	(v1.RunResult)(0),             // 16: vow.type.v1.RunResult
-	(*v1.SenseGroup)(nil),         // 17: vow.type.v1.SenseGroup
-	(*v1.Verdict)(nil),            // 18: vow.type.v1.Verdict
+	(*PlannedFile)(nil),           // 6: vow.node.v1.PlannedFile
+	(*PlannedService)(nil),        // 7: vow.node.v1.PlannedService
+	(*PlannedWait)(nil),           // 8: vow.node.v1.PlannedWait
+	(*PlanResponse)(nil),          // 9: vow.node.v1.PlanResponse
+	(*Process)(nil),               // 10: vow.node.v1.Process
+	(*ListProcessesRequest)(nil),  // 11: vow.node.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil), // 12: vow.node.v1.ListProcessesResponse
+	(*LogsRequest)(nil),           // 13: vow.node.v1.LogsRequest
+	(*LogsResponse)(nil),          // 14: vow.node.v1.LogsResponse
+	(*RunPromisesRequest)(nil),    // 15: vow.node.v1.RunPromisesRequest
+	(*RunPromisesResponse)(nil),   // 16: vow.node.v1.RunPromisesResponse
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(v1.RequestedState)(0),        // 18: vow.type.v1.RequestedState
+	(v1.RunResult)(0),             // 19: vow.type.v1.RunResult
+	(*v1.SenseGroup)(nil),         // 20: vow.type.v1.SenseGroup
+	(*v1.Verdict)(nil),            // 21: vow.type.v1.Verdict
 }
 var file_vow_node_v1_node_proto_depIdxs = []int32{
-	14, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
-	15, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
-	16, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
-	14, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
+	17, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
+	18, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
+	19, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
+	17, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
 	0,  // 4: vow.node.v1.GetStatusResponse.links:type_name -> vow.node.v1.LinkState
 	1,  // 5: vow.node.v1.GetStatusResponse.partitions:type_name -> vow.node.v1.PartitionState
 	5,  // 6: vow.node.v1.PlanResponse.parts:type_name -> vow.node.v1.PlannedPart
-	14, // 7: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
-	14, // 8: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
-	7,  // 9: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
-	17, // 10: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
-	18, // 11: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
-	2,  // 12: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
-	4,  // 13: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
-	8,  // 14: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
-	10, // 15: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
-	12, // 16: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
-	3,  // 17: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
-	6,  // 18: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
-	9,  // 19: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
-	11, // 20: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
-	13, // 21: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	6,  // 7: vow.node.v1.PlanResponse.files:type_name -> vow.node.v1.PlannedFile
+	7,  // 8: vow.node.v1.PlanResponse.services:type_name -> vow.node.v1.PlannedService
+	8,  // 9: vow.node.v1.PlanResponse.waiting:type_name -> vow.node.v1.PlannedWait
+	17, // 10: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
+	17, // 11: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
+	10, // 12: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
+	20, // 13: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
+	21, // 14: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
+	2,  // 15: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
+	4,  // 16: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
+	11, // 17: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
+	13, // 18: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
+	15, // 19: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
+	3,  // 20: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
+	9,  // 21: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
+	12, // 22: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
+	14, // 23: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
+	16, // 24: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_vow_node_v1_node_proto_init() }
@@ -1070,7 +1351,7 @@ func file_vow_node_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_node_v1_node_proto_rawDesc), len(file_vow_node_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

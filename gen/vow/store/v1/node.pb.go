@@ -46,7 +46,9 @@ type NodePartition struct {
 	// When the node learned of the allocation, by its clock.
 	KnownSince *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=known_since,json=knownSince,proto3" json:"known_since,omitempty"`
 	// Ids of the last runs, oldest first, at most 16: an order that comes again starts nothing.
-	EndedRunIds   []string `protobuf:"bytes,9,rep,name=ended_run_ids,json=endedRunIds,proto3" json:"ended_run_ids,omitempty"`
+	EndedRunIds []string `protobuf:"bytes,9,rep,name=ended_run_ids,json=endedRunIds,proto3" json:"ended_run_ids,omitempty"`
+	// The last token that a run of this allocation was given; 0 = none.
+	LastToken     uint64 `protobuf:"varint,10,opt,name=last_token,json=lastToken,proto3" json:"last_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +144,13 @@ func (x *NodePartition) GetEndedRunIds() []string {
 		return x.EndedRunIds
 	}
 	return nil
+}
+
+func (x *NodePartition) GetLastToken() uint64 {
+	if x != nil {
+		return x.LastToken
+	}
+	return 0
 }
 
 // NodeCounter counts what must not repeat within a boot of the machine.
@@ -386,7 +395,7 @@ var File_vow_store_v1_node_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x16vow/type/v1/type.proto\"\x92\x03\n" +
+	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x16vow/type/v1/type.proto\"\xb1\x03\n" +
 	"\rNodePartition\x129\n" +
 	"\adesired\x18\x01 \x01(\v2\x1f.vow.master.v1.DesiredPartitionR\adesired\x12.\n" +
 	"\x06latest\x18\x02 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06latest\x12\x1d\n" +
@@ -398,7 +407,10 @@ const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\bfailures\x18\a \x01(\rR\bfailures\x12;\n" +
 	"\vknown_since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"knownSince\x12\"\n" +
-	"\rended_run_ids\x18\t \x03(\tR\vendedRunIds\"B\n" +
+	"\rended_run_ids\x18\t \x03(\tR\vendedRunIds\x12\x1d\n" +
+	"\n" +
+	"last_token\x18\n" +
+	" \x01(\x04R\tlastToken\"B\n" +
 	"\vNodeCounter\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xb1\x01\n" +
