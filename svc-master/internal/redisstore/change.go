@@ -100,7 +100,8 @@ func (c *committers) close() {
 	c.running.Wait()
 }
 
-// next takes up to n operations of a tree; none means that its committer ends.
+// next takes up to n operations of a tree; none means that its committer ends. A batch has no key twice: the second of two callers with one request id
+// finds the answer of the first, which is kept with the commit of its batch.
 func (c *committers) next(treeID string, n int) []*operation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,10 +110,23 @@ func (c *committers) next(treeID string, n int) []*operation {
 		delete(c.queues, treeID)
 		return nil
 	}
-	n = min(n, len(queue))
+	n = distinct(queue[:min(n, len(queue))])
 	batch := queue[:n:n]
 	c.queues[treeID] = queue[n:]
 	return batch
+}
+
+// distinct is how many operations come before the first whose key one before it has.
+func distinct(queue []*operation) int {
+	keys := make(map[string]bool, len(queue))
+	for n, op := range queue {
+		key := op.change.Key
+		if keys[key] {
+			return n
+		}
+		keys[key] = key != ""
+	}
+	return len(queue)
 }
 
 func (s *Store) submit(ctx context.Context, op *operation) (Committed, error) {
