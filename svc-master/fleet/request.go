@@ -14,8 +14,12 @@ type Request struct {
 	RequestID string
 	// RequesterID is the instance that requests; empty for the root.
 	RequesterID string
-	Title       string
-	Release     string
+	// RequesterAllocationID and RequesterToken are those of the run that requests, which must be in progress; empty when no run does.
+	RequesterAllocationID string
+	RequesterToken        uint64
+
+	Title   string
+	Release string
 	// Type; empty = `default`.
 	Type string
 	// Parameters; an empty value is the same as none.
@@ -177,8 +181,16 @@ func (t *Tree) requester(e *Request) (*Instance, error) {
 		return nil, fail(FailedPrecondition, "cannot request %q: its requester %q is being destroyed", e.Title, r.Title)
 	case len(t.chain(r.ID)) >= MaxDepth:
 		return nil, fail(FailedPrecondition, "cannot request %q: %q is requested through %d others, the most there may be", e.Title, r.Title, MaxDepth)
+	case e.RequesterAllocationID != "" && !t.runs(r, e.RequesterAllocationID, e.RequesterToken):
+		return nil, fail(FailedPrecondition, "cannot request %q: %d is not the token of a run in progress of %s", e.Title, e.RequesterToken, e.RequesterAllocationID)
 	}
 	return r, nil
+}
+
+// runs tells whether a run with a token is in progress in an allocation of an instance. The late request of a run that was superseded would set back what a newer one requested.
+func (t *Tree) runs(i *Instance, allocationID string, token uint64) bool {
+	m := t.view().members[allocationID]
+	return m != nil && m.instance == i && m.partition.Run != nil && m.partition.Run.Token == token
 }
 
 // titled finds what a requester requested under a title.

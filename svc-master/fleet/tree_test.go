@@ -170,6 +170,34 @@ func TestAChainOfRequestersIsBounded(t *testing.T) {
 	}
 }
 
+func TestTheLateRequestOfASupersededRunChangesNothing(t *testing.T) {
+	tree := grown(t, 1)
+	begin := func(run string) uint64 {
+		t.Helper()
+		a, _, err := tree.BeginRun(BeginRun{AllocationID: "t0.a1", RunID: run, Cause: CauseBang, Attempt: 1}, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Token
+	}
+	ask := func(token uint64, release string) error {
+		_, _, err := tree.Request(Request{RequesterID: "t0.i1", RequesterAllocationID: "t0.a1", RequesterToken: token, Title: "child", Release: release}, noon)
+		return err
+	}
+	early := begin("early")
+	if err := ask(early, "r1"); err != nil {
+		t.Fatal(err)
+	}
+	late := begin("late")
+	if err := ask(late, "r2"); err != nil {
+		t.Fatal(err)
+	}
+	before := tree.Generation
+	if err := ask(early, "r1"); KindOf(err) != FailedPrecondition || tree.Generation != before {
+		t.Errorf("the earlier run's request got %v and made generation %v of %v", err, tree.Generation, before)
+	}
+}
+
 func TestTheQuotaOpensAtMidnightAndAClockThatJumpedDoesNotCloseItForLong(t *testing.T) {
 	q := Quota{}
 	midnight := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)

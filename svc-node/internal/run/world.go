@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -84,6 +85,9 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	request := &masterv1.RequestInstanceRequest{
 		RequesterId: o.w.desired.GetInstanceId(), Title: r.Title, SoftwareRelease: r.Release, SoftwareType: r.Type,
 		Parameters: r.Parameters, Computer: r.SLA["computer_guid"],
+	}
+	if !o.w.run.Local { // svc-master knows of no local run
+		request.RequesterAllocationId, request.RequesterToken = o.w.run.AllocationID, o.w.token
 	}
 	switch r.State {
 	case "":
@@ -204,20 +208,32 @@ func (o *world) Random() io.Reader { return rand.Reader }
 
 // Exec runs a shell command in the partition.
 func (o *world) Exec(ctx context.Context, command string) error {
-	ctx, span := o.tracer.Start(ctx, conv.ExecSpan("sh"), trace.WithAttributes(conv.ExecutableName.String("sh")))
+	return o.execute(ctx, "sh", "-c", command)
+}
+
+// Execute runs a program in the partition. A shell sets its umask: that of the agent is shared by all that it starts.
+func (o *world) Execute(ctx context.Context, program string, arguments ...string) error {
+	return o.execute(ctx, filepath.Base(program), append([]string{"-c", `umask 027; exec "$0" "$@"`, program}, arguments...)...)
+}
+
+// execute runs a shell; name is what traces call it.
+func (o *world) execute(ctx context.Context, name string, arguments ...string) error {
+	ctx, span := o.tracer.Start(ctx, conv.ExecSpan(name), trace.WithAttributes(conv.ExecutableName.String(name)))
 	defer span.End()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command) //nolint:gosec // the profile's own command
+	cmd := exec.CommandContext(ctx, "/bin/sh", arguments...) //nolint:gosec // the profile's own command
 	cmd.Dir = o.w.directory.Path
 	cmd.Env = append(o.w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	output, err := cmd.CombinedOutput()
+	var output ending
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := cmd.Run()
 	if cmd.ProcessState != nil {
 		span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, lastBytes(string(output), 4096))
+		return fmt.Errorf("%w: %s", err, output.String())
 	}
 	return nil
 }

@@ -322,6 +322,10 @@ type RequestInstanceRequest struct {
 	Parameters map[string]string `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Requested state; unset = started for a new one, unchanged for an existing one.
 	State v1.RequestedState `protobuf:"varint,7,opt,name=state,proto3,enum=vow.type.v1.RequestedState" json:"state,omitempty"`
+	// Allocation of the requester whose run requests; empty when no run does. Then requester_token is checked too: the late request of a run that was superseded changes nothing.
+	RequesterAllocationId string `protobuf:"bytes,9,opt,name=requester_allocation_id,json=requesterAllocationId,proto3" json:"requester_allocation_id,omitempty"`
+	// Token of the requester's run in progress, from BeginRun.
+	RequesterToken uint64 `protobuf:"varint,10,opt,name=requester_token,json=requesterToken,proto3" json:"requester_token,omitempty"`
 	// Computer to put it on; empty = anywhere it fits.
 	Computer      string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -405,6 +409,20 @@ func (x *RequestInstanceRequest) GetState() v1.RequestedState {
 		return x.State
 	}
 	return v1.RequestedState(0)
+}
+
+func (x *RequestInstanceRequest) GetRequesterAllocationId() string {
+	if x != nil {
+		return x.RequesterAllocationId
+	}
+	return ""
+}
+
+func (x *RequestInstanceRequest) GetRequesterToken() uint64 {
+	if x != nil {
+		return x.RequesterToken
+	}
+	return 0
 }
 
 func (x *RequestInstanceRequest) GetComputer() string {
@@ -1192,7 +1210,7 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x0frun_in_progress\x18\x04 \x01(\tR\rrunInProgress\x121\n" +
 	"\x06latest\x18\x05 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12-\n" +
 	"\x13last_success_run_id\x18\x06 \x01(\tR\x10lastSuccessRunId\x12\x1a\n" +
-	"\bwithheld\x18\a \x01(\tR\bwithheld\"\xc5\x04\n" +
+	"\bwithheld\x18\a \x01(\tR\bwithheld\"\xaf\x05\n" +
 	"\x16RequestInstanceRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x12*\n" +
@@ -1203,7 +1221,10 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
 	"parameters\x18\x06 \x03(\v25.vow.master.v1.RequestInstanceRequest.ParametersEntryB\x12\xbaH\x0f\x9a\x01\f\x10\xe8\a\"\ar\x05 \x01(\xff\x01R\n" +
 	"parameters\x12;\n" +
-	"\x05state\x18\a \x01(\x0e2\x1b.vow.type.v1.RequestedStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12#\n" +
+	"\x05state\x18\a \x01(\x0e2\x1b.vow.type.v1.RequestedStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12?\n" +
+	"\x17requester_allocation_id\x18\t \x01(\tB\a\xbaH\x04r\x02(@R\x15requesterAllocationId\x12'\n" +
+	"\x0frequester_token\x18\n" +
+	" \x01(\x04R\x0erequesterToken\x12#\n" +
 	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -36,7 +36,7 @@ type InstanceServiceClient interface {
 	// RequestInstance says that an instance is wanted, and how. Declarative and idempotent by (account, title) for a root and by (requester, title)
 	// for a child; a repeated request_id gets the first answer. The same title with another release, type, parameters or state is the
 	// upgrade: next generation, same partition, same data. With no room the request is stored unallocated and answered with ready = false and the exact reason.
-	// Errors: INVALID_ARGUMENT (names the field), NOT_FOUND (requester), FAILED_PRECONDITION (the tree is being destroyed).
+	// Errors: INVALID_ARGUMENT (names the field), NOT_FOUND (requester), FAILED_PRECONDITION (the tree is being destroyed, or the run that requests is not the current one).
 	// Callers: anyone for roots; a node on behalf of the instance that requests.
 	RequestInstance(ctx context.Context, in *RequestInstanceRequest, opts ...grpc.CallOption) (*RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.
@@ -130,7 +130,7 @@ type InstanceServiceServer interface {
 	// RequestInstance says that an instance is wanted, and how. Declarative and idempotent by (account, title) for a root and by (requester, title)
 	// for a child; a repeated request_id gets the first answer. The same title with another release, type, parameters or state is the
 	// upgrade: next generation, same partition, same data. With no room the request is stored unallocated and answered with ready = false and the exact reason.
-	// Errors: INVALID_ARGUMENT (names the field), NOT_FOUND (requester), FAILED_PRECONDITION (the tree is being destroyed).
+	// Errors: INVALID_ARGUMENT (names the field), NOT_FOUND (requester), FAILED_PRECONDITION (the tree is being destroyed, or the run that requests is not the current one).
 	// Callers: anyone for roots; a node on behalf of the instance that requests.
 	RequestInstance(context.Context, *RequestInstanceRequest) (*RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.

@@ -26,6 +26,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ProcessAction is what to do with a process.
+type ProcessAction int32
+
+const (
+	// Not a valid action.
+	ProcessAction_PROCESS_ACTION_UNSPECIFIED ProcessAction = 0
+	// Start it if it does not run; one that waits for its next try is tried now.
+	ProcessAction_PROCESS_ACTION_START ProcessAction = 1
+	// TERM to its process group, KILL after its grace time; it stays stopped.
+	ProcessAction_PROCESS_ACTION_STOP ProcessAction = 2
+	// Stop it and start it again.
+	ProcessAction_PROCESS_ACTION_RESTART ProcessAction = 3
+)
+
+// Enum value maps for ProcessAction.
+var (
+	ProcessAction_name = map[int32]string{
+		0: "PROCESS_ACTION_UNSPECIFIED",
+		1: "PROCESS_ACTION_START",
+		2: "PROCESS_ACTION_STOP",
+		3: "PROCESS_ACTION_RESTART",
+	}
+	ProcessAction_value = map[string]int32{
+		"PROCESS_ACTION_UNSPECIFIED": 0,
+		"PROCESS_ACTION_START":       1,
+		"PROCESS_ACTION_STOP":        2,
+		"PROCESS_ACTION_RESTART":     3,
+	}
+)
+
+func (x ProcessAction) Enum() *ProcessAction {
+	p := new(ProcessAction)
+	*p = x
+	return p
+}
+
+func (x ProcessAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ProcessAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_vow_node_v1_node_proto_enumTypes[0].Descriptor()
+}
+
+func (ProcessAction) Type() protoreflect.EnumType {
+	return &file_vow_node_v1_node_proto_enumTypes[0]
+}
+
+func (x ProcessAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ProcessAction.Descriptor instead.
+func (ProcessAction) EnumDescriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{0}
+}
+
 // LinkState is one of the node's streams.
 type LinkState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -759,7 +816,13 @@ type Process struct {
 	// When it is started again; unset = not planned.
 	NextTry *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=next_try,json=nextTry,proto3" json:"next_try,omitempty"`
 	// True when its exit bangs.
-	Watched       bool `protobuf:"varint,9,opt,name=watched,proto3" json:"watched,omitempty"`
+	Watched bool `protobuf:"varint,9,opt,name=watched,proto3" json:"watched,omitempty"`
+	// Processor time that the process itself has used since it started, in seconds; its children are not counted.
+	CpuSeconds float64 `protobuf:"fixed64,10,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	// Its resident memory in bytes; its children are not counted.
+	MemoryBytes uint64 `protobuf:"varint,11,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Which of its limits are not held, and why, in words; empty = all are.
+	Problem       string `protobuf:"bytes,12,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -855,6 +918,27 @@ func (x *Process) GetWatched() bool {
 		return x.Watched
 	}
 	return false
+}
+
+func (x *Process) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
+	}
+	return 0
+}
+
+func (x *Process) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Process) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
 }
 
 // ListProcessesRequest names a partition.
@@ -1068,6 +1152,116 @@ func (x *LogsResponse) GetOutput() []byte {
 	return nil
 }
 
+// ControlProcessRequest names a process and what to do with it.
+type ControlProcessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Partition.
+	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Name of the process.
+	Process string `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	// What to do.
+	Action        ProcessAction `protobuf:"varint,3,opt,name=action,proto3,enum=vow.node.v1.ProcessAction" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlProcessRequest) Reset() {
+	*x = ControlProcessRequest{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlProcessRequest) ProtoMessage() {}
+
+func (x *ControlProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlProcessRequest.ProtoReflect.Descriptor instead.
+func (*ControlProcessRequest) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ControlProcessRequest) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *ControlProcessRequest) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *ControlProcessRequest) GetAction() ProcessAction {
+	if x != nil {
+		return x.Action
+	}
+	return ProcessAction_PROCESS_ACTION_UNSPECIFIED
+}
+
+// ControlProcessResponse is how the process is now.
+type ControlProcessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, settled.
+	Process       *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlProcessResponse) Reset() {
+	*x = ControlProcessResponse{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlProcessResponse) ProtoMessage() {}
+
+func (x *ControlProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlProcessResponse.ProtoReflect.Descriptor instead.
+func (*ControlProcessResponse) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ControlProcessResponse) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
 // RunPromisesRequest names promises.
 type RunPromisesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1081,7 +1275,7 @@ type RunPromisesRequest struct {
 
 func (x *RunPromisesRequest) Reset() {
 	*x = RunPromisesRequest{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[15]
+	mi := &file_vow_node_v1_node_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1287,7 @@ func (x *RunPromisesRequest) String() string {
 func (*RunPromisesRequest) ProtoMessage() {}
 
 func (x *RunPromisesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[15]
+	mi := &file_vow_node_v1_node_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1300,7 @@ func (x *RunPromisesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunPromisesRequest.ProtoReflect.Descriptor instead.
 func (*RunPromisesRequest) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{15}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RunPromisesRequest) GetPartition() string {
@@ -1136,7 +1330,7 @@ type RunPromisesResponse struct {
 
 func (x *RunPromisesResponse) Reset() {
 	*x = RunPromisesResponse{}
-	mi := &file_vow_node_v1_node_proto_msgTypes[16]
+	mi := &file_vow_node_v1_node_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1342,7 @@ func (x *RunPromisesResponse) String() string {
 func (*RunPromisesResponse) ProtoMessage() {}
 
 func (x *RunPromisesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_node_v1_node_proto_msgTypes[16]
+	mi := &file_vow_node_v1_node_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1355,7 @@ func (x *RunPromisesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunPromisesResponse.ProtoReflect.Descriptor instead.
 func (*RunPromisesResponse) Descriptor() ([]byte, []int) {
-	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{16}
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RunPromisesResponse) GetGroups() []*v1.SenseGroup {
@@ -1232,7 +1426,7 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\bcommands\x18\x04 \x03(\tR\bcommands\x12\x1c\n" +
 	"\tpublished\x18\x05 \x03(\tR\tpublished\x12\x1c\n" +
 	"\trequested\x18\x06 \x03(\tR\trequested\x122\n" +
-	"\awaiting\x18\a \x03(\v2\x18.vow.node.v1.PlannedWaitR\awaiting\"\x9f\x02\n" +
+	"\awaiting\x18\a \x03(\v2\x18.vow.node.v1.PlannedWaitR\awaiting\"\xfd\x02\n" +
 	"\aProcess\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1242,7 +1436,12 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\brestarts\x18\x06 \x01(\rR\brestarts\x12\x1b\n" +
 	"\tlast_exit\x18\a \x01(\tR\blastExit\x125\n" +
 	"\bnext_try\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12\x18\n" +
-	"\awatched\x18\t \x01(\bR\awatched\"=\n" +
+	"\awatched\x18\t \x01(\bR\awatched\x12\x1f\n" +
+	"\vcpu_seconds\x18\n" +
+	" \x01(\x01R\n" +
+	"cpuSeconds\x12!\n" +
+	"\fmemory_bytes\x18\v \x01(\x04R\vmemoryBytes\x12\x18\n" +
+	"\aproblem\x18\f \x01(\tR\aproblem\"=\n" +
 	"\x14ListProcessesRequest\x12%\n" +
 	"\tpartition\x18\x01 \x01(\tB\a\xbaH\x04r\x02(?R\tpartition\"K\n" +
 	"\x15ListProcessesResponse\x122\n" +
@@ -1255,18 +1454,32 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"tail_bytes\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@R\ttailBytes\x12\x16\n" +
 	"\x06follow\x18\x04 \x01(\bR\x06follow\"&\n" +
 	"\fLogsResponse\x12\x16\n" +
-	"\x06output\x18\x01 \x01(\fR\x06output\"d\n" +
+	"\x06output\x18\x01 \x01(\fR\x06output\"\xa6\x01\n" +
+	"\x15ControlProcessRequest\x12'\n" +
+	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12$\n" +
+	"\aprocess\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\aprocess\x12>\n" +
+	"\x06action\x18\x03 \x01(\x0e2\x1a.vow.node.v1.ProcessActionB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06action\"H\n" +
+	"\x16ControlProcessResponse\x12.\n" +
+	"\aprocess\x18\x01 \x01(\v2\x14.vow.node.v1.ProcessR\aprocess\"d\n" +
 	"\x12RunPromisesRequest\x12'\n" +
 	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12%\n" +
 	"\bpromises\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bpromises\"x\n" +
 	"\x13RunPromisesResponse\x12/\n" +
 	"\x06groups\x18\x01 \x03(\v2\x17.vow.type.v1.SenseGroupR\x06groups\x120\n" +
-	"\bverdicts\x18\x02 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts2\xff\x02\n" +
+	"\bverdicts\x18\x02 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts*~\n" +
+	"\rProcessAction\x12\x1e\n" +
+	"\x1aPROCESS_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PROCESS_ACTION_START\x10\x01\x12\x17\n" +
+	"\x13PROCESS_ACTION_STOP\x10\x02\x12\x1a\n" +
+	"\x16PROCESS_ACTION_RESTART\x10\x032\xda\x03\n" +
 	"\vNodeService\x12J\n" +
 	"\tGetStatus\x12\x1d.vow.node.v1.GetStatusRequest\x1a\x1e.vow.node.v1.GetStatusResponse\x12;\n" +
 	"\x04Plan\x12\x18.vow.node.v1.PlanRequest\x1a\x19.vow.node.v1.PlanResponse\x12V\n" +
 	"\rListProcesses\x12!.vow.node.v1.ListProcessesRequest\x1a\".vow.node.v1.ListProcessesResponse\x12=\n" +
-	"\x04Logs\x12\x18.vow.node.v1.LogsRequest\x1a\x19.vow.node.v1.LogsResponse0\x01\x12P\n" +
+	"\x04Logs\x12\x18.vow.node.v1.LogsRequest\x1a\x19.vow.node.v1.LogsResponse0\x01\x12Y\n" +
+	"\x0eControlProcess\x12\".vow.node.v1.ControlProcessRequest\x1a#.vow.node.v1.ControlProcessResponse\x12P\n" +
 	"\vRunPromises\x12\x1f.vow.node.v1.RunPromisesRequest\x1a .vow.node.v1.RunPromisesResponseB\x98\x01\n" +
 	"\x0fcom.vow.node.v1B\tNodeProtoP\x01Z,github.com/vow-os/vow/gen/vow/node/v1;nodev1\xa2\x02\x03VNX\xaa\x02\vVow.Node.V1\xca\x02\vVow\\Node\\V1\xe2\x02\x17Vow\\Node\\V1\\GPBMetadata\xea\x02\rVow::Node::V1b\x06proto3"
 
@@ -1282,62 +1495,70 @@ func file_vow_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_vow_node_v1_node_proto_rawDescData
 }
 
-var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_vow_node_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_vow_node_v1_node_proto_goTypes = []any{
-	(*LinkState)(nil),             // 0: vow.node.v1.LinkState
-	(*PartitionState)(nil),        // 1: vow.node.v1.PartitionState
-	(*GetStatusRequest)(nil),      // 2: vow.node.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 3: vow.node.v1.GetStatusResponse
-	(*PlanRequest)(nil),           // 4: vow.node.v1.PlanRequest
-	(*PlannedPart)(nil),           // 5: vow.node.v1.PlannedPart
-	(*PlannedFile)(nil),           // 6: vow.node.v1.PlannedFile
-	(*PlannedService)(nil),        // 7: vow.node.v1.PlannedService
-	(*PlannedWait)(nil),           // 8: vow.node.v1.PlannedWait
-	(*PlanResponse)(nil),          // 9: vow.node.v1.PlanResponse
-	(*Process)(nil),               // 10: vow.node.v1.Process
-	(*ListProcessesRequest)(nil),  // 11: vow.node.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil), // 12: vow.node.v1.ListProcessesResponse
-	(*LogsRequest)(nil),           // 13: vow.node.v1.LogsRequest
-	(*LogsResponse)(nil),          // 14: vow.node.v1.LogsResponse
-	(*RunPromisesRequest)(nil),    // 15: vow.node.v1.RunPromisesRequest
-	(*RunPromisesResponse)(nil),   // 16: vow.node.v1.RunPromisesResponse
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(v1.RequestedState)(0),        // 18: vow.type.v1.RequestedState
-	(v1.RunResult)(0),             // 19: vow.type.v1.RunResult
-	(*v1.SenseGroup)(nil),         // 20: vow.type.v1.SenseGroup
-	(*v1.Verdict)(nil),            // 21: vow.type.v1.Verdict
+	(ProcessAction)(0),             // 0: vow.node.v1.ProcessAction
+	(*LinkState)(nil),              // 1: vow.node.v1.LinkState
+	(*PartitionState)(nil),         // 2: vow.node.v1.PartitionState
+	(*GetStatusRequest)(nil),       // 3: vow.node.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 4: vow.node.v1.GetStatusResponse
+	(*PlanRequest)(nil),            // 5: vow.node.v1.PlanRequest
+	(*PlannedPart)(nil),            // 6: vow.node.v1.PlannedPart
+	(*PlannedFile)(nil),            // 7: vow.node.v1.PlannedFile
+	(*PlannedService)(nil),         // 8: vow.node.v1.PlannedService
+	(*PlannedWait)(nil),            // 9: vow.node.v1.PlannedWait
+	(*PlanResponse)(nil),           // 10: vow.node.v1.PlanResponse
+	(*Process)(nil),                // 11: vow.node.v1.Process
+	(*ListProcessesRequest)(nil),   // 12: vow.node.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),  // 13: vow.node.v1.ListProcessesResponse
+	(*LogsRequest)(nil),            // 14: vow.node.v1.LogsRequest
+	(*LogsResponse)(nil),           // 15: vow.node.v1.LogsResponse
+	(*ControlProcessRequest)(nil),  // 16: vow.node.v1.ControlProcessRequest
+	(*ControlProcessResponse)(nil), // 17: vow.node.v1.ControlProcessResponse
+	(*RunPromisesRequest)(nil),     // 18: vow.node.v1.RunPromisesRequest
+	(*RunPromisesResponse)(nil),    // 19: vow.node.v1.RunPromisesResponse
+	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
+	(v1.RequestedState)(0),         // 21: vow.type.v1.RequestedState
+	(v1.RunResult)(0),              // 22: vow.type.v1.RunResult
+	(*v1.SenseGroup)(nil),          // 23: vow.type.v1.SenseGroup
+	(*v1.Verdict)(nil),             // 24: vow.type.v1.Verdict
 }
 var file_vow_node_v1_node_proto_depIdxs = []int32{
-	17, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
-	18, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
-	19, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
-	17, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
-	0,  // 4: vow.node.v1.GetStatusResponse.links:type_name -> vow.node.v1.LinkState
-	1,  // 5: vow.node.v1.GetStatusResponse.partitions:type_name -> vow.node.v1.PartitionState
-	5,  // 6: vow.node.v1.PlanResponse.parts:type_name -> vow.node.v1.PlannedPart
-	6,  // 7: vow.node.v1.PlanResponse.files:type_name -> vow.node.v1.PlannedFile
-	7,  // 8: vow.node.v1.PlanResponse.services:type_name -> vow.node.v1.PlannedService
-	8,  // 9: vow.node.v1.PlanResponse.waiting:type_name -> vow.node.v1.PlannedWait
-	17, // 10: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
-	17, // 11: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
-	10, // 12: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
-	20, // 13: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
-	21, // 14: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
-	2,  // 15: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
-	4,  // 16: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
-	11, // 17: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
-	13, // 18: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
-	15, // 19: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
-	3,  // 20: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
-	9,  // 21: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
-	12, // 22: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
-	14, // 23: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
-	16, // 24: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	20, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
+	21, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
+	22, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
+	20, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
+	1,  // 4: vow.node.v1.GetStatusResponse.links:type_name -> vow.node.v1.LinkState
+	2,  // 5: vow.node.v1.GetStatusResponse.partitions:type_name -> vow.node.v1.PartitionState
+	6,  // 6: vow.node.v1.PlanResponse.parts:type_name -> vow.node.v1.PlannedPart
+	7,  // 7: vow.node.v1.PlanResponse.files:type_name -> vow.node.v1.PlannedFile
+	8,  // 8: vow.node.v1.PlanResponse.services:type_name -> vow.node.v1.PlannedService
+	9,  // 9: vow.node.v1.PlanResponse.waiting:type_name -> vow.node.v1.PlannedWait
+	20, // 10: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
+	20, // 11: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
+	11, // 12: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
+	0,  // 13: vow.node.v1.ControlProcessRequest.action:type_name -> vow.node.v1.ProcessAction
+	11, // 14: vow.node.v1.ControlProcessResponse.process:type_name -> vow.node.v1.Process
+	23, // 15: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
+	24, // 16: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
+	3,  // 17: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
+	5,  // 18: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
+	12, // 19: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
+	14, // 20: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
+	16, // 21: vow.node.v1.NodeService.ControlProcess:input_type -> vow.node.v1.ControlProcessRequest
+	18, // 22: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
+	4,  // 23: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
+	10, // 24: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
+	13, // 25: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
+	15, // 26: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
+	17, // 27: vow.node.v1.NodeService.ControlProcess:output_type -> vow.node.v1.ControlProcessResponse
+	19, // 28: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_vow_node_v1_node_proto_init() }
@@ -1350,13 +1571,14 @@ func file_vow_node_v1_node_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_node_v1_node_proto_rawDesc), len(file_vow_node_v1_node_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   17,
+			NumEnums:      1,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_vow_node_v1_node_proto_goTypes,
 		DependencyIndexes: file_vow_node_v1_node_proto_depIdxs,
+		EnumInfos:         file_vow_node_v1_node_proto_enumTypes,
 		MessageInfos:      file_vow_node_v1_node_proto_msgTypes,
 	}.Build()
 	File_vow_node_v1_node_proto = out.File

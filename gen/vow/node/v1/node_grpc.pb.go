@@ -21,11 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	NodeService_GetStatus_FullMethodName     = "/vow.node.v1.NodeService/GetStatus"
-	NodeService_Plan_FullMethodName          = "/vow.node.v1.NodeService/Plan"
-	NodeService_ListProcesses_FullMethodName = "/vow.node.v1.NodeService/ListProcesses"
-	NodeService_Logs_FullMethodName          = "/vow.node.v1.NodeService/Logs"
-	NodeService_RunPromises_FullMethodName   = "/vow.node.v1.NodeService/RunPromises"
+	NodeService_GetStatus_FullMethodName      = "/vow.node.v1.NodeService/GetStatus"
+	NodeService_Plan_FullMethodName           = "/vow.node.v1.NodeService/Plan"
+	NodeService_ListProcesses_FullMethodName  = "/vow.node.v1.NodeService/ListProcesses"
+	NodeService_Logs_FullMethodName           = "/vow.node.v1.NodeService/Logs"
+	NodeService_ControlProcess_FullMethodName = "/vow.node.v1.NodeService/ControlProcess"
+	NodeService_RunPromises_FullMethodName    = "/vow.node.v1.NodeService/RunPromises"
 )
 
 // NodeServiceClient is the client API for NodeService service.
@@ -42,6 +43,12 @@ type NodeServiceClient interface {
 	ListProcesses(ctx context.Context, in *ListProcessesRequest, opts ...grpc.CallOption) (*ListProcessesResponse, error)
 	// Logs streams the end of a process's output, and what is added to it. Errors: NOT_FOUND. Callers: operators.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
+	// ControlProcess starts, stops or restarts one process, for debugging: the next run of its partition that applies its
+	// processes restores the desired state. Returns when the process has settled; a stop takes at most its grace time, after
+	// which it is killed. Idempotent, but for RESTART. A stop asked for is no exit that bangs. Errors: NOT_FOUND, no process of
+	// that name; FAILED_PRECONDITION, it is no longer defined or the supervisor is stopping; UNAVAILABLE, the supervisor is
+	// away. Callers: operators.
+	ControlProcess(ctx context.Context, in *ControlProcessRequest, opts ...grpc.CallOption) (*ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(ctx context.Context, in *RunPromisesRequest, opts ...grpc.CallOption) (*RunPromisesResponse, error)
 }
@@ -103,6 +110,16 @@ func (c *nodeServiceClient) Logs(ctx context.Context, in *LogsRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NodeService_LogsClient = grpc.ServerStreamingClient[LogsResponse]
 
+func (c *nodeServiceClient) ControlProcess(ctx context.Context, in *ControlProcessRequest, opts ...grpc.CallOption) (*ControlProcessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ControlProcessResponse)
+	err := c.cc.Invoke(ctx, NodeService_ControlProcess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *nodeServiceClient) RunPromises(ctx context.Context, in *RunPromisesRequest, opts ...grpc.CallOption) (*RunPromisesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RunPromisesResponse)
@@ -127,6 +144,12 @@ type NodeServiceServer interface {
 	ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error)
 	// Logs streams the end of a process's output, and what is added to it. Errors: NOT_FOUND. Callers: operators.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
+	// ControlProcess starts, stops or restarts one process, for debugging: the next run of its partition that applies its
+	// processes restores the desired state. Returns when the process has settled; a stop takes at most its grace time, after
+	// which it is killed. Idempotent, but for RESTART. A stop asked for is no exit that bangs. Errors: NOT_FOUND, no process of
+	// that name; FAILED_PRECONDITION, it is no longer defined or the supervisor is stopping; UNAVAILABLE, the supervisor is
+	// away. Callers: operators.
+	ControlProcess(context.Context, *ControlProcessRequest) (*ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *RunPromisesRequest) (*RunPromisesResponse, error)
 	mustEmbedUnimplementedNodeServiceServer()
@@ -150,6 +173,9 @@ func (UnimplementedNodeServiceServer) ListProcesses(context.Context, *ListProces
 }
 func (UnimplementedNodeServiceServer) Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method Logs not implemented")
+}
+func (UnimplementedNodeServiceServer) ControlProcess(context.Context, *ControlProcessRequest) (*ControlProcessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ControlProcess not implemented")
 }
 func (UnimplementedNodeServiceServer) RunPromises(context.Context, *RunPromisesRequest) (*RunPromisesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RunPromises not implemented")
@@ -240,6 +266,24 @@ func _NodeService_Logs_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NodeService_LogsServer = grpc.ServerStreamingServer[LogsResponse]
 
+func _NodeService_ControlProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ControlProcessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServiceServer).ControlProcess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeService_ControlProcess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServiceServer).ControlProcess(ctx, req.(*ControlProcessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NodeService_RunPromises_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RunPromisesRequest)
 	if err := dec(in); err != nil {
@@ -276,6 +320,10 @@ var NodeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListProcesses",
 			Handler:    _NodeService_ListProcesses_Handler,
+		},
+		{
+			MethodName: "ControlProcess",
+			Handler:    _NodeService_ControlProcess_Handler,
 		},
 		{
 			MethodName: "RunPromises",

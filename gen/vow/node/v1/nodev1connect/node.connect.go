@@ -43,6 +43,9 @@ const (
 	NodeServiceListProcessesProcedure = "/vow.node.v1.NodeService/ListProcesses"
 	// NodeServiceLogsProcedure is the fully-qualified name of the NodeService's Logs RPC.
 	NodeServiceLogsProcedure = "/vow.node.v1.NodeService/Logs"
+	// NodeServiceControlProcessProcedure is the fully-qualified name of the NodeService's
+	// ControlProcess RPC.
+	NodeServiceControlProcessProcedure = "/vow.node.v1.NodeService/ControlProcess"
 	// NodeServiceRunPromisesProcedure is the fully-qualified name of the NodeService's RunPromises RPC.
 	NodeServiceRunPromisesProcedure = "/vow.node.v1.NodeService/RunPromises"
 )
@@ -57,6 +60,12 @@ type NodeServiceClient interface {
 	ListProcesses(context.Context, *v1.ListProcessesRequest) (*v1.ListProcessesResponse, error)
 	// Logs streams the end of a process's output, and what is added to it. Errors: NOT_FOUND. Callers: operators.
 	Logs(context.Context, *v1.LogsRequest) (*connect.ServerStreamForClient[v1.LogsResponse], error)
+	// ControlProcess starts, stops or restarts one process, for debugging: the next run of its partition that applies its
+	// processes restores the desired state. Returns when the process has settled; a stop takes at most its grace time, after
+	// which it is killed. Idempotent, but for RESTART. A stop asked for is no exit that bangs. Errors: NOT_FOUND, no process of
+	// that name; FAILED_PRECONDITION, it is no longer defined or the supervisor is stopping; UNAVAILABLE, the supervisor is
+	// away. Callers: operators.
+	ControlProcess(context.Context, *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error)
 }
@@ -96,6 +105,12 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("Logs")),
 			connect.WithClientOptions(opts...),
 		),
+		controlProcess: connect.NewClient[v1.ControlProcessRequest, v1.ControlProcessResponse](
+			httpClient,
+			baseURL+NodeServiceControlProcessProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("ControlProcess")),
+			connect.WithClientOptions(opts...),
+		),
 		runPromises: connect.NewClient[v1.RunPromisesRequest, v1.RunPromisesResponse](
 			httpClient,
 			baseURL+NodeServiceRunPromisesProcedure,
@@ -107,11 +122,12 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 
 // nodeServiceClient implements NodeServiceClient.
 type nodeServiceClient struct {
-	getStatus     *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
-	plan          *connect.Client[v1.PlanRequest, v1.PlanResponse]
-	listProcesses *connect.Client[v1.ListProcessesRequest, v1.ListProcessesResponse]
-	logs          *connect.Client[v1.LogsRequest, v1.LogsResponse]
-	runPromises   *connect.Client[v1.RunPromisesRequest, v1.RunPromisesResponse]
+	getStatus      *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
+	plan           *connect.Client[v1.PlanRequest, v1.PlanResponse]
+	listProcesses  *connect.Client[v1.ListProcessesRequest, v1.ListProcessesResponse]
+	logs           *connect.Client[v1.LogsRequest, v1.LogsResponse]
+	controlProcess *connect.Client[v1.ControlProcessRequest, v1.ControlProcessResponse]
+	runPromises    *connect.Client[v1.RunPromisesRequest, v1.RunPromisesResponse]
 }
 
 // GetStatus calls vow.node.v1.NodeService.GetStatus.
@@ -146,6 +162,15 @@ func (c *nodeServiceClient) Logs(ctx context.Context, req *v1.LogsRequest) (*con
 	return c.logs.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// ControlProcess calls vow.node.v1.NodeService.ControlProcess.
+func (c *nodeServiceClient) ControlProcess(ctx context.Context, req *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error) {
+	response, err := c.controlProcess.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // RunPromises calls vow.node.v1.NodeService.RunPromises.
 func (c *nodeServiceClient) RunPromises(ctx context.Context, req *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error) {
 	response, err := c.runPromises.CallUnary(ctx, connect.NewRequest(req))
@@ -165,6 +190,12 @@ type NodeServiceHandler interface {
 	ListProcesses(context.Context, *v1.ListProcessesRequest) (*v1.ListProcessesResponse, error)
 	// Logs streams the end of a process's output, and what is added to it. Errors: NOT_FOUND. Callers: operators.
 	Logs(context.Context, *v1.LogsRequest, *connect.ServerStream[v1.LogsResponse]) error
+	// ControlProcess starts, stops or restarts one process, for debugging: the next run of its partition that applies its
+	// processes restores the desired state. Returns when the process has settled; a stop takes at most its grace time, after
+	// which it is killed. Idempotent, but for RESTART. A stop asked for is no exit that bangs. Errors: NOT_FOUND, no process of
+	// that name; FAILED_PRECONDITION, it is no longer defined or the supervisor is stopping; UNAVAILABLE, the supervisor is
+	// away. Callers: operators.
+	ControlProcess(context.Context, *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error)
 }
@@ -200,6 +231,12 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("Logs")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceControlProcessHandler := connect.NewUnaryHandlerSimple(
+		NodeServiceControlProcessProcedure,
+		svc.ControlProcess,
+		connect.WithSchema(nodeServiceMethods.ByName("ControlProcess")),
+		connect.WithHandlerOptions(opts...),
+	)
 	nodeServiceRunPromisesHandler := connect.NewUnaryHandlerSimple(
 		NodeServiceRunPromisesProcedure,
 		svc.RunPromises,
@@ -216,6 +253,8 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 			nodeServiceListProcessesHandler.ServeHTTP(w, r)
 		case NodeServiceLogsProcedure:
 			nodeServiceLogsHandler.ServeHTTP(w, r)
+		case NodeServiceControlProcessProcedure:
+			nodeServiceControlProcessHandler.ServeHTTP(w, r)
 		case NodeServiceRunPromisesProcedure:
 			nodeServiceRunPromisesHandler.ServeHTTP(w, r)
 		default:
@@ -241,6 +280,10 @@ func (UnimplementedNodeServiceHandler) ListProcesses(context.Context, *v1.ListPr
 
 func (UnimplementedNodeServiceHandler) Logs(context.Context, *v1.LogsRequest, *connect.ServerStream[v1.LogsResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.node.v1.NodeService.Logs is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) ControlProcess(context.Context, *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.node.v1.NodeService.ControlProcess is not implemented"))
 }
 
 func (UnimplementedNodeServiceHandler) RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error) {
