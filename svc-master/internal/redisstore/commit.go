@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,7 +43,10 @@ type decision struct {
 func (s *Store) commitBatch(treeID string, at aggregate, ops []*operation) aggregate {
 	ctx := context.WithoutCancel(ops[0].ctx) // the batch outlives the caller that was first; its trace gets the round trip
 	failures := 0
-	for attempt := 0; len(ops) > 0; attempt++ {
+	for attempt := 0; ; attempt++ {
+		if ops = wanted(ops, treeID); len(ops) == 0 {
+			return at
+		}
 		after, left, err := s.attempt(ctx, treeID, at, ops)
 		at, ops = after, left
 		if err == nil && attempt < maxConflicts {
@@ -57,7 +61,18 @@ func (s *Store) commitBatch(treeID string, at aggregate, ops []*operation) aggre
 		}
 		return aggregate{}
 	}
-	return at
+}
+
+// wanted leaves out the operations whose callers left. Whether such a one was done is unknown to them in any case; deciding it long after, when the
+// store is back, would do what nobody wants any more, and a partition could be committed whose reservation was given up.
+func wanted(ops []*operation, treeID string) []*operation {
+	return slices.DeleteFunc(slices.Clone(ops), func(op *operation) bool {
+		err := op.ctx.Err()
+		if err != nil {
+			op.done <- result{err: &UnavailableError{fmt.Sprintf("cannot commit tree %q: its caller left", treeID), err}}
+		}
+		return err != nil
+	})
 }
 
 // attempt decides and commits once. Operations that got their answer are not in left.
@@ -98,13 +113,19 @@ func (s *Store) attempt(ctx context.Context, treeID string, at aggregate, ops []
 	}
 	at.version, at.satisfied = o.version, b.satisfied
 	for _, d := range b.decisions {
+		if d.err != nil && d.op.change.Key != "" && !b.empty() {
+			// It may be a repeated request that does not fit any more. The script looked for the keys of what it stored only, so that this one is
+			// decided again, without a change, which looks for its answer.
+			left = append(left, d.op)
+			continue
+		}
 		c := Committed{Effects: d.effects}
 		if len(d.effects.Feed) > 0 {
 			c.Position = fmt.Sprintf("%d-%d", at.epoch, b.position+uint64(d.feedAt))
 		}
 		d.op.done <- result{c, d.err}
 	}
-	return at, nil, nil
+	return at, left, nil
 }
 
 // decide lets the core decide on each operation, in order, on the one copy.
@@ -190,6 +211,7 @@ func (s *Store) commit(ctx context.Context, at aggregate, b *writes) (outcome, e
 	defer cancel()
 	args, index := b.arguments(at, s.limits)
 	values, err := s.redis.Run(ctx, s.scripts.commit, keysOfTree(b.treeID).script(), args...).Slice()
+	s.written.tell(keysOfTree(b.treeID).feed) // after an error too: the answer may be what was lost
 	if err != nil {
 		return outcome{}, err
 	}

@@ -201,6 +201,7 @@ func (s *Store) ComputerChanged(ctx context.Context, name string) {
 	s.hub.computerChanged(name)
 	// A lost hint is made good by the watchers' slow round.
 	_ = s.client.XAdd(ctx, &redis.XAddArgs{Stream: computersFeed, MaxLen: 1000, Approx: true, Values: []any{"c", name}}).Err()
+	s.written.tell(computersFeed)
 }
 
 // fields encodes a computer, without version and contact.

@@ -11,6 +11,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/store"
 )
 
 // feedField is the only field of an entry.
@@ -100,6 +101,7 @@ func (s *Store) beginFeed(ctx context.Context) error {
 // client.
 func (s *Store) keepReading(ctx context.Context) error {
 	_, cluster := s.client.(*redis.ClusterClient)
+	embedded := s.redis.Kind() == store.Embedded
 	computersAt := "$"
 	if last, err := s.client.XRevRangeN(ctx, computersFeed, "+", "-", 1).Result(); err == nil {
 		computersAt = "0-0"
@@ -118,10 +120,13 @@ func (s *Store) keepReading(ctx context.Context) error {
 		var streams []redis.XStream
 		var err error
 		wait := s.limits.Gather
-		if cluster {
-			streams, err = s.pollStreams(ctx, computersAt)
+		switch {
+		case cluster:
+			streams, err = s.pollStreams(ctx, computersAt, nil)
 			wait = s.limits.Poll
-		} else {
+		case embedded:
+			streams, err = s.pollStreams(ctx, computersAt, s.written.wait(ctx))
+		default:
 			streams, err = s.readStreams(ctx, computersAt)
 		}
 		if err == nil {
@@ -158,19 +163,23 @@ func (s *Store) readStreams(ctx context.Context, computersAt string) ([]redis.XS
 	return streams, err
 }
 
-// pollStreams looks at each stream with a command of its own: on a cluster they are on different nodes.
-func (s *Store) pollStreams(ctx context.Context, computersAt string) ([]redis.XStream, error) {
+// pollStreams looks at each stream with a command of its own: on a cluster they are on different nodes. With written, only
+// at those.
+func (s *Store) pollStreams(ctx context.Context, computersAt string, written map[string]bool) ([]redis.XStream, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	at := s.hub.reached()
 	pipe := s.client.Pipeline()
 	read := make([]*redis.XStreamSliceCmd, 0, Shards+1)
-	for shard, p := range at {
-		read = append(read, pipe.XRead(ctx, &redis.XReadArgs{
-			Streams: []string{keysOfShard(shard).feed, fmt.Sprintf("%d-%d", p.epoch, p.sequence)}, Count: batch, Block: -1,
-		}))
+	look := func(stream, after string) {
+		if written == nil || written[stream] {
+			read = append(read, pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{stream, after}, Count: batch, Block: -1}))
+		}
 	}
-	read = append(read, pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{computersFeed, computersAt}, Count: batch, Block: -1}))
+	for shard, p := range at {
+		look(keysOfShard(shard).feed, fmt.Sprintf("%d-%d", p.epoch, p.sequence))
+	}
+	look(computersFeed, computersAt)
 	_, _ = pipe.Exec(ctx) // each command has its own error; an empty stream is redis.Nil
 	var out []redis.XStream
 	for _, cmd := range read {

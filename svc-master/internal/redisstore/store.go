@@ -35,6 +35,7 @@ type Store struct {
 	epochs   epochs
 	contacts *contacts
 	hub      *Hub
+	written  *written
 	cache    *cache
 	trees    *committers
 
@@ -54,7 +55,7 @@ func New(s Settings) *Store {
 	limits := s.Limits.withDefaults()
 	made := &Store{
 		redis: s.Redis, client: s.Redis.Redis(), reading: s.Redis.Blocking(), log: s.Log, limit: s.Limit, limits: limits,
-		scripts: newScripts(), contacts: newContacts(), hub: newHub(s.Limit),
+		scripts: newScripts(), contacts: newContacts(), hub: newHub(s.Limit), written: newWritten(),
 		cache: newCache(limits.CachedTrees), trees: newCommitters(),
 	}
 	made.epochs.doubt = make(chan struct{}, 1)

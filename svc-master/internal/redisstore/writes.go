@@ -165,8 +165,8 @@ func (w *writes) encodeConvergence(t *fleet.Tree) error {
 	return nil
 }
 
-// encodeRecords adds bangs and ended convergences; their numbers have no gaps but those that a new epoch leaves, so that
-// each new one drops the one that falls out of the bound.
+// encodeRecords adds bangs and ended convergences; each new one drops the one that falls out of the bound. What a new epoch leaves behind its gap the
+// script drops.
 func (w *writes) encodeRecords(*fleet.Tree) error {
 	for _, b := range w.bangs {
 		if err := w.put(keyBangs, strconv.FormatUint(b.Number, 10), bangRecord(b)); err != nil {
@@ -222,10 +222,10 @@ func (w *writes) encodeSets(t *fleet.Tree) {
 // arguments are those of lua/commit.lua; index maps its requests to decisions.
 func (w *writes) arguments(at aggregate, limits Limits) (args []any, index []int) {
 	day := time.Now().UTC().Unix() / int64(24*time.Hour/time.Second)
-	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, w.treeID)
+	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, limits.Convergences, w.treeID)
 	var requests []any
 	for i, d := range w.decisions {
-		if key := d.op.change.Key; key != "" && d.err == nil {
+		if key := d.op.change.Key; key != "" && d.err == nil && d.answer != nil {
 			requests, index = append(requests, key, d.answer), append(index, i)
 		}
 	}

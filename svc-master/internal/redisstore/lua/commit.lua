@@ -2,7 +2,7 @@
 --
 -- KEYS  1 tree, 2 bangs, 3 convergences, 4 and 5 answers by request id, 6 feed, 7 meta, 8 trees, 9 unsettled, 10 unallocated
 -- ARGV  1 version that was decided on (0 = the tree does not exist), 2 epoch that was decided under, 3 day (UTC, number),
---       4 bound of a hash of answers, 5 bound of the feed, 6 slack of the feed, 7 id of the tree;
+--       4 bound of a hash of answers, 5 bound of the feed, 6 slack of the feed, 7 and 8 bounds of bangs and convergences, 9 id of the tree;
 --       then lists, each after its length: request ids with answers; for tree, bangs and convergences: fields with values, fields
 --       to delete; for unsettled and unallocated: members to add, members to remove; feed entries.
 --
@@ -11,8 +11,9 @@
 --         {"epoch", epoch} {"conflict", version}   decided on something else than what is stored; nothing is changed
 local expected, epoch, day = ARGV[1], ARGV[2], ARGV[3]
 local bound_answers, bound_feed, slack_feed = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local tree_id = ARGV[7]
-local at = 8
+local bounds = {[2] = tonumber(ARGV[7]), [3] = tonumber(ARGV[8])}
+local tree_id = ARGV[9]
+local at = 10
 
 -- list cuts the next list out of ARGV.
 local function list()
@@ -71,6 +72,17 @@ end
 for i = 9, 10 do
   chunked('SADD', KEYS[i], list())
   chunked('SREM', KEYS[i], list())
+end
+
+-- Numbers skip 2^20 when the epoch moves, so that the lists above never name the records from before. They go, lowest first, once they are a tenth too many.
+for i = 2, 3 do
+  if redis.call('HLEN', KEYS[i]) > bounds[i] * 1.1 then
+    local numbers = redis.call('HKEYS', KEYS[i])
+    table.sort(numbers, function(a, b) return tonumber(a) < tonumber(b) end)
+    local dropped = {}
+    for n = 1, #numbers - bounds[i] do dropped[n] = numbers[n] end
+    chunked('HDEL', KEYS[i], dropped)
+  end
 end
 
 local new_version = redis.call('HINCRBY', KEYS[1], 'version', 1)
