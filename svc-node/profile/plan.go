@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -81,11 +82,15 @@ func PlanParts(resolved *Resolved, installed []Installed, recipes Recipes, known
 	return steps, nil
 }
 
+// ErrNotBuiltIn is what an *Error wraps when nothing is wrong with the profile, but it needs what only a real buildout has:
+// a recipe that is not built in, Python.
+var ErrNotBuiltIn = errors.New("not built in")
+
 // UnknownRecipe is the error for a recipe that is not built in.
 func UnknownRecipe(at Position, section, recipe string, known []string) *Error {
 	return &Error{Position: at, Section: section, Option: "recipe",
 		Problem:    "cannot install this part: the recipe " + recipe + " is not built in (docs/recipes.md lists those that are)",
-		Suggestion: Suggest(recipe, known)}
+		Suggestion: Suggest(recipe, known), Cause: ErrNotBuiltIn}
 }
 
 func decide(old *Installed, part *Part, signature int, updates bool, fingerprints map[string]string) (Action, string) {

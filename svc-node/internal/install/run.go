@@ -52,6 +52,8 @@ type run struct {
 	// commands are those a plan would run.
 	commands []string
 	files    []FileChange
+	// secrets are what a plan does not tell.
+	secrets map[string]bool
 }
 
 func newRun(p Partition, world recipe.World, observer Observer) (*run, error) {
@@ -65,7 +67,7 @@ func newRun(p Partition, world recipe.World, observer Observer) (*run, error) {
 		s.close()
 		return nil, err
 	}
-	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}}
+	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}, secrets: map[string]bool{}}
 	for key, parts := range before.Profiles {
 		r.now.Profiles[key] = slices.Clone(parts)
 		for _, part := range parts {
@@ -105,7 +107,13 @@ func (r *run) all(ctx context.Context) error {
 	err = r.profile(ctx, "", name, source)
 	var wrong *invalid
 	if errors.As(err, &wrong) {
-		return wrong.error
+		if !errors.Is(err, profile.ErrNotBuiltIn) {
+			return wrong.error
+		}
+		if executable := r.realBuildout(); executable != "" {
+			return r.buildout(ctx, executable, source, err)
+		}
+		return withoutBuildout(wrong.error)
 	}
 	if err == nil {
 		r.dropCrashed()
@@ -187,6 +195,7 @@ func (r *run) profile(ctx context.Context, key, name string, source []byte) erro
 	if err != nil {
 		return &invalid{err}
 	}
+	r.noteSecrets(resolved)
 	r.settle(key, steps)
 	return r.steps(ctx, key, steps)
 }

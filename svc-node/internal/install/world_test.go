@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os/exec"
+	"strings"
 
 	"github.com/vow-os/vow/svc-node/internal/recipe"
 )
@@ -20,6 +22,8 @@ type fakeWorld struct {
 	failing     map[string]error
 	random      io.Reader
 	port        int
+	// directory is where programs are executed; empty = nowhere.
+	directory string
 }
 
 func newFakeWorld() *fakeWorld {
@@ -53,6 +57,20 @@ func (w *fakeWorld) Exec(_ context.Context, command string) error {
 	w.commands = append(w.commands, command)
 	if err := w.failing[command]; err != nil {
 		return fmt.Errorf("exit status 1: %w", err)
+	}
+	return nil
+}
+
+// Execute really runs the program when the fake has a directory to run it in.
+func (w *fakeWorld) Execute(ctx context.Context, program string, arguments ...string) error {
+	w.commands = append(w.commands, program+" "+strings.Join(arguments, " "))
+	if w.directory == "" {
+		return w.failing[program]
+	}
+	c := exec.CommandContext(ctx, program, arguments...)
+	c.Dir = w.directory
+	if output, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, output)
 	}
 	return nil
 }

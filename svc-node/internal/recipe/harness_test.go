@@ -154,6 +154,11 @@ func (w *world) Exec(_ context.Context, command string) error {
 	return w.failing
 }
 
+func (w *world) Execute(_ context.Context, program string, _ ...string) error {
+	w.commands = append(w.commands, program)
+	return w.failing
+}
+
 func (w *world) Requested(string) {}
 
 func (w *world) PublishNow(_ context.Context, parameters map[string]string) error {

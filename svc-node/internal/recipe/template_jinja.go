@@ -128,7 +128,7 @@ func contextValue(in *Init, option, kind, expression string) (value any, waiting
 		return options, waiting, nil
 	case "import":
 		if expression != "json" {
-			return nil, "", in.Error(option, "cannot import the Python module %q into a template: only json is built in", expression)
+			return nil, "", in.Error(option, "cannot import the Python module %q into a template: it is %w, json is", expression, profile.ErrNotBuiltIn)
 		}
 		return moduleMark + expression, "", nil
 	}

@@ -29,6 +29,8 @@ type World interface {
 	// Exec runs a shell command as the partition's user in the partition's directory. A non-zero exit is an
 	// error, whose text ends with the command's last output.
 	Exec(ctx context.Context, command string) error
+	// Execute runs a program in the same way, with umask 027, and tells it nothing but its arguments.
+	Execute(ctx context.Context, program string, arguments ...string) error
 }
 
 // Request is what a part asks of the master.

@@ -53,6 +53,7 @@ func newNode(s *session) *cobra.Command {
 			})
 		},
 	})
+	node.AddCommand(newNodePlan(s))
 	return node
 }
 
