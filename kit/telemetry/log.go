@@ -70,13 +70,24 @@ func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 		}
 	}
 	for _, a := range storyOf(ctx) {
-		ids = append(ids, slog.String(string(a.Key), a.Value.AsString()))
+		if !has(r, string(a.Key)) { // a key twice in one object is not JSON that everybody reads
+			ids = append(ids, slog.String(string(a.Key), a.Value.AsString()))
+		}
 	}
 	if len(ids) > 0 {
 		r = r.Clone()
 		r.AddAttrs(ids...)
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// has tells whether a record has an attribute already.
+func has(r slog.Record, key string) (found bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		found = a.Key == key
+		return !found
+	})
+	return found
 }
 
 func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -184,6 +184,18 @@ func traceID(i int) (id trace.TraceID) {
 	return id
 }
 
+func TestNoKeyIsTwiceInALine(t *testing.T) {
+	var log bytes.Buffer
+	tel, err := telemetry.Setup(t.Context(), telemetry.Config{}, telemetry.Settings{Service: "svc-test", LogWriter: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel.Log.InfoContext(telemetry.WithBang(t.Context(), "t1.b1"), "told", string(conv.BangID), "t1.b1")
+	if n := strings.Count(log.String(), string(conv.BangID)); n != 1 {
+		t.Errorf("the bang is named %d times in %s", n, log.String())
+	}
+}
+
 func TestSamplingFollowsTheTable(t *testing.T) {
 	const many = 20_000
 	share := func(s sdktrace.Sampler, p sdktrace.SamplingParameters) float64 {
