@@ -185,11 +185,9 @@ func traceID(i int) (id trace.TraceID) {
 }
 
 func TestNoKeyIsTwiceInALine(t *testing.T) {
+	clearEnvironment(t)
 	var log bytes.Buffer
-	tel, err := telemetry.Setup(t.Context(), telemetry.Config{}, telemetry.Settings{Service: "svc-test", LogWriter: &log})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tel := setup(t, telemetry.Settings{LogWriter: &log})
 	tel.Log.InfoContext(telemetry.WithBang(t.Context(), "t1.b1"), "told", string(conv.BangID), "t1.b1")
 	if n := strings.Count(log.String(), string(conv.BangID)); n != 1 {
 		t.Errorf("the bang is named %d times in %s", n, log.String())
