@@ -66,7 +66,9 @@ func (a *API) convergence(ctx context.Context, id string) (*masterv1.Convergence
 	if err != nil {
 		return nil, err
 	}
-	return convergence(ended, titles, time.Now()), nil
+	out = convergence(ended, titles, time.Now())
+	out.Members, out.NotWaitedFor = members(ended.Members), ended.NotWaitedFor
+	return out, nil
 }
 
 // contacts reads when the computers of a tree were last in contact.

@@ -188,7 +188,7 @@ func bang(b redisstore.Bang) *masterv1.Bang {
 	}
 }
 
-// convergence translates without members, which are the open one's.
+// convergence translates without members, which lists leave out.
 func convergence(c *fleet.Convergence, titles map[string]string, now time.Time) *masterv1.Convergence {
 	out := &masterv1.Convergence{
 		ConvergenceId: c.ID, TreeId: c.TreeID, Title: c.Title, State: masterv1.ConvergenceState(c.State), Origin: typev1.BangOrigin(c.Origin),

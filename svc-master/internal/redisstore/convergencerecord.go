@@ -15,6 +15,7 @@ func convergenceRecord(c *fleet.Convergence) *storev1.ConvergenceRecord {
 		Number: c.Number, Title: c.Title, State: masterv1.ConvergenceState(c.State), BangId: c.BangID, Origin: typev1.BangOrigin(c.Origin),
 		Source: c.Source, Trace: traceRecord(c.Trace), Joined: c.Joined, Satisfied: c.Satisfied,
 		OpenedAt: timeRecord(c.OpenedAt), ClosedAt: timeRecord(c.ClosedAt), Reason: c.Reason, Dropped: c.Dropped,
+		Whole: c.Whole, Origins: c.Origins,
 	}
 	for i := range c.Awaiting {
 		a := &c.Awaiting[i]
@@ -23,12 +24,26 @@ func convergenceRecord(c *fleet.Convergence) *storev1.ConvergenceRecord {
 	return r
 }
 
+// maxMembers of an ended convergence are kept, and as many who were not waited for: a tree keeps 100 convergences, and 10,000 members of each are 100 MB.
+const maxMembers = 1000
+
 // archiveRecord is an ended convergence, whole.
 func archiveRecord(c *fleet.Convergence) *storev1.ConvergenceRecord {
 	r := convergenceRecord(c)
 	for i := range c.Timeline {
 		r.Timeline = append(r.Timeline, momentRecord(&c.Timeline[i]))
 	}
+	for _, settled := range []bool{false, true} { // who kept it open tells most
+		for i := range c.Members {
+			if m := &c.Members[i]; m.Settled == settled && len(r.Members) < maxMembers {
+				r.Members = append(r.Members, &storev1.MemberRecord{
+					InstanceId: m.InstanceID, Title: m.Title, Computer: m.Computer, Partition: m.Partition, Settled: m.Settled,
+					RunInProgress: m.RunInProgress, Runs: m.Runs, Blocker: m.Blocker,
+				})
+			}
+		}
+	}
+	r.NotWaitedFor = c.NotWaitedFor[:min(len(c.NotWaitedFor), maxMembers)]
 	return r
 }
 
@@ -37,7 +52,13 @@ func convergenceOf(treeID string, r *storev1.ConvergenceRecord) *fleet.Convergen
 		ID: fmt.Sprintf("%s.c%d", treeID, r.GetNumber()), Number: r.GetNumber(), TreeID: treeID, Title: r.GetTitle(), State: fleet.ConvergenceState(r.GetState()),
 		BangID: r.GetBangId(), Origin: fleet.Origin(r.GetOrigin()), Source: r.GetSource(), Trace: traceOf(r.GetTrace()),
 		Joined: r.GetJoined(), Satisfied: r.GetSatisfied(), OpenedAt: timeOf(r.GetOpenedAt()), ClosedAt: timeOf(r.GetClosedAt()),
-		Reason: r.GetReason(), Dropped: r.GetDropped(),
+		Reason: r.GetReason(), Dropped: r.GetDropped(), Whole: r.GetWhole(), Origins: r.GetOrigins(), NotWaitedFor: r.GetNotWaitedFor(),
+	}
+	for _, m := range r.GetMembers() {
+		c.Members = append(c.Members, fleet.Member{
+			InstanceID: m.GetInstanceId(), Title: m.GetTitle(), Computer: m.GetComputer(), Partition: m.GetPartition(), Settled: m.GetSettled(),
+			RunInProgress: m.GetRunInProgress(), Runs: m.GetRuns(), Blocker: m.GetBlocker(),
+		})
 	}
 	for _, a := range r.GetAwaiting() {
 		c.Awaiting = append(c.Awaiting, fleet.Awaiting{Instance: a.GetInstanceId(), Current: groupOf(a.GetCurrent()), Next: groupOf(a.GetNext())})

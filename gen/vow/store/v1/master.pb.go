@@ -1978,7 +1978,15 @@ type ConvergenceRecord struct {
 	// Moments that were not kept.
 	Dropped uint64 `protobuf:"varint,14,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	// An ended one: its moments.
-	Timeline      []*MomentRecord `protobuf:"bytes,15,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	Timeline []*MomentRecord `protobuf:"bytes,15,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	// True when it concerns the whole tree.
+	Whole bool `protobuf:"varint,16,opt,name=whole,proto3" json:"whole,omitempty"`
+	// Else: instances whose chains of requesters it concerns.
+	Origins []string `protobuf:"bytes,17,rep,name=origins,proto3" json:"origins,omitempty"`
+	// An ended one: its members, those that had not settled first, at most 1000.
+	Members []*MemberRecord `protobuf:"bytes,18,rep,name=members,proto3" json:"members,omitempty"`
+	// An ended one: who was not waited for, with the reason, at most 1000.
+	NotWaitedFor  []string `protobuf:"bytes,19,rep,name=not_waited_for,json=notWaitedFor,proto3" json:"not_waited_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2118,6 +2126,143 @@ func (x *ConvergenceRecord) GetTimeline() []*MomentRecord {
 	return nil
 }
 
+func (x *ConvergenceRecord) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *ConvergenceRecord) GetOrigins() []string {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
+func (x *ConvergenceRecord) GetMembers() []*MemberRecord {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *ConvergenceRecord) GetNotWaitedFor() []string {
+	if x != nil {
+		return x.NotWaitedFor
+	}
+	return nil
+}
+
+// MemberRecord is the progress of a member when its convergence ended.
+type MemberRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instance.
+	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Computer.
+	Computer string `protobuf:"bytes,3,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Partition.
+	Partition string `protobuf:"bytes,4,opt,name=partition,proto3" json:"partition,omitempty"`
+	// True when it had settled what was wanted.
+	Settled bool `protobuf:"varint,5,opt,name=settled,proto3" json:"settled,omitempty"`
+	// Run in progress; empty = none.
+	RunInProgress string `protobuf:"bytes,6,opt,name=run_in_progress,json=runInProgress,proto3" json:"run_in_progress,omitempty"`
+	// Runs reported since the convergence opened.
+	Runs uint32 `protobuf:"varint,7,opt,name=runs,proto3" json:"runs,omitempty"`
+	// What it waited for.
+	Blocker       string `protobuf:"bytes,8,opt,name=blocker,proto3" json:"blocker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberRecord) Reset() {
+	*x = MemberRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberRecord) ProtoMessage() {}
+
+func (x *MemberRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
+func (*MemberRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *MemberRecord) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *MemberRecord) GetRunInProgress() string {
+	if x != nil {
+		return x.RunInProgress
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetRuns() uint32 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *MemberRecord) GetBlocker() string {
+	if x != nil {
+		return x.Blocker
+	}
+	return ""
+}
+
 // AwaitingRecord is the bangs of one scope that are not satisfied.
 type AwaitingRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2133,7 +2278,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2290,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2303,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2199,7 +2344,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2356,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2369,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2270,7 +2415,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2427,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2440,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2346,7 +2491,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2503,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2516,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -2472,7 +2617,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2629,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2642,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -2793,7 +2938,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x10PublishingRecord\x120\n" +
 	"\x05times\x18\x01 \x03(\v2\x1a.google.protobuf.TimestampR\x05times\x12\x12\n" +
 	"\x04loop\x18\x02 \x01(\rR\x04loop\x12/\n" +
-	"\x05delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05delay\"\xd7\x04\n" +
+	"\x05delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05delay\"\xe3\x05\n" +
 	"\x11ConvergenceRecord\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x125\n" +
@@ -2810,7 +2955,21 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x06reason\x18\f \x01(\tR\x06reason\x128\n" +
 	"\bawaiting\x18\r \x03(\v2\x1c.vow.store.v1.AwaitingRecordR\bawaiting\x12\x18\n" +
 	"\adropped\x18\x0e \x01(\x04R\adropped\x126\n" +
-	"\btimeline\x18\x0f \x03(\v2\x1a.vow.store.v1.MomentRecordR\btimeline\"\x95\x01\n" +
+	"\btimeline\x18\x0f \x03(\v2\x1a.vow.store.v1.MomentRecordR\btimeline\x12\x14\n" +
+	"\x05whole\x18\x10 \x01(\bR\x05whole\x12\x18\n" +
+	"\aorigins\x18\x11 \x03(\tR\aorigins\x124\n" +
+	"\amembers\x18\x12 \x03(\v2\x1a.vow.store.v1.MemberRecordR\amembers\x12$\n" +
+	"\x0enot_waited_for\x18\x13 \x03(\tR\fnotWaitedFor\"\xef\x01\n" +
+	"\fMemberRecord\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\bcomputer\x18\x03 \x01(\tR\bcomputer\x12\x1c\n" +
+	"\tpartition\x18\x04 \x01(\tR\tpartition\x12\x18\n" +
+	"\asettled\x18\x05 \x01(\bR\asettled\x12&\n" +
+	"\x0frun_in_progress\x18\x06 \x01(\tR\rrunInProgress\x12\x12\n" +
+	"\x04runs\x18\a \x01(\rR\x04runs\x12\x18\n" +
+	"\ablocker\x18\b \x01(\tR\ablocker\"\x95\x01\n" +
 	"\x0eAwaitingRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x123\n" +
@@ -2874,7 +3033,7 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
@@ -2896,64 +3055,65 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*RowRecord)(nil),             // 17: vow.store.v1.RowRecord
 	(*PublishingRecord)(nil),      // 18: vow.store.v1.PublishingRecord
 	(*ConvergenceRecord)(nil),     // 19: vow.store.v1.ConvergenceRecord
-	(*AwaitingRecord)(nil),        // 20: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 21: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 22: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 23: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 24: vow.store.v1.BangRecord
-	nil,                           // 25: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 26: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(v1.SoftwareState)(0),         // 29: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 30: vow.master.v1.ReleaseOptions
-	(*v1.FeedEntry)(nil),          // 31: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 32: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 33: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 34: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 35: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 36: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 37: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 38: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 39: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 40: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 41: vow.master.v1.Moment
+	(*MemberRecord)(nil),          // 20: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 21: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 22: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 23: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 24: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 25: vow.store.v1.BangRecord
+	nil,                           // 26: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 27: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(v1.SoftwareState)(0),         // 30: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 31: vow.master.v1.ReleaseOptions
+	(*v1.FeedEntry)(nil),          // 32: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 33: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 34: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 35: vow.type.v1.RequestedState
+	(v1.BangPolicy)(0),            // 36: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 37: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 38: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 39: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 40: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 41: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 42: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	27, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	28, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	28, // 2: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	29, // 3: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	29, // 4: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	28, // 5: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	30, // 6: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	31, // 7: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	28, // 8: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	32, // 9: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	28, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	29, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	29, // 2: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	30, // 3: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	30, // 4: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	29, // 5: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	31, // 6: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	32, // 7: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	29, // 8: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	33, // 9: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
 	6,  // 10: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	32, // 11: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	33, // 11: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
 	7,  // 12: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	32, // 13: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	28, // 14: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	27, // 15: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	33, // 16: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	28, // 17: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	25, // 18: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	34, // 19: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	26, // 20: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	32, // 21: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	28, // 22: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	27, // 23: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	35, // 24: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	28, // 25: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	27, // 26: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	33, // 13: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	29, // 14: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	28, // 15: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	34, // 16: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	29, // 17: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	26, // 18: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	35, // 19: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	27, // 20: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	33, // 21: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	29, // 22: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	28, // 23: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	36, // 24: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	29, // 25: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	28, // 26: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
 	9,  // 27: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	32, // 28: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	33, // 28: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
 	6,  // 29: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	32, // 30: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	33, // 30: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
 	11, // 31: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
 	12, // 32: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	28, // 33: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	29, // 33: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
 	13, // 34: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
 	14, // 35: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
 	15, // 36: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
@@ -2961,58 +3121,59 @@ var file_vow_store_v1_master_proto_depIdxs = []int32{
 	16, // 38: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
 	17, // 39: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
 	18, // 40: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	32, // 41: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	36, // 42: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	28, // 43: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	33, // 44: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	36, // 45: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	37, // 46: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	28, // 47: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	27, // 48: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	32, // 49: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	38, // 50: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	39, // 51: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	28, // 52: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	38, // 53: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	32, // 54: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	28, // 55: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	27, // 56: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	33, // 57: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	39, // 58: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	28, // 59: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	28, // 60: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	28, // 61: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	27, // 62: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	40, // 63: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	39, // 64: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	33, // 65: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	28, // 66: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	28, // 67: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	20, // 68: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	23, // 69: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	21, // 70: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	21, // 71: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	32, // 72: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	22, // 73: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	22, // 74: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	32, // 75: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	28, // 76: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	28, // 77: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	41, // 78: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	27, // 79: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	37, // 80: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	38, // 81: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	39, // 82: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	32, // 83: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	28, // 84: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	28, // 85: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	27, // 86: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	33, // 87: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	88, // [88:88] is the sub-list for method output_type
-	88, // [88:88] is the sub-list for method input_type
-	88, // [88:88] is the sub-list for extension type_name
-	88, // [88:88] is the sub-list for extension extendee
-	0,  // [0:88] is the sub-list for field type_name
+	33, // 41: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	37, // 42: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	29, // 43: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	34, // 44: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	37, // 45: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	38, // 46: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	29, // 47: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	28, // 48: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	33, // 49: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	39, // 50: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	40, // 51: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	29, // 52: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	39, // 53: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	33, // 54: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	29, // 55: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	28, // 56: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	34, // 57: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	40, // 58: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	29, // 59: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	29, // 60: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	29, // 61: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	28, // 62: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	41, // 63: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	40, // 64: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	34, // 65: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	29, // 66: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	29, // 67: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	21, // 68: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	24, // 69: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	20, // 70: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	22, // 71: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	22, // 72: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	33, // 73: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	23, // 74: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	23, // 75: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	33, // 76: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	29, // 77: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	29, // 78: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	42, // 79: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	28, // 80: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	38, // 81: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	39, // 82: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	40, // 83: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	33, // 84: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	29, // 85: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	29, // 86: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	28, // 87: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	34, // 88: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	89, // [89:89] is the sub-list for method output_type
+	89, // [89:89] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3028,7 +3189,7 @@ func file_vow_store_v1_master_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
