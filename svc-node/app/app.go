@@ -47,6 +47,9 @@ func New(cfg Config, s Settings) (*App, error) {
 			return nil, fmt.Errorf("cannot find --executable: %w", err)
 		}
 	}
+	if s.Installer == nil {
+		s.Installer = newInstaller(cfg.Buildout)
+	}
 	if s.User == "" {
 		s.User = userName()
 	}
@@ -86,7 +89,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		Unsynced: s.Unsynced, User: s.User, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
-		Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
+		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
 		Call: func(ctx context.Context, method string, request []byte) ([]byte, string, string) {
 			return node.Call(ctx, method, request)
 		},

@@ -15,6 +15,8 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/supervise"
 )
 
 // Config is what a user sets.
@@ -37,6 +39,13 @@ type Config struct {
 	Scheduler        string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
 	Promise          string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
 	Executable       string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
+	Buildout         string        `help:"Path of a buildout executable for instance profiles with recipes that are not built in; empty = the release's bin/buildout alone." type:"path"`
+
+	ProcessMemory    int64    `help:"Limit of memory of each service, with its descendants, in MiB; 0 for none. Needs cgroups; where they are not permitted, 'vow node ps' says so." default:"0"`
+	ProcessCPU       int      `help:"Limit of CPU of each service in thousandths of a processor; 0 for none. Needs cgroups." default:"0"`
+	ProcessCount     int      `help:"Limit of processes and threads of each service; 0 for none. Needs cgroups, or counts all processes of the service's user." default:"0"`
+	ProcessOpenFiles int      `help:"Limit of open files of each process; 0 for none." default:"0"`
+	StopLast         []string `help:"Partitions that a shutdown stops after all others, one after the other in this order, for example those of databases."`
 }
 
 // MaxPartitions is how many partitions a computer may have.
@@ -66,6 +75,12 @@ func (c Config) Validate() error {
 	if c.Slots < 0 || c.Slots > 4096 {
 		return fmt.Errorf("cannot use --slots=%d: want 0 to 4096", c.Slots)
 	}
+	if err := c.policy().Limits.Validate(); err != nil {
+		return fmt.Errorf("cannot use --process-*: %w", err)
+	}
+	if len(c.StopLast) > supervise.MaxRank {
+		return fmt.Errorf("cannot use --stop-last: %d partitions, want at most %d", len(c.StopLast), supervise.MaxRank)
+	}
 	if len(c.PartitionAddress) > 16 {
 		return errors.New("cannot use --partition-address: want at most 16 addresses")
 	}
@@ -83,6 +98,13 @@ func (c Config) slots() int {
 		return c.Slots
 	}
 	return runtime.NumCPU()
+}
+
+// policy is what the operator wants of all processes.
+func (c Config) policy() partition.Policy {
+	return partition.Policy{StopLast: c.StopLast, Limits: supervise.Limits{
+		Memory: c.ProcessMemory << 20, CPU: c.ProcessCPU, Processes: c.ProcessCount, OpenFiles: c.ProcessOpenFiles,
+	}}
 }
 
 // registration is what svc-master is told of the computer.

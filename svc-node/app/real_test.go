@@ -153,6 +153,33 @@ func TestOnARealMachineARunStartsAKillBangsAndADestroyEmpties(t *testing.T) {
 		t.Errorf("logs are %v, %v", logs.Msg(), err)
 	}
 
+	if p := processes.GetProcesses()[0]; p.GetMemoryBytes() == 0 || p.GetProblem() != "" {
+		t.Errorf("the process is %v", p)
+	}
+	hand := func(process string, action nodev1.ProcessAction) (*nodev1.Process, error) {
+		response, err := local.ControlProcess(ctx, &nodev1.ControlProcessRequest{Partition: "slappart0", Process: process, Action: action})
+		return response.GetProcess(), err
+	}
+	if p, err := hand("web", nodev1.ProcessAction_PROCESS_ACTION_STOP); err != nil || p.GetState() != "stopped" || p.GetPid() != 0 {
+		t.Errorf("stopped by hand it is %v, %v", p, err)
+	}
+	if _, err := hand("wbe", nodev1.ProcessAction_PROCESS_ACTION_STOP); !rpc.IsNotFound(err) || !strings.Contains(err.Error(), "cannot stop slappart0/wbe: no such process") {
+		t.Errorf("a typing error gives %v", err)
+	}
+	n.order("slappart0", "t1.a1", 9) // the next run restores the desired state
+	eventually(t, "the restoring run is reported", n.reported(2))
+	if p, err := hand("web", nodev1.ProcessAction_PROCESS_ACTION_START); err != nil || p.GetState() != "running" || p.GetPid() == processes.GetProcesses()[0].GetPid() {
+		t.Errorf("after the run it is %v, %v", p, err)
+	} else if again, err := hand("web", nodev1.ProcessAction_PROCESS_ACTION_START); err != nil || again.GetPid() != p.GetPid() {
+		t.Errorf("started twice it is %v, %v", again, err)
+	}
+	if p, err := hand("web", nodev1.ProcessAction_PROCESS_ACTION_RESTART); err != nil || p.GetState() != "running" {
+		t.Errorf("restarted it is %v, %v", p, err)
+	}
+	if processes, err = local.ListProcesses(ctx, &nodev1.ListProcessesRequest{Partition: "slappart0"}); err != nil {
+		t.Fatal(err)
+	}
+
 	killed := time.Now()
 	if err := syscall.Kill(int(processes.GetProcesses()[0].GetPid()), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -171,8 +198,8 @@ func TestOnARealMachineARunStartsAKillBangsAndADestroyEmpties(t *testing.T) {
 	d.State, d.Generation = typev1.RequestedState_REQUESTED_STATE_DESTROYED, &typev1.Generation{Epoch: 1, Number: 3}
 	n.want(d)
 	n.order("slappart0", "t1.a1", 2)
-	eventually(t, "the destruction is reported", n.reported(2))
-	if r := n.report(2); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
+	eventually(t, "the destruction is reported", n.reported(3))
+	if r := n.report(3); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
 		t.Errorf("report is %v", r)
 	}
 	if _, err := os.Stat(filepath.Join(n.dir, "instance", "destroyed")); err != nil {

@@ -89,9 +89,6 @@ func (s Settings) withDefaults() Settings {
 	if s.Sensor == nil {
 		s.Sensor = sensor.Executable{}
 	}
-	if s.Installer == nil {
-		s.Installer = newInstaller()
-	}
 	if s.RunTimeout == 0 {
 		s.RunTimeout = DefaultRunTimeout
 	}

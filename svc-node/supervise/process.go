@@ -127,7 +127,8 @@ type Limits struct {
 // Group reports whether a limit needs a cgroup.
 func (l Limits) Group() bool { return l.Memory > 0 || l.CPU > 0 || l.Processes > 0 }
 
-func (l Limits) validate() error {
+// Validate checks the ranges; its error names the limit.
+func (l Limits) Validate() error {
 	switch {
 	case l.Memory < 0 || l.Memory > 0 && l.Memory < 1<<20:
 		return fmt.Errorf("limit of memory is %d bytes, want 0 or at least 1048576", l.Memory)
@@ -287,7 +288,7 @@ func (p Process) validate(partition string) error {
 	case slices.ContainsFunc(p.Env, func(s string) bool { return strings.IndexByte(s, '=') < 1 }):
 		return fmt.Errorf("an environment variable is not NAME=value")
 	}
-	return p.Limits.validate()
+	return p.Limits.Validate()
 }
 
 // validName allows what may be a part of a file name and of the marker.

@@ -108,7 +108,7 @@ func New(s Settings) (*Agent, error) {
 		Computer: s.Computer, BootID: s.BootID, InstanceRoot: s.InstanceRoot, Locks: locks, User: s.User,
 		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout,
 		Master: s.Master, Supervisor: s.Supervisor, Installer: s.Installer, Releases: a.software, Senses: senses{a.senses},
-		Revisions: partition.NewRevisions(), Telemetry: s.Telemetry,
+		Revisions: partition.NewRevisions(), Policy: s.Policy, Telemetry: s.Telemetry,
 		Learned: func(d *masterv1.DesiredPartition) { a.tell(a.group.Context(), converge.Learned{Item: desiredOf(d)}) },
 		Spool: func(r *storev1.NodeReport) error {
 			defer a.wantReplay()

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/release"
 	"github.com/vow-os/vow/svc-node/internal/run"
@@ -35,11 +37,8 @@ type Releases interface {
 
 // Planner is the optional behaviour of an Installer that can tell what a run would change.
 type Planner interface {
-	Plan(ctx context.Context, i run.Installation) ([]Planned, error)
+	Plan(ctx context.Context, i run.Installation) (*nodev1.PlanResponse, error)
 }
-
-// Planned is what would happen to one part.
-type Planned struct{ Part, Action, Reason string }
 
 // Settings is what an Agent works with.
 type Settings struct {
@@ -65,6 +64,8 @@ type Settings struct {
 	Sensor     sense.Sensor
 	Evaluator  sense.Evaluator
 	Telemetry  *telemetry.Telemetry
+	// Policy is the operator's for all processes.
+	Policy partition.Policy
 	// Call answers an operator's call of vow.node.v1 that came through the Link.
 	Call func(ctx context.Context, method string, request []byte) (response []byte, code, message string)
 

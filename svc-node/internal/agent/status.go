@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,7 +13,6 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
-	"github.com/vow-os/vow/svc-node/supervise"
 )
 
 // spooled is a message of a spool.
@@ -62,40 +60,6 @@ func (a *Agent) Status() *nodev1.GetStatusResponse {
 	return status
 }
 
-// Processes are the supervised processes of a partition, or of all if it is empty.
-func (a *Agent) Processes(ctx context.Context, name string) ([]*nodev1.Process, error) {
-	units, err := a.s.Supervisor.List(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if name != "" && len(units) == 0 {
-		if _, err := a.held(name); err != nil {
-			return nil, err
-		}
-	}
-	var processes []*nodev1.Process
-	for _, u := range units {
-		if u.Process.Partition == "" {
-			continue // the agent itself
-		}
-		p := &nodev1.Process{
-			Partition: u.Process.Partition, Name: u.Process.Name, State: u.State.String(), Pid: uint32(max(0, u.PID)),
-			Since: timestampOf(u.Since), Restarts: uint32(max(0, u.Restarts)), LastExit: u.Last, Watched: u.Process.Watched,
-		}
-		if u.State == supervise.Delayed {
-			p.NextTry = timestampOf(u.Due)
-		}
-		processes = append(processes, p)
-	}
-	slices.SortFunc(processes, func(x, y *nodev1.Process) int {
-		if c := strings.Compare(x.GetPartition(), y.GetPartition()); c != 0 {
-			return c
-		}
-		return strings.Compare(x.GetName(), y.GetName())
-	})
-	return processes, nil
-}
-
 // RunPromises senses promises of a partition for a person; nothing is reported.
 func (a *Agent) RunPromises(ctx context.Context, name string, promises []string) (*nodev1.RunPromisesResponse, error) {
 	directory, err := a.held(name)
@@ -114,28 +78,11 @@ func (a *Agent) RunPromises(ctx context.Context, name string, promises []string)
 	return &nodev1.RunPromisesResponse{Groups: groups, Verdicts: verdicts}, nil
 }
 
-// LogPath is the file with the output of a process.
-func (a *Agent) LogPath(ctx context.Context, name, process string) (string, error) {
-	if _, err := a.held(name); err != nil {
-		return "", err
-	}
-	units, err := a.s.Supervisor.List(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	for _, u := range units {
-		if u.Process.Name == process && u.Process.Log.Path != "" {
-			return u.Process.Log.Path, nil
-		}
-	}
-	return "", fmt.Errorf("cannot show the output of process %q of %s: %w", process, name, ErrNotFound)
-}
-
 // ErrCannotPlan says that the installer cannot tell what it would do.
 var ErrCannotPlan = errors.New("cannot plan: this node's installer does not tell what it would do")
 
 // Plan is what a run of a partition would change.
-func (a *Agent) Plan(ctx context.Context, name string) ([]Planned, error) {
+func (a *Agent) Plan(ctx context.Context, name string) (*nodev1.PlanResponse, error) {
 	planner, ok := a.s.Installer.(Planner)
 	if !ok {
 		return nil, ErrCannotPlan

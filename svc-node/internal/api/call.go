@@ -31,6 +31,8 @@ func (n *Node) dispatch(ctx context.Context, method string, request []byte) (pro
 		return unary(ctx, request, new(nodev1.PlanRequest), n.Plan)
 	case nodev1connect.NodeServiceListProcessesProcedure:
 		return unary(ctx, request, new(nodev1.ListProcessesRequest), n.ListProcesses)
+	case nodev1connect.NodeServiceControlProcessProcedure:
+		return unary(ctx, request, new(nodev1.ControlProcessRequest), n.ControlProcess)
 	case nodev1connect.NodeServiceRunPromisesProcedure:
 		return unary(ctx, request, new(nodev1.RunPromisesRequest), n.RunPromises)
 	}

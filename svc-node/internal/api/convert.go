@@ -39,6 +39,8 @@ func nodeError(err error) error {
 		return nil
 	case errors.Is(err, agent.ErrNotFound):
 		return rpc.NotFound(err)
+	case errors.Is(err, agent.ErrCannotControl):
+		return rpc.Error(rpc.CodeFailedPrecondition, err)
 	case errors.Is(err, agent.ErrCannotPlan):
 		return rpc.Error(rpc.CodeUnimplemented, err)
 	case rpc.CodeOf(err) != rpc.CodeUnknown:

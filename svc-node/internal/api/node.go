@@ -7,16 +7,17 @@ import (
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
-	"github.com/vow-os/vow/svc-node/internal/agent"
+	"github.com/vow-os/vow/svc-node/supervise"
 )
 
 // Agent is what the handlers ask.
 type Agent interface {
 	Status() *nodev1.GetStatusResponse
-	Plan(ctx context.Context, partition string) ([]agent.Planned, error)
+	Plan(ctx context.Context, partition string) (*nodev1.PlanResponse, error)
 	Processes(ctx context.Context, partition string) ([]*nodev1.Process, error)
 	RunPromises(ctx context.Context, partition string, promises []string) (*nodev1.RunPromisesResponse, error)
 	LogPath(ctx context.Context, partition, process string) (string, error)
+	Control(ctx context.Context, key supervise.Key, action supervise.Action) (*nodev1.Process, error)
 }
 
 // Node is the handler of NodeService.
@@ -34,15 +35,8 @@ func (n *Node) GetStatus(context.Context, *nodev1.GetStatusRequest) (*nodev1.Get
 
 // Plan tells what a run would change.
 func (n *Node) Plan(ctx context.Context, r *nodev1.PlanRequest) (*nodev1.PlanResponse, error) {
-	planned, err := n.agent.Plan(ctx, r.GetPartition())
-	if err != nil {
-		return nil, nodeError(err)
-	}
-	answer := &nodev1.PlanResponse{}
-	for _, p := range planned {
-		answer.Parts = append(answer.Parts, &nodev1.PlannedPart{Part: p.Part, Action: p.Action, Reason: p.Reason})
-	}
-	return answer, nil
+	answer, err := n.agent.Plan(ctx, r.GetPartition())
+	return answer, nodeError(err)
 }
 
 // ListProcesses lists the supervised processes.
@@ -69,4 +63,20 @@ func (n *Node) Logs(ctx context.Context, r *nodev1.LogsRequest, stream *connect.
 	return nodeError(tail(ctx, path, int64(r.GetTailBytes()), r.GetFollow(), func(output []byte) error {
 		return stream.Send(&nodev1.LogsResponse{Output: output})
 	}))
+}
+
+// ControlProcess starts, stops or restarts one process.
+func (n *Node) ControlProcess(ctx context.Context, r *nodev1.ControlProcessRequest) (*nodev1.ControlProcessResponse, error) {
+	action := supervise.Start
+	switch r.GetAction() {
+	case nodev1.ProcessAction_PROCESS_ACTION_STOP:
+		action = supervise.Stop
+	case nodev1.ProcessAction_PROCESS_ACTION_RESTART:
+		action = supervise.Restart
+	}
+	process, err := n.agent.Control(ctx, supervise.Key{Partition: r.GetPartition(), Name: r.GetProcess()}, action)
+	if err != nil {
+		return nil, nodeError(err)
+	}
+	return &nodev1.ControlProcessResponse{Process: process}, nil
 }

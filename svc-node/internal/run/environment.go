@@ -97,6 +97,7 @@ type Settings struct {
 	Releases   Releases
 	Senses     Senses
 	Revisions  *partition.Revisions
+	Policy     partition.Policy
 	Telemetry  *telemetry.Telemetry
 	// Learned is told what BeginRun returned.
 	Learned func(desired *masterv1.DesiredPartition)

@@ -95,6 +95,7 @@ func (e *Engine) servicesStep(ctx context.Context, w *work) (bool, error) {
 		if err != nil {
 			return false, err
 		}
+		e.s.Policy.Apply(processes)
 		wanted = processes
 	} else {
 		e.s.Senses.Unwatch(w.run.Partition)
@@ -135,7 +136,7 @@ func same(units []supervise.Unit, wanted []supervise.Process) bool {
 		byKey[u.Process.Key] = u
 	}
 	for _, p := range wanted {
-		if u, ok := byKey[p.Key]; !ok || u.Want != supervise.Up || !u.Process.Equal(p) {
+		if u, ok := byKey[p.Key]; !ok || u.Want != supervise.Up || u.Process.Rank != p.Rank || !u.Process.Equal(p) {
 			return false
 		}
 	}

@@ -54,6 +54,7 @@ func newNode(s *session) *cobra.Command {
 		},
 	})
 	node.AddCommand(newNodePlan(s))
+	node.AddCommand(newNodeProcess(s)...)
 	return node
 }
 
@@ -65,18 +66,6 @@ func (s *session) withNode(ctx context.Context, fn func(context.Context, *client
 		}
 		return fn(ctx, f)
 	})
-}
-
-func printProcesses(s *session, processes []*nodev1.Process, now time.Time) error {
-	rows := [][]string{{"PARTITION", "PROCESS", "STATE", "PID", "SINCE", "RESTARTS", "NEXT TRY", "LAST EXIT"}}
-	for _, p := range processes {
-		pid := "-"
-		if p.GetPid() != 0 {
-			pid = fmt.Sprint(p.GetPid())
-		}
-		rows = append(rows, []string{p.GetPartition(), p.GetName(), p.GetState(), pid, age(p.GetSince(), now), fmt.Sprint(p.GetRestarts()), until(p.GetNextTry(), now), p.GetLastExit()})
-	}
-	return table(s.out, rows)
 }
 
 func printNode(s *session, n *nodev1.GetStatusResponse, now time.Time) error {
