@@ -46,20 +46,20 @@ fmt: $(BIN)/golangci-lint proto-tools ## Format Go and proto files
 	$(BUF) format -w proto
 
 # Root and apt are not taken for granted: a developer's machine may have neither, and then is told what to install.
-DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git
+DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git python3 python3-zc.buildout
 .PHONY: setup
 setup: ## Install what the tests need: Debian packages (as root), pinned tools into .bin/
 	@missing=
-	for tool in redis-server redis-cli gcc git; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
+	for tool in redis-server redis-cli gcc git buildout; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
 	if [ -z "$$missing" ]; then
-	  echo 'setup: redis-server, gcc and git are here'
+	  echo 'setup: redis-server, gcc, git and buildout are here'
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "setup: installing Debian packages for$$missing: $(DEBIAN_PACKAGES)"
 	  # RUNLEVEL=1: each test starts its own redis-server on a free port, the packaged one must not run
 	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES) >/dev/null
 	else
-	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis are skipped without, and fail in CI" >&2
+	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis or buildout are skipped without, and fail in CI" >&2
 	fi
 	echo 'setup: installing buf, the protoc plugins, golangci-lint and testreport into .bin/'
 	$(MAKE) proto-tools $(BIN)/golangci-lint $(BIN)/testreport
@@ -147,6 +147,10 @@ bench-supervise: ## Measure the supervisor beside Debian's supervisord (BENCH_SH
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends supervisor >/dev/null || true
 	fi
 	go run ./bench/supervise
+
+.PHONY: bench-profile
+bench-profile: ## Measure a profile of 50 parts beside Debian's zc.buildout (BENCH_SHORT=1)
+	@go run ./bench/profile
 
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Contract

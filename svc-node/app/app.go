@@ -48,7 +48,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		}
 	}
 	if s.Installer == nil {
-		s.Installer = newInstaller(cfg.Buildout)
+		s.Installer = NewInstaller(cfg.Buildout)
 	}
 	if s.User == "" {
 		s.User = userName()

@@ -23,7 +23,9 @@ var (
 	_ agent.Planner = installer{}
 )
 
-func newInstaller(buildout string) installer {
+// NewInstaller makes the installer of a real machine. buildout is an executable for profiles that need what is not built in;
+// empty = that of the release alone.
+func NewInstaller(buildout string) Installer {
 	return installer{cache: install.NewCache(), buildout: buildout}
 }
 

@@ -366,3 +366,29 @@ func TestAShutdownIsBoundedByTheGraceTime(t *testing.T) {
 	}
 	h.cmd = nil
 }
+
+func TestTheSupervisorsPrecedenceIsNotThatOfItsServices(t *testing.T) {
+	h := newHost(t)
+	priority := func(pid int) string {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nice := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[16]
+		return nice + " " + strings.TrimSpace(read(t, fmt.Sprintf("/proc/%d/oom_score_adj", pid)))
+	}
+	mine := priority(os.Getpid())
+	for _, when := range []string{"at first", "after a re-execution"} {
+		web := h.sleeper("web")
+		web.Revision = when
+		if got := priority(h.apply(web)["web"].PID); got != mine {
+			t.Errorf("%s a service has nice and OOM score %s, started by %s", when, got, mine)
+		}
+		if got := priority(h.cmd.Process.Pid); os.Getuid() == 0 && got == mine {
+			t.Errorf("%s root's supervisor has %s like everybody", when, got)
+		}
+		if err := h.client.Reexec(h.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
