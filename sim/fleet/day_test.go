@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 	"syscall"
@@ -12,6 +13,8 @@ import (
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/sim/fleet"
 )
+
+var hours = flag.Int("hours", dayHours, "hours of the day that are told")
 
 const (
 	computers  = 20
@@ -26,7 +29,7 @@ func TestADay(t *testing.T) {
 	var summary string
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
-		f, err := fleet.New(ctx, fleet.Settings{PingIdle: 2 * time.Minute, SenseDelay: 10 * time.Second, ContactsEvery: time.Minute})
+		f, err := fleet.New(ctx, fleet.Settings{PingIdle: 2 * time.Minute, SenseDelay: 10 * time.Second, ContactsEvery: time.Minute, Recheck: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +47,7 @@ func TestADay(t *testing.T) {
 		}
 		summary = fmt.Sprintf("%s; %d exits, %d bangs by hand", tally(t, f, start), exits, bangs)
 	})
-	t.Logf("%d hours took %s, %s of CPU: %s", dayHours, time.Since(began).Round(time.Millisecond), (cpu(t) - before).Round(time.Millisecond), summary)
+	t.Logf("%d hours took %s, %s of CPU: %s", *hours, time.Since(began).Round(time.Millisecond), (cpu(t) - before).Round(time.Millisecond), summary)
 }
 
 // settleDown starts the computers and requests a tree on each, whose instances are on ten computers; it returns the titles.
@@ -88,7 +91,7 @@ func settled(ctx context.Context, t *testing.T, f *fleet.Fleet, trees []string) 
 func live(ctx context.Context, t *testing.T, f *fleet.Fleet, trees []string) (exits, bangs int) {
 	t.Helper()
 	names := f.Computers()
-	for n := range dayHours * 6 {
+	for n := range *hours * 6 {
 		fleet.Pass(ctx, 10*time.Minute)
 		if err := f.Machine(names[n%computers]).Kill(fmt.Sprintf("slappart%d", n%partitions), "serve"); err != nil {
 			t.Fatal(err)
@@ -124,7 +127,7 @@ func tally(t *testing.T, f *fleet.Fleet, start time.Time) string {
 	if failed > 0 || runs[conv.CauseRetry] > 0 {
 		t.Errorf("%d runs failed, %d were retries", failed, runs[conv.CauseRetry])
 	}
-	if want := computers * partitions * dayHours / 4; runs[conv.CausePeriodicity] < want-computers*partitions || runs[conv.CausePeriodicity] > want*5/4+computers*partitions {
+	if want := computers * partitions * *hours / 4; runs[conv.CausePeriodicity] < want-computers*partitions || runs[conv.CausePeriodicity] > want*5/4+computers*partitions {
 		t.Errorf("%d periodic runs, want about %d", runs[conv.CausePeriodicity], want)
 	}
 	return fmt.Sprintf("%d convergences, %d runs by bangs, %d by periodicity", converged, runs[conv.CauseBang], runs[conv.CausePeriodicity])

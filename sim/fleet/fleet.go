@@ -36,6 +36,8 @@ type Settings struct {
 	SenseDelay time.Duration
 	// ContactsEvery is as in the services' Settings; the defaults if zero.
 	ContactsEvery time.Duration
+	// Recheck is as in svc-master's Settings; the default if zero.
+	Recheck time.Duration
 	// ReconnectWindow is svc-master's; its default if zero.
 	ReconnectWindow time.Duration
 }
@@ -73,7 +75,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 	}
 	f.control(Master, master.Service, 7711, func(at place) (service, error) {
 		return master.New(master.Config{ReconnectWindow: f.reconnectWindow()}, master.Settings{
-			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Random: f.random, ContactsEvery: s.ContactsEvery,
+			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Random: f.random, ContactsEvery: s.ContactsEvery, Recheck: s.Recheck,
 		})
 	})
 	f.control(Scheduler, scheduler.Service, 7712, func(at place) (service, error) {
