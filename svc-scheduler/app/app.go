@@ -20,6 +20,10 @@ import (
 // Service is the name of this service.
 const Service = "svc-scheduler"
 
+// maxReading bounds what svc-master answers at once: a thousand bytes for each of 100,000 unsettled allocations, or 500 entries of the feed that name 10,000
+// instances each. What is larger than its bound is never read, however often it is asked for.
+const maxReading = 128 << 20
+
 // Config is what a user sets.
 type Config struct {
 	rpc.Config `embed:""`
@@ -76,7 +80,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, err
 	}
 	t := telemetry.OrDisabled(s.Telemetry)
-	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle})
+	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle, ReadMaxBytes: maxReading})
 	if err != nil {
 		return nil, fmt.Errorf("cannot use --master: %w", err)
 	}

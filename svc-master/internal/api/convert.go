@@ -137,6 +137,9 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.
 		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Wanted: generation(t.Wanted(p)), WantedCause: typev1.Cause(t.WantedCause(p)),
 		Settled: generation(p.Settled), Changed: generation(p.Changed), Latest: runSummary(p.Latest), Membership: t.Membership,
 	}
+	if out.Latest != nil {
+		out.Latest.Error = "" // 16 KiB for each of thousands: whoever follows needs its type only
+	}
 	if mark, ok := t.Unanswered(p); ok {
 		out.Bang = &masterv1.BangHint{
 			BangId: bangID(t.ID, mark.Number), Number: mark.Number, At: timestamp(mark.At), Trace: traceContext(mark.Trace), Delay: duration(mark.Delay),

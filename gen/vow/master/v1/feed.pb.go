@@ -655,7 +655,7 @@ type Allocation struct {
 	Run *RunHint `protobuf:"bytes,14,opt,name=run,proto3" json:"run,omitempty"`
 	// When the run in progress began.
 	BegunAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=begun_at,json=begunAt,proto3" json:"begun_at,omitempty"`
-	// The latest reported run; unset = none.
+	// The latest reported run, without the text of its error; unset = none.
 	Latest *RunSummary `protobuf:"bytes,16,opt,name=latest,proto3" json:"latest,omitempty"`
 	// Version of the tree's membership.
 	Membership    uint64 `protobuf:"varint,17,opt,name=membership,proto3" json:"membership,omitempty"`
