@@ -103,7 +103,7 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 	a.watchers.on(w, before.trees)
 	first := &masterv1.WatchDesiredResponse{Software: softwareOf(before.computer), SoftwareChanged: true, Complete: true}
 	first.Partitions, first.Freed = before.since(req.GetKnown())
-	if err := send(ctx, stream, first); err != nil {
+	if err := sendPieces(ctx, stream, first); err != nil {
 		return err
 	}
 	recheck := time.NewTicker(a.Recheck)
@@ -129,8 +129,30 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 		if len(res.Partitions) == 0 && len(res.Freed) == 0 && !res.SoftwareChanged {
 			continue
 		}
-		if err := send(ctx, stream, res); err != nil {
+		if err := sendPieces(ctx, stream, res); err != nil {
 			return err
 		}
 	}
+}
+
+// maxPiece bounds the partitions of one message: a thousand of them with 128 KiB of parameters each are far more than a node reads at once.
+const maxPiece = 1 << 20
+
+// sendPieces sends a delta in as many messages as its size asks for; only the last one is complete.
+func sendPieces(ctx context.Context, stream *connect.ServerStream[masterv1.WatchDesiredResponse], whole *masterv1.WatchDesiredResponse) error {
+	partitions, complete := whole.GetPartitions(), whole.GetComplete()
+	piece := whole
+	piece.Partitions, piece.Complete = nil, false
+	size := 0
+	for _, p := range partitions {
+		if n := proto.Size(p); size > 0 && size+n > maxPiece {
+			if err := send(ctx, stream, piece); err != nil {
+				return err
+			}
+			piece, size = &masterv1.WatchDesiredResponse{}, 0
+		}
+		piece.Partitions, size = append(piece.Partitions, p), size+proto.Size(p)
+	}
+	piece.Complete = complete
+	return send(ctx, stream, piece)
 }
