@@ -65,14 +65,21 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 	span.SetAttributes(conv.RunResult.String(event.Result.String()))
 	res := &masterv1.ReportRunResponse{}
 	treeID := fleet.TreeID(req.GetAllocationId())
-	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
-		if err := a.atPlace(t, "report", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
-			return nil, fleet.Effects{}, err
-		}
-		answer, effects, err := t.ReportRun(event, now)
-		res = &masterv1.ReportRunResponse{Settled: generation(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
-		return nil, effects, err
-	}})
+	done, err := a.Store.Update(ctx, redisstore.Change{
+		Tree: treeID, Key: key("p", req.GetRunId()),
+		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			if err := a.atPlace(t, "report", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
+				return nil, fleet.Effects{}, err
+			}
+			answer, effects, err := t.ReportRun(event, now)
+			res = &masterv1.ReportRunResponse{Settled: generation(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
+			if effects.Key == "" {
+				return nil, effects, err // the allocation remembers it
+			}
+			return res, effects, err
+		},
+		Recall: func(b []byte) error { return proto.Unmarshal(b, res) },
+	})
 	if err != nil {
 		failed(span, err)
 		return nil, coded(stale(err, "report", req.GetRunId(), req.GetAllocationId()))
