@@ -32,7 +32,7 @@ func newMachine(ctx context.Context, cfg Config, dir string) (*machine, error) {
 		cfg.Log.WarnContext(ctx, "lines of the journal could not be read and are ignored", "lines", j.damaged)
 	}
 	m := &machine{
-		ctx: ctx, log: cfg.Log, journal: j, boot: boot, hash: hash, since: cfg.since, executable: cfg.Executable, children: map[int]child{},
+		ctx: ctx, log: cfg.Log, journal: j, boot: boot, hash: hash, since: cfg.since, executable: cfg.Executable, before: cfg.before, children: map[int]child{},
 		limits: map[supervise.Key]*limited{}, tree: cgroup.NewTree("", hash), gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
 	}
 	units := make([]supervise.Unit, 0, len(j.units))

@@ -28,8 +28,9 @@ type machine struct {
 	boot    string
 	hash    string
 	since   time.Time
-	// executable is what a re-execution runs.
+	// executable is what a re-execution runs, before what services have for precedence.
 	executable string
+	before     precedence
 
 	// children are our own processes by PID, stubs included; each has the key and incarnation it was launched for.
 	children map[int]child
@@ -183,6 +184,7 @@ func (m *machine) launch(e supervise.Launch) {
 	}
 	g.output, g.order = output, order{
 		Path: p.Path, Argv: p.Argv, Env: environment(m.hash, p, e.Incarnation), Dir: p.Dir,
+		Before: m.before,
 	}
 	if len(p.Argv) == 0 {
 		g.order.Argv = []string{p.Path}

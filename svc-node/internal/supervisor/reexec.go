@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inheritName tells our next self which files it has from us: the lock and the control socket, which nobody may take or
-// miss in between. Everything else it finds in the journal, and our children stay its children.
+// inheritName tells our next self which files it has from us, the lock and the control socket, which nobody may take or
+// miss in between, and what services have for precedence. Everything else it finds in the journal, and our children stay its children.
 const inheritName = "VOW_SUPERVISOR_INHERITS"
 
-type inheritance struct{ lock, listener *os.File }
+type inheritance struct {
+	lock, listener *os.File
+	before         precedence
+}
 
 // reexecute replaces the program of this process; it returns only when that fails.
 func reexecute(cfg Config, lock *os.File, listener *net.UnixListener) error {
@@ -31,7 +34,7 @@ func reexecute(cfg Config, lock *os.File, listener *net.UnixListener) error {
 		}
 		defer unix.CloseOnExec(fd)
 	}
-	env := append(os.Environ(), fmt.Sprintf("%s=%d,%d", inheritName, files[0], files[1]))
+	env := append(os.Environ(), fmt.Sprintf("%s=%d,%d,%d,%d,%t", inheritName, files[0], files[1], cfg.before.Nice, cfg.before.OOM, cfg.before.Raised))
 	if err := syscall.Exec(cfg.Executable, cfg.Args, env); err != nil {
 		return fmt.Errorf("cannot execute %s: %w", cfg.Executable, err)
 	}
@@ -42,11 +45,15 @@ func reexecute(cfg Config, lock *os.File, listener *net.UnixListener) error {
 func takeInheritance() inheritance {
 	value, ok := os.LookupEnv(inheritName)
 	_ = os.Unsetenv(inheritName)
-	lock, listener, both := strings.Cut(value, ",")
-	if !ok || !both {
+	parts := strings.Split(value, ",")
+	if !ok || len(parts) != 5 {
 		return inheritance{}
 	}
-	return inheritance{inherited(lock, "lock"), inherited(listener, "control socket")}
+	left := inheritance{lock: inherited(parts[0], "lock"), listener: inherited(parts[1], "control socket")}
+	left.before.Nice, _ = strconv.Atoi(parts[2])
+	left.before.OOM, _ = strconv.Atoi(parts[3])
+	left.before.Raised = parts[4] == "true"
+	return left
 }
 
 func inherited(number, name string) *os.File {

@@ -28,7 +28,8 @@ type Config struct {
 	Executable string
 	Args       []string
 
-	since time.Time
+	since  time.Time
+	before precedence
 }
 
 // lockPatience is how long the lock of an earlier supervisor may outlive it: one that is killed between the fork and the
@@ -50,6 +51,7 @@ func Run(cfg Config) error {
 		return fmt.Errorf("cannot find folder %s: %w", cfg.Dir, err)
 	}
 	left := takeInheritance()
+	cfg.before = takePrecedence(left.before)
 	lock, err := lockDir(dir, left.lock)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -39,6 +40,8 @@ type order struct {
 	// Files and Processes are resource limits, of the process and of its user; 0 = as they are.
 	Files     uint64 `json:"files,omitempty"`
 	Processes uint64 `json:"processes,omitempty"`
+	// Before is the precedence that services have.
+	Before precedence `json:"before"`
 }
 
 // failure is why a stub could not follow its order.
@@ -81,6 +84,8 @@ func (o order) follow(output int) (string, error) {
 			return "order", err
 		}
 	}
+	runtime.LockOSThread() // the thread that execs is the one that yields
+	o.Before.yield()
 	// Package syscall, which then does not restore the limit that Go's runtime had raised for itself.
 	if o.Files > 0 {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: o.Files, Max: o.Files}); err != nil {
