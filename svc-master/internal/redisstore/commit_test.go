@@ -149,3 +149,32 @@ func TestRecordsStayBoundedAcrossEpochs(t *testing.T) {
 		}
 	})
 }
+
+// The id of a tree is made once: a request that found it under a title just before the tree was deleted does not make a second tree of that id, which no title would name.
+func TestTheIdOfADeletedTreeIsNotUsedAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		request := Change{Tree: "tonce", Account: "default", Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			_, fx, err := t.Request(fleet.Request{Title: "shop", Release: "file:///r"}, now)
+			return nil, fx, err
+		}}
+		change(t, s, request)
+		change(t, s, Change{Tree: "tonce", Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			_, fx, err := t.SetState(fleet.SetState{InstanceID: "tonce.i1", State: fleet.Destroyed}, now)
+			return nil, fx, err
+		}})
+		if err := s.Purge(t.Context(), "tonce"); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range []*Store{s, begin(t, s.redis, Limits{})} {
+			if done, err := one.Update(t.Context(), request); err == nil {
+				t.Fatalf("a tree was made anew under the id of a deleted one: %+v", done)
+			}
+		}
+		if trees, err := s.Trees(t.Context()); err != nil || len(trees) != 0 {
+			t.Fatalf("the trees are %v, %v", trees, err)
+		}
+		if ttl := s.client.TTL(t.Context(), keysOfTree("tonce").tree).Val(); ttl <= 0 {
+			t.Fatalf("what is left of the tree stays for %v", ttl)
+		}
+	})
+}

@@ -5,10 +5,12 @@
 --
 -- Answers 1 when it was deleted, 0 when it changed meanwhile or is deleted already: running twice is harmless.
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('SREM', KEYS[8], ARGV[2])
 redis.call('SREM', KEYS[9], ARGV[2])
--- The answers stay for a day, for a last report that is repeated; after that they are garbage.
+-- The header stays for a day: a request that read the tree's id under its title just before that was freed finds that it is gone, and does not make a
+-- second tree of that id. So do the answers, for a last report that is repeated.
+redis.call('EXPIRE', KEYS[1], 86400)
 redis.call('EXPIRE', KEYS[4], 86400)
 redis.call('EXPIRE', KEYS[5], 86400)
 return 1
