@@ -41,10 +41,11 @@ type Bang struct {
 // key tells the bangs of promises apart.
 func (b Bang) key() string { return b.Allocation + "/" + b.Promise }
 
-// Teller tells svc-master. Retryable says whether an error may pass.
+// Teller tells svc-master. Retryable says whether an error may pass; Decided whether one that does not is svc-master's word on the bang.
 type Teller interface {
 	Bang(ctx context.Context, b Bang) error
 	Retryable(err error) bool
+	Decided(err error) bool
 }
 
 // Settings is what an Alarm needs.
@@ -62,61 +63,77 @@ type Alarm struct {
 	settings Settings
 	tracer   trace.Tracer
 	limits   conv.Counter
-	pending  chan map[string]chan struct{} // holds the one map: a lock that virtual time can wait for
+	pending  chan map[string]*pending // holds the one map: a lock that virtual time can wait for
+}
+
+// pending is a bang on its way, and the newest that came meanwhile for another state of the partition's runs; svc-master may have recorded the first one
+// already, whose answer was lost, and then takes the second for what it is only when it is told with its own runs.
+type pending struct {
+	bang Bang
+	next *Bang
+	told chan struct{} // closed when svc-master knows of both, or they were given up
 }
 
 // New returns an Alarm without bangs.
 func New(s Settings) *Alarm {
-	a := &Alarm{settings: s, tracer: s.Telemetry.Tracer("svc-promise/alarm"), limits: conv.LimitHits.New(s.Telemetry.Meter("svc-promise/alarm")), pending: make(chan map[string]chan struct{}, 1)}
-	a.pending <- map[string]chan struct{}{}
+	a := &Alarm{settings: s, tracer: s.Telemetry.Tracer("svc-promise/alarm"), limits: conv.LimitHits.New(s.Telemetry.Meter("svc-promise/alarm")), pending: make(chan map[string]*pending, 1)}
+	a.pending <- map[string]*pending{}
 	return a
 }
 
 // Raise begins to tell a bang and returns a channel that is closed when svc-master knows, or when it was given up. ctx carries the trace of the sensing, not the deadline.
 func (a *Alarm) Raise(ctx context.Context, b Bang) <-chan struct{} {
-	pending := <-a.pending
-	defer func() { a.pending <- pending }()
-	if told, ok := pending[b.key()]; ok {
-		return told // its newer group finds the same state of the runs, or will bang again
+	all := <-a.pending
+	defer func() { a.pending <- all }()
+	if p, ok := all[b.key()]; ok {
+		if p.bang.Runs != b.Runs {
+			p.next = &b
+		}
+		return p.told
 	}
-	told := make(chan struct{})
-	if len(pending) >= MaxPending {
+	p := &pending{bang: b, told: make(chan struct{})}
+	if len(all) >= MaxPending {
 		a.limits.Add(ctx, 1, conv.LimitName.String("alarm.pending"))
 		a.settings.GaveUp(b)
-		close(told)
-		return told
+		close(p.told)
+		return p.told
 	}
-	pending[b.key()] = told
+	all[b.key()] = p
 	parent := trace.SpanContextFromContext(ctx)
-	started := a.settings.Group.Go("bang", func(ctx context.Context) error {
-		defer a.settle(b, told)
-		a.deliver(trace.ContextWithRemoteSpanContext(ctx, parent), b)
+	a.settings.Group.Go("bang", func(ctx context.Context) error {
+		for one, ok := b, true; ok; one, ok = a.settle(p) {
+			a.deliver(trace.ContextWithRemoteSpanContext(ctx, parent), one)
+		}
 		return nil
 	})
-	if !started { // stopping: the node keeps its batch
-		delete(pending, b.key())
-	}
-	return told
+	// When that stops by now, the batch waits for a bang that is never told, and the node keeps it.
+	return p.told
 }
 
 // Pending is the channels of an allocation's bangs that are on their way.
 func (a *Alarm) Pending(allocation string) []<-chan struct{} {
-	pending := <-a.pending
-	defer func() { a.pending <- pending }()
-	var all []<-chan struct{}
-	for key, told := range pending {
+	all := <-a.pending
+	defer func() { a.pending <- all }()
+	var told []<-chan struct{}
+	for key, p := range all {
 		if len(key) > len(allocation) && key[:len(allocation)] == allocation && key[len(allocation)] == '/' {
-			all = append(all, told)
+			told = append(told, p.told)
 		}
 	}
-	return all
+	return told
 }
 
-func (a *Alarm) settle(b Bang, told chan struct{}) {
-	pending := <-a.pending
-	delete(pending, b.key())
-	a.pending <- pending
-	close(told)
+// settle goes on with the bang that came meanwhile; without one it is over.
+func (a *Alarm) settle(p *pending) (next Bang, ok bool) {
+	all := <-a.pending
+	defer func() { a.pending <- all }()
+	if p.next != nil {
+		p.bang, p.next = *p.next, nil
+		return p.bang, true
+	}
+	delete(all, p.bang.key())
+	close(p.told)
+	return Bang{}, false
 }
 
 // deliver tries until svc-master knows.
@@ -134,7 +151,13 @@ func (a *Alarm) deliver(ctx context.Context, b Bang) {
 			return
 		}
 		if !a.settings.Teller.Retryable(err) {
-			// Decided: refused by the quota (and recorded), or the allocation is gone.
+			if !a.settings.Teller.Decided(err) {
+				log.ErrorContext(ctx, "svc-master cannot take a bang; the promise's next group tries again", "promise", b.Promise, "allocation", b.Allocation, "error", err)
+				span.SetStatus(codes.Error, "not told")
+				a.settings.GaveUp(b)
+				return
+			}
+			// Refused by the quota (and recorded), or the allocation is gone.
 			log.InfoContext(ctx, "a bang made no run", "promise", b.Promise, "allocation", b.Allocation, "error", err)
 			return
 		}

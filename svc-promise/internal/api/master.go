@@ -44,6 +44,15 @@ func (m *Master) Bang(ctx context.Context, b alarm.Bang) error {
 // Retryable says whether an error may pass.
 func (*Master) Retryable(err error) bool { return rpc.IsRetryable(err) }
 
+// Decided says whether an error is svc-master's word on the bang, rather than a fault of its own.
+func (*Master) Decided(err error) bool {
+	switch rpc.CodeOf(err) {
+	case rpc.CodeFailedPrecondition, rpc.CodeNotFound, rpc.CodeResourceExhausted, rpc.CodeInvalidArgument:
+		return true
+	}
+	return false
+}
+
 func (m *Master) reportContacts(ctx context.Context, contacts []*masterv1.Contact) error {
 	_, err := m.links.ReportContacts(ctx, &masterv1.ReportContactsRequest{Contacts: contacts})
 	return err

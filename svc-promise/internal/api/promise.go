@@ -21,6 +21,13 @@ type Promise struct {
 	contacts    *Contacts
 	tracer      trace.Tracer
 	transitions conv.Counter
+	telemetry   *telemetry.Telemetry
+}
+
+// turned emits the event of a verdict that changed.
+func turned(ctx context.Context, t *telemetry.Telemetry, computer, partition, promise string, failed bool) {
+	t.Event(ctx, conv.EventPromiseVerdict, conv.ComputerID.String(computer), conv.PartitionID.String(partition),
+		conv.PromiseName.String(promise), conv.Verdict.String(verdictValue(failed)))
 }
 
 var (
@@ -30,7 +37,7 @@ var (
 
 // NewPromise makes the handler.
 func NewPromise(w *window.Windows, c *Contacts, t *telemetry.Telemetry) *Promise {
-	return &Promise{windows: w, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api"))}
+	return &Promise{windows: w, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
 }
 
 // Evaluate tests the promises of a run.
@@ -51,6 +58,7 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 		}
 		if outcome.Effect.Has(verdict.Changed) {
 			p.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+			turned(ctx, p.telemetry, request.GetComputer(), request.GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
 		}
 		span.SetAttributes(conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 		span.End()

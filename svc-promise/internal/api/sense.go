@@ -112,6 +112,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 		}
 		if outcome.Effect.Has(verdict.Changed) {
 			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+			turned(ctx, s.Telemetry, computer, a.GetRuns().GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
 			into.changes = append(into.changes, &promisev1.VerdictChange{AllocationId: id, Verdict: verdictOf(g.GetPromise(), outcome.Verdict)})
 		}
 		if outcome.Effect.Has(verdict.Bang) || outcome.Effect.Has(verdict.BangNotAllowed) {
