@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // clockTick is the unit of times in /proc/PID/stat, 1/100 s on every architecture of Linux that Go runs on.
@@ -25,11 +28,31 @@ type procStat struct {
 
 // readStat fails when there is no such process.
 func readStat(pid int) (procStat, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	data, err := readProc("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return procStat{}, err
 	}
 	return parseStat(data)
+}
+
+// readProc is os.ReadFile with a third of its system calls, which are what a file of /proc costs.
+func readProc(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd) //nolint:errcheck // only read from
+	data := make([]byte, 0, 4096)
+	for {
+		n, err := readRetry(fd, data[len(data):cap(data)])
+		if err != nil || n <= 0 {
+			return data, err
+		}
+		data = data[:len(data)+n]
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+	}
 }
 
 // parseStat reads the fields after the command name, which is in parentheses and may contain anything.

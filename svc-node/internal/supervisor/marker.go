@@ -40,7 +40,7 @@ func markerPrefix(hash string, key supervise.Key, incarnation uint64) string {
 
 // markerOf reads the marker of a running process; empty = it has none, or its environment is not ours to read.
 func markerOf(pid int) string {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	env, err := readProc("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return ""
 	}

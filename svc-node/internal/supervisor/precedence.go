@@ -56,6 +56,10 @@ func (p precedence) yield() {
 	if !p.Raised {
 		return
 	}
-	_ = os.WriteFile(oomFile, []byte(strconv.Itoa(p.OOM)), 0)
+	// Not os.WriteFile, which would start Go's poller for it: this is a part of each restart.
+	if fd, err := unix.Open(oomFile, unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+		_, _ = unix.Write(fd, []byte(strconv.Itoa(p.OOM)))
+		_ = unix.Close(fd)
+	}
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, p.Nice)
 }

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -57,21 +56,19 @@ func (m *machine) endStrays() {
 }
 
 // strays are our children that we have not started: orphans of services (PR_SET_CHILD_SUBREAPER). The kernel lists
-// children by thread.
+// children by thread and gives orphans to the first thread, so one short file is read: this is a part of each restart.
 func (m *machine) strays() []int {
-	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	self := strconv.Itoa(os.Getpid())
+	data, err := readProc("/proc/" + self + "/task/" + self + "/children")
+	if err != nil {
+		return nil
+	}
 	var strays []int
-	for _, list := range lists {
-		data, err := os.ReadFile(list)
-		if err != nil {
-			continue
-		}
-		for _, word := range strings.Fields(string(data)) {
-			pid, err := strconv.Atoi(word)
-			_, ours := m.children[pid]
-			if err == nil && !ours && (m.spare == nil || m.spare.pid != pid) {
-				strays = append(strays, pid)
-			}
+	for word := range strings.FieldsSeq(string(data)) {
+		pid, err := strconv.Atoi(word)
+		_, ours := m.children[pid]
+		if err == nil && !ours && (m.spare == nil || m.spare.pid != pid) {
+			strays = append(strays, pid)
 		}
 	}
 	return strays

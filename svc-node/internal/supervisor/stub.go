@@ -57,6 +57,7 @@ func Stub() {
 	if len(os.Args) != 1 || os.Args[0] != stubName {
 		return
 	}
+	runtime.LockOSThread() // the thread that execs is the one that yields; now, since it takes 0.1 ms and we have time
 	unix.CloseOnExec(gateFile)
 	o, output, err := receive(gateFile)
 	if errors.Is(err, io.EOF) {
@@ -84,7 +85,6 @@ func (o order) follow(output int) (string, error) {
 			return "order", err
 		}
 	}
-	runtime.LockOSThread() // the thread that execs is the one that yields
 	o.Before.yield()
 	// Package syscall, which then does not restore the limit that Go's runtime had raised for itself.
 	if o.Files > 0 {
