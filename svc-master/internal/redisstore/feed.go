@@ -125,7 +125,7 @@ func (s *Store) keepReading(ctx context.Context) error {
 			streams, err = s.pollStreams(ctx, computersAt, nil)
 			wait = s.limits.Poll
 		case embedded:
-			streams, err = s.pollStreams(ctx, computersAt, s.written.wait(ctx))
+			streams, err = s.pollWritten(ctx, computersAt)
 		default:
 			streams, err = s.readStreams(ctx, computersAt)
 		}
@@ -142,6 +142,21 @@ func (s *Store) keepReading(ctx context.Context) error {
 		}
 		pause.Reset(wait)
 	}
+}
+
+// pollWritten waits for a write of this process and looks at what it wrote; what is more than one look takes, and what failed, is looked at again.
+func (s *Store) pollWritten(ctx context.Context, computersAt string) ([]redis.XStream, error) {
+	written := s.written.wait(ctx)
+	streams, err := s.pollStreams(ctx, computersAt, written)
+	if err != nil {
+		s.written.again(written)
+	}
+	for _, stream := range streams {
+		if len(stream.Messages) == batch {
+			s.written.tell(stream.Stream)
+		}
+	}
+	return streams, err
 }
 
 // readStreams waits for entries of all streams with one command.

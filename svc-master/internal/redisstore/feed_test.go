@@ -1,13 +1,18 @@
 package redisstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/store/storetest"
+	"github.com/vow-os/vow/svc-master/fleet"
 )
 
 // collect reads n entries of a follower, and the shards that it was told to read anew before them.
@@ -214,4 +219,29 @@ func TestKillOfRedisLosesNoAcknowledgedBang(t *testing.T) {
 	if after := look(t, s, "tkill", generationOfTree); after.Epoch != before+1 {
 		t.Fatalf("the tree is at %v, want epoch %d", after, before+1)
 	}
+}
+
+// One commit may write more entries than one look takes: the rest comes at once, not with the next write.
+func TestManyEntriesOfOneCommitComeAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		const many = 3*batch + 7
+		plant(t, s, "tmany")
+		f, _, _ := follow(t, s)
+		change(t, s, Change{Tree: "tmany", Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			fx := fleet.Effects{Changed: fleet.Changed{Header: true}}
+			for range many {
+				fx.Feed = append(fx.Feed, fleet.FeedEntry{Kind: fleet.FeedChanged, TreeID: t.ID, At: now})
+			}
+			return nil, fx, nil
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), lookAnyway/2)
+		defer cancel()
+		for got := 0; got < many; {
+			entries, _, err := f.Next(ctx)
+			if err != nil {
+				t.Fatalf("%d of %d entries came: %v", got, many, err)
+			}
+			got += len(entries)
+		}
+	})
 }

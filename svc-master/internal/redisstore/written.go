@@ -15,6 +15,7 @@ const lookAnyway = time.Minute
 type written struct {
 	mu      sync.Mutex // never held while anything waits
 	streams map[string]bool
+	all     bool // a look at all of them failed
 	ready   chan struct{}
 }
 
@@ -26,6 +27,20 @@ func newWritten() *written {
 func (w *written) tell(stream string) {
 	w.mu.Lock()
 	w.streams[stream] = true
+	w.mu.Unlock()
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
+
+// again notes what wait returned, since looking at it failed.
+func (w *written) again(streams map[string]bool) {
+	w.mu.Lock()
+	w.all = w.all || streams == nil
+	for stream := range streams {
+		w.streams[stream] = true
+	}
 	w.mu.Unlock()
 	select {
 	case w.ready <- struct{}{}:
@@ -46,7 +61,10 @@ func (w *written) wait(ctx context.Context) map[string]bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	streams := w.streams
-	w.streams = map[string]bool{}
+	streams, all := w.streams, w.all
+	w.streams, w.all = map[string]bool{}, false
+	if all {
+		return nil
+	}
 	return streams
 }
