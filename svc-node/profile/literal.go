@@ -46,17 +46,17 @@ func (p *literal) value(depth int) (any, error) {
 	if p.rest == "" {
 		return nil, fmt.Errorf("it ends too early")
 	}
-	switch c := p.rest[0]; {
-	case c == '\'' || c == '"':
+	switch c := p.rest[0]; c {
+	case '\'', '"':
 		return p.text()
-	case c == '[' || c == '(':
+	case '[', '(':
 		closing := "]"
 		if c == '(' {
 			closing = ")"
 		}
 		p.rest = p.rest[1:]
 		return p.list(closing, depth)
-	case c == '{':
+	case '{':
 		p.rest = p.rest[1:]
 		return p.dictionary(depth)
 	}

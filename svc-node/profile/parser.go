@@ -33,13 +33,17 @@ func (p *parse) file(name string, source []byte, stack []string) (*Document, err
 	at := Position{File: name, Line: 1}
 	for _, open := range stack {
 		if open == name {
-			return nil, &Error{Position: at, Section: "buildout", Option: "extends",
-				Problem: "cannot extend in a circle: " + strings.Join(append(stack, name), " → ")}
+			return nil, &Error{
+				Position: at, Section: "buildout", Option: "extends",
+				Problem: "cannot extend in a circle: " + strings.Join(append(stack, name), " → "),
+			}
 		}
 	}
 	if len(stack) >= MaxExtendsDepth {
-		return nil, &Error{Position: at, Section: "buildout", Option: "extends",
-			Problem: fmt.Sprintf("cannot extend deeper than %d files", MaxExtendsDepth)}
+		return nil, &Error{
+			Position: at, Section: "buildout", Option: "extends",
+			Problem: fmt.Sprintf("cannot extend deeper than %d files", MaxExtendsDepth),
+		}
 	}
 	if len(p.files) >= MaxFiles {
 		return nil, &Error{Position: at, Problem: fmt.Sprintf("cannot read more than %d files for one profile", MaxFiles)}
@@ -78,8 +82,10 @@ func (p *parse) file(name string, source []byte, stack []string) (*Document, err
 
 func (p *parse) extend(location, from string, says Option, stack []string) (*Document, error) {
 	fail := func(cause error) error {
-		return &Error{Position: says.Position, Section: "buildout", Option: "extends",
-			Problem: fmt.Sprintf("cannot read %q: %v", location, cause), Cause: cause}
+		return &Error{
+			Position: says.Position, Section: "buildout", Option: "extends",
+			Problem: fmt.Sprintf("cannot read %q: %v", location, cause), Cause: cause,
+		}
 	}
 	if strings.Contains(location, "${") {
 		return nil, fail(fmt.Errorf("extends is read before references are resolved"))

@@ -88,9 +88,11 @@ var ErrNotBuiltIn = errors.New("not built in")
 
 // UnknownRecipe is the error for a recipe that is not built in.
 func UnknownRecipe(at Position, section, recipe string, known []string) *Error {
-	return &Error{Position: at, Section: section, Option: "recipe",
+	return &Error{
+		Position: at, Section: section, Option: "recipe",
 		Problem:    "cannot install this part: the recipe " + recipe + " is not built in (docs/recipes.md lists those that are)",
-		Suggestion: Suggest(recipe, known), Cause: ErrNotBuiltIn}
+		Suggestion: Suggest(recipe, known), Cause: ErrNotBuiltIn,
+	}
 }
 
 func decide(old *Installed, part *Part, signature int, updates bool, fingerprints map[string]string) (Action, string) {

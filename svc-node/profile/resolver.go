@@ -137,8 +137,10 @@ func (r *resolver) section(name string, from Position) (*Scope, error) {
 	for option, o := range raw {
 		literal[option] = o.Position.Line == 0
 	}
-	s := &Scope{resolver: r, name: name, position: position, raw: raw, literal: literal,
-		values: make(map[string]Value, len(raw)+4), volatile: map[string]bool{}}
+	s := &Scope{
+		resolver: r, name: name, position: position, raw: raw, literal: literal,
+		values: make(map[string]Value, len(raw)+4), volatile: map[string]bool{},
+	}
 	s.values["_buildout_section_name_"] = Text(name)
 	if base != "" {
 		s.values["_profile_base_location_"] = Text(base)
@@ -223,8 +225,10 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 	}
 	for _, open := range stack {
 		if open == section.Name {
-			return nil, &Error{Position: names.Position, Section: section.Name, Option: "<",
-				Problem: "cannot use macros in a circle: " + strings.Join(append(stack, section.Name), " → ")}
+			return nil, &Error{
+				Position: names.Position, Section: section.Name, Option: "<",
+				Problem: "cannot use macros in a circle: " + strings.Join(append(stack, section.Name), " → "),
+			}
 		}
 	}
 	if len(stack) >= MaxDepth {
@@ -241,8 +245,10 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 			continue
 		}
 		if !ok {
-			return nil, &Error{Position: names.Position, Section: section.Name, Option: "<",
-				Problem: fmt.Sprintf("cannot find the section [%s] to take options from", name), Suggestion: Suggest(name, r.doc.SectionNames())}
+			return nil, &Error{
+				Position: names.Position, Section: section.Name, Option: "<",
+				Problem: fmt.Sprintf("cannot find the section [%s] to take options from", name), Suggestion: Suggest(name, r.doc.SectionNames()),
+			}
 		}
 		options, err := r.expand(macro, append(stack[:len(stack):len(stack)], section.Name))
 		if err != nil {
@@ -271,8 +277,10 @@ func (r *resolver) spend(n int, s *Scope, option string) error {
 	if n <= MaxValueBytes && r.bytes <= MaxResolvedBytes {
 		return nil
 	}
-	e := &Error{Position: Position{File: r.doc.Name, Line: 1},
-		Problem: fmt.Sprintf("cannot resolve more than %d bytes in one option or %d in one profile", MaxValueBytes, MaxResolvedBytes)}
+	e := &Error{
+		Position: Position{File: r.doc.Name, Line: 1},
+		Problem:  fmt.Sprintf("cannot resolve more than %d bytes in one option or %d in one profile", MaxValueBytes, MaxResolvedBytes),
+	}
 	if s != nil {
 		e.Position, e.Section, e.Option = s.Position(option), s.name, option
 	}

@@ -10,9 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-var testEnvironment = Environment{BuildoutDirectory: "/srv/slappart0", ComputerID: "COMP-1", PartitionID: "slappart0",
+var testEnvironment = Environment{
+	BuildoutDirectory: "/srv/slappart0", ComputerID: "COMP-1", PartitionID: "slappart0",
 	SoftwareReleaseURL: "http://release/", RequestedState: "started", Executable: "/usr/bin/vow",
-	Parameters: map[string]string{"name": "given", "empty": "", "tricky": "${slap-connection:computer-id}"}}
+	Parameters: map[string]string{"name": "given", "empty": "", "tricky": "${slap-connection:computer-id}"},
+}
 
 func resolve(t *testing.T, source string, provide Provide) *Resolved {
 	t.Helper()
@@ -141,7 +143,7 @@ func TestResolutionErrorsNameTheirPlaceAndWhatWasMeant(t *testing.T) {
 	for source, want := range map[string]string{
 		"[buildout]\nparts = web\n[wbe]\nrecipe = r\n":                                `instance.cfg:2: [buildout] parts: cannot find a section [web]; did you mean "wbe"?`,
 		"[buildout]\nparts = a\n[a]\nx = 1\n":                                         "instance.cfg:3: [a] recipe: cannot install this part: it has no recipe",
-		"[buildout]\nparts = a\n[a]\nrecipe = r\nx = ${slap-conection:computer-id}\n": `instance.cfg:5: [a] x: cannot resolve ${slap-conection:computer-id}: there is no section [slap-conection]; did you mean "slap-connection"?`,
+		"[buildout]\nparts = a\n[a]\nrecipe = r\nx = ${slap-connecton:computer-id}\n": `instance.cfg:5: [a] x: cannot resolve ${slap-connecton:computer-id}: there is no section [slap-connecton]; did you mean "slap-connection"?`,
 		"[buildout]\nparts = a\n[a]\nrecipe = r\nx = ${b:prot}\n[b]\nport = 1\n":      `instance.cfg:5: [a] x: cannot resolve ${b:prot}: there is no option prot in section [b]; did you mean "port"?`,
 		"[buildout]\nparts = a\n[a]\nrecipe = r\nx = ${b:y}\n[b]\ny = ${a:x}\n":       "cannot resolve ${a:x}: it refers to itself",
 		"[buildout]\nparts = a\n[a]\nrecipe = r\nx = ${:x}\n":                         "instance.cfg:5: [a] x: cannot resolve ${a:x}: it refers to itself",

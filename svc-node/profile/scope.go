@@ -80,8 +80,10 @@ func (s *Scope) Waiting() *Unavailable { return s.waiting }
 // initialised already, since its recipe would never see the option.
 func (s *Scope) Override(section, name string, value Value, option string) error {
 	if _, ok := s.resolver.scopes[section]; ok {
-		return &Error{Position: s.Position(option), Section: s.name, Option: option,
-			Problem: fmt.Sprintf("cannot set ${%s:%s}: something refers to [%s] before this section does", section, name, section)}
+		return &Error{
+			Position: s.Position(option), Section: s.name, Option: option,
+			Problem: fmt.Sprintf("cannot set ${%s:%s}: something refers to [%s] before this section does", section, name, section),
+		}
 	}
 	if s.resolver.overrides[section] == nil {
 		s.resolver.overrides[section] = map[string]Value{}
@@ -107,8 +109,10 @@ func (s *Scope) get(option string) (Value, error) {
 		return Value{}, &Error{Position: s.position, Problem: problem, Suggestion: Suggest(option, s.Options())}
 	}
 	if slices.Contains(s.busy, option) {
-		return Value{}, &Error{Position: raw.Position, Section: s.name, Option: option,
-			Problem: fmt.Sprintf("cannot resolve ${%s:%s}: it refers to itself, directly or through others", s.name, option)}
+		return Value{}, &Error{
+			Position: raw.Position, Section: s.name, Option: option,
+			Problem: fmt.Sprintf("cannot resolve ${%s:%s}: it refers to itself, directly or through others", s.name, option),
+		}
 	}
 	text := raw.value()
 	if s.literal[option] || !strings.Contains(text, "${") {

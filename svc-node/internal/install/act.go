@@ -24,6 +24,7 @@ func (r *run) act(ctx context.Context, key string, step profile.Step, report *Pa
 	case profile.Skip:
 		report.Edited = r.edited[id(key, step.Name)]
 		return nil
+	case profile.Install, profile.Reinstall, profile.Update:
 	}
 	found, _ := r.recipes.Find(step.Part.Recipe)
 	if err := found.Require(step.Name, func(option string) string {
@@ -250,8 +251,10 @@ func (r *run) publish(ctx context.Context) error {
 	return nil
 }
 
-// dropCrashed removes what a commit that was cut short wrote and no part wants any more.
+// dropCrashed removes what a commit that was cut short wrote and no part wants any more. Until then the record goes on
+// to list it as pending: a second crash must not make it nobody's.
 func (r *run) dropCrashed() {
+	r.dropped = true
 	for path, f := range r.crashed {
 		if owner := r.stage.owner[path]; owner.part == "" && !r.recorded(path) {
 			r.stage.remove("", f)
@@ -295,6 +298,14 @@ func (r *run) commit(last bool) error {
 	for _, parts := range r.now.Profiles {
 		for i, part := range parts {
 			parts[i] = part.with(written)
+		}
+	}
+	r.now.Pending = nil
+	if !r.dropped {
+		for _, f := range r.before.Pending {
+			if crashed, ok := r.crashed[f.Path]; ok && crashed.Hash == f.Hash && !r.recorded(f.Path) {
+				r.now.Pending = append(r.now.Pending, f)
+			}
 		}
 	}
 	for path, f := range written {

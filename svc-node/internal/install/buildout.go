@@ -147,8 +147,13 @@ func (r *run) tail() string {
 	}{
 		{"buildout", [][2]string{{"installed", buildoutInstalled}, {"offline", "true"}, {"bin-directory", "${buildout:directory}/sbin"}}},
 		{"slap-connection", [][2]string{
-			{"computer-id", literal(e.ComputerID)}, {"partition-id", literal(e.PartitionID)}, {"server-url", literal(e.ServerURL)},
-			{"software-release-url", literal(e.SoftwareReleaseURL)}, {"key-file", ""}, {"cert-file", ""}, {"requested-state", literal(e.RequestedState)},
+			{"computer-id", literal(e.ComputerID)},
+			{"partition-id", literal(e.PartitionID)},
+			{"server-url", literal(e.ServerURL)},
+			{"software-release-url", literal(e.SoftwareReleaseURL)},
+			{"key-file", ""},
+			{"cert-file", ""},
+			{"requested-state", literal(e.RequestedState)},
 		}},
 		{"storage-configuration", [][2]string{{"storage-home", ""}}},
 		{"network-information", [][2]string{{"global-ipv4-network", literal(ipv4)}}},

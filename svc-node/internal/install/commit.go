@@ -128,6 +128,9 @@ func (s *stage) keep(e *entry) (string, error) {
 	if e.old != nil && s.asWritten(*e.old, info) {
 		return "", nil
 	}
+	if f, ok := s.crashed[e.path]; ok && s.asWritten(f, info) {
+		return "", nil
+	}
 	if e.kind != aRemoval {
 		content, ok := s.contentOf(e.path, info)
 		if ok && hash(content) == hash(e.content) {

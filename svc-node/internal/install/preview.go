@@ -58,8 +58,10 @@ func Plan(ctx context.Context, p Partition, world recipe.World) (Preview, error)
 	defer r.stage.close()
 	r.peek = true
 	err = r.all(ctx)
-	preview := Preview{Parts: r.result.Parts, Files: r.files, Commands: r.commands, Published: r.result.Published,
-		Requested: r.result.Requested, Waiting: r.result.Waiting}
+	preview := Preview{
+		Parts: r.result.Parts, Files: r.files, Commands: r.commands, Published: r.result.Published,
+		Requested: r.result.Requested, Waiting: r.result.Waiting,
+	}
 	r.hideSecrets()
 	for _, f := range r.files {
 		for _, dir := range []string{"etc/service/", "etc/services/", "etc/run/"} {
@@ -139,14 +141,15 @@ func (r *run) note(last bool) {
 		} else {
 			change.Action = "create"
 		}
-		switch {
-		case e.kind == aRemoval:
+		switch e.kind {
+		case aRemoval:
 			change.Action = "remove"
-		case e.kind == aDirectory:
+		case aDirectory:
 			change.Action = "directory"
-		case e.kind == aLink:
+		case aLink:
 			change.Action = "link"
 			change.Diff = "→ " + string(e.content) + "\n"
+		case aFile:
 		}
 		if e.kind != aDirectory && e.kind != aLink && e.mode != 0o600 && e.mode != 0o400 {
 			change.Diff = lineDiff(string(before), string(e.content))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 )
 
 // Names inside a partition's directory. vowDirectory belongs to this package alone.
@@ -106,7 +107,7 @@ func (r *record) save(root *os.Root) error {
 
 // equal says whether two records hold the same.
 func (r *record) equal(other *record) bool {
-	return len(r.Pending) == 0 && len(other.Pending) == 0 &&
+	return slices.Equal(r.Pending, other.Pending) &&
 		reflect.DeepEqual(r.Profiles, other.Profiles) && reflect.DeepEqual(r.Memory, other.Memory)
 }
 

@@ -44,6 +44,8 @@ type run struct {
 	before, now *record
 	// crashed are the files a commit that was cut short had written.
 	crashed map[string]fileRecord
+	// dropped says that those of them that no part wants are staged for removal.
+	dropped bool
 	// edited are the files of each unchanged part that somebody changed.
 	edited map[string][]string
 	peek   bool
@@ -94,6 +96,7 @@ func (r *run) adoptCrashed() {
 			r.stage.owner[f.Path] = owned{record: f}
 		}
 	}
+	r.stage.crashed = r.crashed
 }
 
 // id names a part across profiles.
@@ -294,7 +297,7 @@ func (r *run) step(ctx context.Context, key string, step profile.Step, start Par
 	at := len(r.result.Parts)
 	err := r.act(ctx, key, step, &report)
 	var wrong *invalid
-	if err != nil && !errors.As(err, &wrong) && errors.As(err, new(*PartError)) == false {
+	if err != nil && !errors.As(err, &wrong) && !errors.As(err, new(*PartError)) {
 		err = &PartError{Part: step.Name, Err: err}
 	}
 	report.Err, report.Duration = err, time.Since(began)

@@ -147,7 +147,7 @@ func TestWrongProfilesChangeNothingOnDisk(t *testing.T) {
 	before := tree(t, p.Directory)
 	for _, wrong := range []string{
 		"nonsense",
-		strings.Replace(wrappers, "${directory:service}/two", "${directroy:service}/two", 1),
+		strings.Replace(wrappers, "${directory:service}/two", "${directori:service}/two", 1),
 		strings.Replace(wrappers, "slapos.cookbook:wrapper\ncommand-line = sleep 2", "slapos.cookbook:wraper\ncommand-line = sleep 2", 1),
 		strings.Replace(wrappers, "command-line = sleep 2\n", "", 1),
 		strings.Replace(wrappers, "parts = one two", "parts = nested", 1) + "[nested]\nrecipe = slapos.cookbook:switch-softwaretype\ndefault = inner:output\n" +

@@ -52,6 +52,8 @@ type stage struct {
 	bytes   int64
 	// owner says which installed part a path belongs to, and what we wrote there.
 	owner map[string]owned
+	// crashed are the files that a commit that was cut short had written.
+	crashed map[string]fileRecord
 	// settled says whether a part keeps what is recorded of it in this run.
 	settled map[string]bool
 }
@@ -247,6 +249,7 @@ func (s *stage) read(name string) ([]byte, error) {
 				return e.content, nil
 			case aRemoval:
 				return nil, fmt.Errorf("cannot read %s: %w", name, fs.ErrNotExist)
+			case aLink, aDirectory:
 			}
 		}
 		return readBounded(s.root, rel, name)

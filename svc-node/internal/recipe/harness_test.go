@@ -37,9 +37,11 @@ type file struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, files: map[string]file{}, links: map[string]string{}, directories: map[string]bool{}, memory: map[string]map[string]string{},
+	return &world{
+		t: t, files: map[string]file{}, links: map[string]string{}, directories: map[string]bool{}, memory: map[string]map[string]string{},
 		notes: map[string]string{}, connections: map[string]map[string]string{}, random: rand.NewChaCha8([32]byte{}),
-		environment: profile.Environment{BuildoutDirectory: "/p", ComputerID: "COMP-1", PartitionID: "slappart0", SoftwareType: "web", SoftwareReleaseURL: "http://r/", RequestedState: "started"}}
+		environment: profile.Environment{BuildoutDirectory: "/p", ComputerID: "COMP-1", PartitionID: "slappart0", SoftwareType: "web", SoftwareReleaseURL: "http://r/", RequestedState: "started"},
+	}
 }
 
 // run resolves the profile and installs its parts.
@@ -72,11 +74,13 @@ func (w *world) run(source string) error {
 		if !ok || found.Install == nil {
 			continue
 		}
-		work := &Work{Part: part, Files: w, World: w, Environment: w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec,
+		work := &Work{
+			Part: part, Files: w, World: w, Environment: w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec,
 			Nested: func(_ context.Context, path string) error {
 				w.commands = append(w.commands, "profile "+path)
 				return nil
-			}}
+			},
+		}
 		if err := found.Install(ctx, work); err != nil {
 			return err
 		}

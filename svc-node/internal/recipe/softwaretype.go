@@ -47,8 +47,10 @@ func chooseProfile(_ context.Context, in *Init) (profile.Provided, error) {
 				known = append(known, option)
 			}
 		}
-		return profile.Provided{}, &profile.Error{Position: in.Position("recipe"), Section: in.Name(),
-			Problem: "cannot find the software type " + kind + "; this release has " + strings.Join(known, ", "), Suggestion: profile.Suggest(kind, known)}
+		return profile.Provided{}, &profile.Error{
+			Position: in.Position("recipe"), Section: in.Name(),
+			Problem: "cannot find the software type " + kind + "; this release has " + strings.Join(known, ", "), Suggestion: profile.Suggest(kind, known),
+		}
 	}
 	path := profile.Text(target)
 	if section, option, ok := strings.Cut(target, ":"); ok && !strings.HasPrefix(target, "/") {

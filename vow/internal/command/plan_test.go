@@ -58,8 +58,10 @@ func TestAPlanShowsWhatARunWouldChange(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
-	for _, want := range []string{"web   reinstall  changed: command-line", "1 parts stay as they are", "replace   etc/service/web [web]\n      -exec old\n      +exec new\n",
-		"Services\n  replace   web\n", "[publish] store has not published url"} {
+	for _, want := range []string{
+		"web   reinstall  changed: command-line", "1 parts stay as they are", "replace   etc/service/web [web]\n      -exec old\n      +exec new\n",
+		"Services\n  replace   web\n", "[publish] store has not published url",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -194,7 +194,7 @@ func size(value any) int {
 // checkNesting refuses sources on which a recursive parser would run deep.
 func checkNesting(source string) error {
 	depth, blocks := 0, 0
-	for i := 0; i < len(source); i++ {
+	for i := range len(source) {
 		switch source[i] {
 		case '(', '[', '{':
 			if depth++; depth > MaxNesting {

@@ -257,7 +257,7 @@ func zip(_ *exec.Evaluator, p *exec.VarArgs) (any, error) {
 		}
 	}
 	out := []any{}
-	for i := 0; i < shortest; i++ {
+	for i := range shortest {
 		tuple := make([]any, len(lists))
 		for j := range lists {
 			tuple[j] = lists[j][i]

@@ -67,6 +67,7 @@ func replaceIn(v reflect.Value, seen map[uintptr]bool) {
 		for it := v.MapRange(); it.Next(); {
 			replaceIn(it.Value(), seen)
 		}
+	default: // no other kind holds nodes
 	}
 }
 
@@ -74,7 +75,7 @@ func replaceOperator(b *nodes.BinaryExpression) {
 	if b.Operator == nil || b.Operator.Token == nil {
 		return
 	}
-	name := ""
+	var name string
 	switch b.Operator.Token.Type {
 	case tokens.Multiply:
 		name = multiplyName

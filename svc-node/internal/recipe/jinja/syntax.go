@@ -51,9 +51,10 @@ func blockEnd(source string, i int) int {
 		c := source[k]
 		switch {
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				k++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 		case c == '\'' || c == '"':
@@ -76,9 +77,10 @@ func oddities(code string) (commas, stars []int) {
 	for k := 2; k < len(code); k++ {
 		c := code[k]
 		if quote != 0 {
-			if c == '\\' {
+			switch c {
+			case '\\':
 				k++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 			continue
