@@ -123,6 +123,7 @@ func (e *embedded) acquire() error {
 // options connect to this store, until it stops: what is written after the last snapshot would be lost.
 func (e *embedded) options(s Settings) *redis.UniversalOptions {
 	o := harden(&redis.UniversalOptions{Addrs: []string{"embedded:0"}}, s)
+	o.ConnMaxIdleTime = -1 // nothing between us closes idle connections, and a new one makes callers ask whose it is
 	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if e.stopping.Load() {
 			return nil, net.ErrClosed

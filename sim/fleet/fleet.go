@@ -36,6 +36,8 @@ type Settings struct {
 	SenseDelay time.Duration
 	// ContactsEvery is as in the services' Settings; the defaults if zero.
 	ContactsEvery time.Duration
+	// UnsettledEvery is as in svc-scheduler's Settings; the default if zero.
+	UnsettledEvery time.Duration
 	// Recheck is as in svc-master's Settings; the default if zero.
 	Recheck time.Duration
 	// ReconnectWindow is svc-master's; its default if zero.
@@ -70,7 +72,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 		services: map[string]*process{}, machines: map[string]*Machine{}, releases: newReleases(dir), random: newRandom(),
 		titles: map[string]string{}, runs: map[string]string{},
 	}
-	if f.redis, err = store.Open(ctx, store.Config{Embedded: true}, store.Settings{}); err != nil {
+	if f.redis, err = store.Open(ctx, store.Config{Embedded: true}, store.Settings{SaveInterval: time.Minute}); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	f.control(Master, master.Service, 7711, func(at place) (service, error) {
@@ -80,7 +82,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 	})
 	f.control(Scheduler, scheduler.Service, 7712, func(at place) (service, error) {
 		return scheduler.New(scheduler.Config{Master: address(Master, 7711)}, scheduler.Settings{
-			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Dial: at.dial, ContactsEvery: s.ContactsEvery,
+			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Dial: at.dial, ContactsEvery: s.ContactsEvery, UnsettledEvery: s.UnsettledEvery,
 		})
 	})
 	f.control(Promise, promise.Service, 7713, func(at place) (service, error) {

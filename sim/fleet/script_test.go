@@ -50,11 +50,9 @@ func tell(t *testing.T, path string, check func(*telling)) {
 			t.Fatal(err)
 		}
 		defer func() {
+			check(s) // before Stop: processes that ended have no gauges
 			if err := s.Stop(ctx); err != nil {
 				t.Errorf("the fleet does not stop: %v", err)
-			}
-			if check != nil {
-				check(s)
 			}
 		}()
 		for number, line := range strings.Split(a.script, "\n") {

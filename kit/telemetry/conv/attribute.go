@@ -42,7 +42,6 @@ const (
 const (
 	RunCause      = attribute.Key("vow.run.cause")
 	RunResult     = attribute.Key("vow.run.result")
-	RunState      = attribute.Key("vow.run.state")
 	RunAttempt    = attribute.Key("vow.run.attempt")
 	RunChanged    = attribute.Key("vow.run.changed")
 	RunLocal      = attribute.Key("vow.run.local")
@@ -58,15 +57,13 @@ const (
 
 // Properties of what the services watch.
 const (
-	Colour          = attribute.Key("vow.colour")
-	ColourReason    = attribute.Key("vow.colour.reason")
-	FeedFollower    = attribute.Key("vow.feed.follower")
-	FeedPosition    = attribute.Key("vow.feed.position")
-	Shard           = attribute.Key("vow.shard")
-	SpoolKind       = attribute.Key("vow.spool.kind")
-	LimitName       = attribute.Key("vow.limit.name")
-	AllocationState = attribute.Key("vow.allocation.state")
-	ReleaseState    = attribute.Key("vow.release.state")
+	Colour       = attribute.Key("vow.colour")
+	ColourReason = attribute.Key("vow.colour.reason")
+	FeedFollower = attribute.Key("vow.feed.follower")
+	FeedPosition = attribute.Key("vow.feed.position")
+	SpoolKind    = attribute.Key("vow.spool.kind")
+	LimitName    = attribute.Key("vow.limit.name")
+	ReleaseState = attribute.Key("vow.release.state")
 )
 
 // Reused from the semantic conventions.
@@ -96,13 +93,6 @@ const (
 	ResultCancellation = "cancellation"
 	ResultSkip         = "skip"
 	ResultError        = "error"
-)
-
-// Values of RunState.
-const (
-	StatePending    = "pending"
-	StateExecuting  = "executing"
-	StateFinalizing = "finalizing"
 )
 
 // Values of BangOrigin.
@@ -167,6 +157,8 @@ const (
 const (
 	ExitCode    = "code"
 	ExitSignal  = "signal"
+	ExitMemory  = "out_of_memory"
+	ExitStart   = "start"
 	ExitUnknown = "unknown"
 )
 
@@ -242,7 +234,6 @@ func Attributes() []Attribute {
 		{RunResult, "How the run or step ended: failure is the user's software, error is vow.", "string", "", []string{
 			ResultSuccess, ResultFailure, ResultTimeout, ResultCancellation, ResultSkip, ResultError,
 		}},
-		{RunState, "Where the run is.", "string", "", []string{StatePending, StateExecuting, StateFinalizing}},
 		{RunAttempt, "Attempts since the last success, from 1.", "int", "{attempt}", nil},
 		{RunChanged, "Whether the run changed anything.", "boolean", "", nil},
 		{RunLocal, "Whether the node ran without an order.", "boolean", "", nil},
@@ -255,8 +246,8 @@ func Attributes() []Attribute {
 		}},
 		{EvaluatedBy, "Who evaluated the promises of a run.", "string", "", []string{EvaluatedByService, EvaluatedByNode}},
 		{SensorKind, "What the sensor is.", "string", "", []string{KindPlugin, KindExecutable}},
-		{ProcessReason, "How a process that nobody stopped ended; unknown for an adopted one.", "string", "", []string{
-			ExitCode, ExitSignal, ExitUnknown,
+		{ProcessReason, "How a process that nobody stopped ended: out_of_memory beyond its own limit, start if it could not be started, unknown for an adopted one.", "string", "", []string{
+			ExitCode, ExitSignal, ExitMemory, ExitStart, ExitUnknown,
 		}},
 		{Colour, "The colour of a computer, partition or tree.", "string", "", []string{
 			ColourGreen, ColourOrange, ColourRed, ColourNone,
@@ -266,10 +257,8 @@ func Attributes() []Attribute {
 		}},
 		{FeedFollower, "Who follows the feed.", "string", "", nil},
 		{FeedPosition, "Position in a shard's feed: a stream id.", "string", "", nil},
-		{Shard, "The shard of a tree, 0 to 63.", "int", "", nil},
 		{SpoolKind, "What the node's spool holds.", "string", "", []string{SpoolGroups, SpoolBangs, SpoolReports}},
 		{LimitName, "The name of the limit that was hit.", "string", "", nil},
-		{AllocationState, "State of an allocation.", "string", "", nil},
 		{ReleaseState, "State of a software release on a computer.", "string", "", nil},
 		{ErrorType, "The class of an error (OpenTelemetry); absent or empty on success.", "string", "", nil},
 		{EventName, "The name of the event a log record is (OpenTelemetry).", "string", "", nil},

@@ -4,24 +4,17 @@ import "go.opentelemetry.io/otel/attribute"
 
 // Event names: log records about state changes. telemetry.Event emits them.
 const (
-	EventBangAccepted       = "vow.bang.accepted"
-	EventBangWithheld       = "vow.bang.withheld"
-	EventConvergenceOpened  = "vow.convergence.opened"
-	EventConvergenceClosed  = "vow.convergence.closed"
-	EventRunStarted         = "vow.run.started"
-	EventRunFinished        = "vow.run.finished"
-	EventPartitionColour    = "vow.partition.colour_changed"
-	EventComputerColour     = "vow.computer.colour_changed"
-	EventTreeColour         = "vow.tree.colour_changed"
-	EventPromiseVerdict     = "vow.promise.verdict_changed"
-	EventProcessExited      = "vow.process.exited"
-	EventAllocationChanged  = "vow.allocation.changed"
-	EventReleaseState       = "vow.release.state_changed"
-	EventEpochMoved         = "vow.epoch.moved"
-	EventOrdersLost         = "vow.orders.lost"
-	EventLimitHit           = "vow.limit.hit"
-	EventCrimeDetected      = "vow.crime.detected"
-	EventGenerationAdvanced = "vow.generation.advanced"
+	EventBangAccepted      = "vow.bang.accepted"
+	EventBangWithheld      = "vow.bang.withheld"
+	EventConvergenceOpened = "vow.convergence.opened"
+	EventConvergenceClosed = "vow.convergence.closed"
+	EventRunStarted        = "vow.run.started"
+	EventRunFinished       = "vow.run.finished"
+	EventPromiseVerdict    = "vow.promise.verdict_changed"
+	EventProcessExited     = "vow.process.exited"
+	EventReleaseState      = "vow.release.state_changed"
+	EventOrdersLost        = "vow.orders.lost"
+	EventLimitHit          = "vow.limit.hit"
 )
 
 // Event declares an event.
@@ -40,17 +33,10 @@ func Events() []Event {
 		{EventConvergenceClosed, "A convergence ended.", []attribute.Key{TreeID, ConvergenceID, BangID, ConvergenceResult}},
 		{EventRunStarted, "A partition's run began.", []attribute.Key{ComputerID, PartitionID, RunID, RunCause, RunAttempt}},
 		{EventRunFinished, "A partition's run ended.", []attribute.Key{ComputerID, PartitionID, RunID, RunCause, RunResult, RunChanged, ErrorType}},
-		{EventPartitionColour, "A partition changed colour.", []attribute.Key{ComputerID, PartitionID, AllocationID, Colour, ColourReason}},
-		{EventComputerColour, "A computer changed colour.", []attribute.Key{ComputerID, Colour}},
-		{EventTreeColour, "A tree changed colour.", []attribute.Key{TreeID, Colour}},
 		{EventPromiseVerdict, "A promise's verdict changed.", []attribute.Key{ComputerID, PartitionID, PromiseName, Verdict}},
-		{EventProcessExited, "A supervised process exited and nobody asked for it.", []attribute.Key{PartitionID, ProcessName, ProcessReason, ProcessExit}},
-		{EventAllocationChanged, "An instance was allocated or freed.", []attribute.Key{TreeID, InstanceID, AllocationID, ComputerID, PartitionID, AllocationState}},
+		{EventProcessExited, "A supervised process exited and nobody asked for it.", []attribute.Key{PartitionID, ProcessName, ProcessPID, ProcessReason, ProcessExit}},
 		{EventReleaseState, "A software release changed state on a computer.", []attribute.Key{ComputerID, ReleaseURL, ReleaseState}},
-		{EventEpochMoved, "A shard's epoch moved: followers resync in full.", []attribute.Key{Shard, Epoch}},
 		{EventOrdersLost, "A node's stream of orders ended; its partitions get no orders until it is back.", []attribute.Key{ComputerID, ErrorType}},
 		{EventLimitHit, "A named limit was hit.", []attribute.Key{LimitName}},
-		{EventCrimeDetected, "A monitoring crime was detected; the record carries its evidence.", []attribute.Key{PartitionID, PromiseName}},
-		{EventGenerationAdvanced, "A tree's desired state changed.", []attribute.Key{TreeID, Generation, Epoch}},
 	}
 }

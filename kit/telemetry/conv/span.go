@@ -46,7 +46,7 @@ func Spans() []Span {
 	return []Span{
 		{SpanSense, "svc-node", "A sensor was executed by its promise's own periodicity; in a run it is `exec {command}`.", "", []attribute.Key{PartitionID, PromiseName, SensorKind, Verdict, ErrorType}},
 		{SpanAnomaly, "svc-promise", "An anomaly detector turned red.", "", []attribute.Key{ComputerID, PartitionID, AllocationID, PromiseName, BangOrigin}},
-		{SpanExit, "svc-node", "A supervised service process exited and nobody asked for it.", "", []attribute.Key{PartitionID, AllocationID, ProcessName, ProcessReason, ProcessExit, BangOrigin}},
+		{SpanExit, "svc-node", "A supervised service process exited and nobody asked for it.", "", []attribute.Key{PartitionID, AllocationID, ProcessName, ProcessPID, ProcessReason, ProcessExit, BangOrigin}},
 		{SpanBang, "svc-master", "Quota, record, generation, feed position.", SpanAnomaly, []attribute.Key{
 			TreeID, BangID, BangOrigin, BangOutcome, BangPolicy, BangReason, ConvergenceID, Generation, Epoch, FeedPosition, PromiseName, ProcessName, PartitionID,
 		}},

@@ -79,17 +79,20 @@ func (p *Placer) sweep(ctx context.Context, orphans map[reservation]time.Time) e
 	if err != nil {
 		return err
 	}
-	seen := map[reservation]bool{}
+	reserved := map[string][]reservation{} // by tree: each is looked at once
 	for _, c := range computers {
 		for partition, r := range c.Reservations {
-			at := reservation{c.Name, partition, r.GetInstanceId()}
-			allocated, err := p.allocated(ctx, at)
-			if err != nil {
-				return err
-			}
-			if allocated {
-				continue
-			}
+			treeID := fleet.TreeID(r.GetInstanceId())
+			reserved[treeID] = append(reserved[treeID], reservation{c.Name, partition, r.GetInstanceId()})
+		}
+	}
+	seen := map[reservation]bool{}
+	for treeID, all := range reserved {
+		missing, err := p.unallocated(ctx, treeID, all)
+		if err != nil {
+			return err
+		}
+		for _, at := range missing {
 			seen[at] = true
 			first, known := orphans[at]
 			if !known {
@@ -112,15 +115,18 @@ func (p *Placer) sweep(ctx context.Context, orphans map[reservation]time.Time) e
 	return nil
 }
 
-// allocated tells whether the tree holds what is reserved.
-func (p *Placer) allocated(ctx context.Context, at reservation) (is bool, err error) {
-	err = p.store.View(ctx, fleet.TreeID(at.instanceID), func(t *fleet.Tree, _ time.Time) error {
-		held := t.Partitions[at.instanceID]
-		is = held != nil && held.Computer == at.computer && held.Name == at.partition
+// unallocated picks the reservations that their tree does not hold.
+func (p *Placer) unallocated(ctx context.Context, treeID string, all []reservation) (missing []reservation, err error) {
+	err = p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+		for _, at := range all {
+			if held := t.Partitions[at.instanceID]; held == nil || held.Computer != at.computer || held.Name != at.partition {
+				missing = append(missing, at)
+			}
+		}
 		return nil
 	})
 	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
-		return false, nil
+		return all, nil
 	}
-	return is, err
+	return missing, err
 }

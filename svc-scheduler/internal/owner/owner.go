@@ -289,7 +289,7 @@ func (o *Owner) readTruth() reading {
 func (o *Owner) close() {
 	o.owners.forget(o)
 	cause := context.Cause(o.ctx)
-	if !errors.Is(cause, errClosed) {
+	if !errors.Is(cause, ErrStopped) {
 		o.owners.tel.Event(o.ctx, conv.EventOrdersLost, conv.ComputerID.String(o.computer), conv.ErrorType.String(errorType(cause)))
 	}
 	if errors.Is(cause, ErrSuperseded) {
@@ -310,6 +310,8 @@ func errorType(err error) string {
 		return "superseded"
 	case errors.Is(err, ErrStopped):
 		return "stopped"
+	case errors.Is(err, errClosed):
+		return "closed"
 	}
 	return fmt.Sprintf("%T", err)
 }
