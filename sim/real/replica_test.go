@@ -1,0 +1,247 @@
+package real
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/store/storetest"
+	"github.com/vow-os/vow/svc-node/app/supervisor"
+)
+
+// relay is a load balancer of two replicas that sends everybody to one of them.
+type relay struct {
+	listener net.Listener
+	targets  []string
+
+	mu    sync.Mutex // never held while anything waits
+	at    int
+	conns map[net.Conn]struct{}
+}
+
+// relayTo listens for the replicas at targets.
+func relayTo(t *testing.T, targets ...string) *relay {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{listener: listener, targets: targets, conns: map[net.Conn]struct{}{}}
+	t.Cleanup(func() { listener.Close(); r.turn() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go r.carry(conn)
+		}
+	}()
+	return r
+}
+
+func (r *relay) address() string { return r.listener.Addr().String() }
+
+// carry copies both ways until one side ends.
+func (r *relay) carry(from net.Conn) {
+	defer from.Close()
+	r.mu.Lock()
+	target := r.targets[r.at]
+	r.mu.Unlock()
+	to, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	r.mu.Lock()
+	r.conns[from] = struct{}{}
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		delete(r.conns, from)
+		r.mu.Unlock()
+	}()
+	go func() { _, _ = io.Copy(to, from); to.Close() }()
+	_, _ = io.Copy(from, to)
+}
+
+// turn sends everybody to the next replica: open connections are cut.
+func (r *relay) turn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = (r.at + 1) % len(r.targets)
+	for conn := range r.conns {
+		_ = conn.Close()
+	}
+}
+
+// replicas is two of svc-master and of svc-scheduler on one Redis, with one node behind relays.
+type replicas struct {
+	*suite
+	masters, schedulers     []*process
+	toMasters, toSchedulers *relay
+	bangsAt                 []masterv1connect.BangServiceClient
+	treesAt                 []masterv1connect.TreeServiceClient
+}
+
+func beginReplicas(t *testing.T) *replicas {
+	t.Helper()
+	r := &replicas{suite: &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}}
+	replica := func(name string, n int, args ...string) (*process, string) {
+		address, admin := freeAddress(t), freeAddress(t)
+		return &process{
+			t: t, name: name, ready: "http://" + admin + "/readyz", log: filepath.Join(r.dir, fmt.Sprintf("%s-%d.log", name, n)),
+			args: append([]string{"--address", address, "--admin-address", admin}, args...),
+		}, address
+	}
+	var masters, schedulers []string
+	for n := range 2 {
+		p, address := replica("svc-master", n, "--redis-url", r.redis.URL())
+		r.masters, masters = append(r.masters, p), append(masters, address)
+	}
+	r.toMasters = relayTo(t, masters...)
+	for n := range 2 {
+		p, address := replica("svc-scheduler", n, "--redis-url", r.redis.URL(), "--master", masters[n])
+		r.schedulers, schedulers = append(r.schedulers, p), append(schedulers, address)
+	}
+	r.toSchedulers = relayTo(t, schedulers...)
+	var address string
+	r.promise, address = replica("svc-promise", 0, "--master", r.toMasters.address())
+	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.toMasters.address(), r.toSchedulers.address(), address
+	supervised := filepath.Join(r.dir, "supervisor")
+	r.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(r.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, r.agent(supervised)...)}
+	services := append(append([]*process{r.promise}, r.schedulers...), r.masters...)
+	for i := len(services) - 1; i >= 0; i-- {
+		services[i].start()
+	}
+	r.supervisor.start()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := supervisor.Shutdown(ctx, supervised); err != nil {
+			t.Errorf("stop the supervisor: %v", err)
+		}
+		<-r.supervisor.exited
+		for _, p := range services {
+			_ = p.command.Process.Signal(syscall.SIGTERM)
+			<-p.exited
+		}
+		if t.Failed() {
+			r.printLogs()
+		}
+	})
+	for _, address := range masters {
+		client, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		h, u, o := client.HTTP(), client.BaseURL(), client.Options()
+		r.bangsAt = append(r.bangsAt, masterv1connect.NewBangServiceClient(h, u, o...))
+		r.treesAt = append(r.treesAt, masterv1connect.NewTreeServiceClient(h, u, o...))
+		r.software, r.instances, r.trees, r.bangs = masterv1connect.NewSoftwareServiceClient(h, u, o...), masterv1connect.NewInstanceServiceClient(h, u, o...), r.treesAt[0], r.bangsAt[0]
+	}
+	return r
+}
+
+// TestReplicasAnswerAsOneAndLoseNothing sends each bang to two svc-masters at once under one request id, while the node is sent from one replica of svc-master and svc-scheduler to the other and replicas are killed with -9: both give
+// one answer, each bang is satisfied in the end, and both replicas tell the same.
+func TestReplicasAnswerAsOneAndLoseNothing(t *testing.T) {
+	r := beginReplicas(t)
+	tree := r.sample()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.trouble(stop)
+	}()
+	const count = 80
+	acknowledged := map[string]bool{}
+	tick := time.NewTicker(bangEvery)
+	defer tick.Stop()
+	for i := range count {
+		<-tick.C
+		var ids [2]string
+		var both sync.WaitGroup
+		for n := range ids {
+			both.Go(func() { ids[n] = r.bangAt(ctx, n, tree.GetTreeId(), fmt.Sprintf("replica-%d", i)) })
+		}
+		both.Wait()
+		if ids[0] != ids[1] || ids[0] == "" {
+			t.Fatalf("bang %d is %q at one replica and %q at the other", i, ids[0], ids[1])
+		}
+		acknowledged[ids[0]] = true
+	}
+	close(stop)
+	<-stopped
+	if len(acknowledged) != count {
+		t.Errorf("%d different bangs were acknowledged, want %d", len(acknowledged), count)
+	}
+	for n := range r.bangsAt {
+		await(t, fmt.Sprintf("every acknowledged bang is satisfied, as replica %d tells", n), func() bool {
+			response, err := r.bangsAt[n].ListBangs(ctx, &masterv1.ListBangsRequest{TreeId: tree.GetTreeId(), PageSize: 1000})
+			satisfied := 0
+			for _, b := range response.GetBangs() {
+				if acknowledged[b.GetBangId()] && b.GetSatisfiedAt() != nil {
+					satisfied++
+				}
+			}
+			return err == nil && satisfied == count
+		})
+		r.trees = r.treesAt[n]
+		r.green(tree.GetTreeId())
+	}
+}
+
+// bangAt bangs at one replica until that acknowledges.
+func (r *replicas) bangAt(ctx context.Context, n int, treeID, requestID string) string {
+	for {
+		response, err := r.bangsAt[n].Bang(ctx, &masterv1.BangRequest{
+			RequestId: requestID, Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: "test", Target: &masterv1.BangRequest_TreeId{TreeId: treeID},
+		})
+		if err == nil {
+			return response.GetResults()[0].GetBangId()
+		}
+		if !rpc.IsRetryable(err) || ctx.Err() != nil {
+			r.t.Errorf("bang %s at replica %d: %v", requestID, n, err)
+			return ""
+		}
+		pause := time.NewTimer(50 * time.Millisecond)
+		<-pause.C
+	}
+}
+
+// trouble moves the node and kills replicas in turn until stop is closed.
+func (r *replicas) trouble(stop <-chan struct{}) {
+	tick := time.NewTicker(1500 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		switch i % 6 {
+		case 0, 3:
+			r.toSchedulers.turn()
+		case 1, 4:
+			r.toMasters.turn()
+		case 2:
+			r.masters[i/6%2].restart9()
+		case 5:
+			r.schedulers[i/6%2].restart9()
+		}
+	}
+}
