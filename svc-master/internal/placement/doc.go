@@ -4,7 +4,8 @@
 //	reserve ── the partition on the computer, with the instance's id, by compare-and-swap
 //	commit  ── the allocation in the tree
 //	reconcile ─ a reservation whose tree has no such allocation is released; an instance without a place is tried again
-//	           when a computer changes
+//	           when a computer changes; an allocation whose reservation was lost with its server's last seconds is reserved again; a tree that
+//	           is gone is buried
 //
 // Invariants: a partition has one reservation; an allocation is committed only under a reservation that is younger than
 // CommitWithin, and an orphan is released only after it was seen for OrphanAfter, by this process's own monotonic clock, so

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -179,6 +182,134 @@ func TestPlaceFinishesWhatWasReserved(t *testing.T) {
 		}
 		if held := reserved(t, s, "one"); len(held) != 1 || held["p3"] != id {
 			t.Fatalf("held are %v", held)
+		}
+	})
+}
+
+// reconciling runs Reconcile until the function it returns is called.
+func reconciling(t *testing.T, placer *placement.Placer) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- placer.Reconcile(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func hold(t *testing.T, s *redisstore.Store, computer, partition, instanceID string) {
+	t.Helper()
+	if _, err := s.ChangeComputer(t.Context(), computer, func(c *redisstore.Computer) error {
+		if delete(c.Reservations, partition); instanceID != "" {
+			c.Reservations[partition] = &storev1.ReservationRecord{InstanceId: instanceID}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A reservation that a fail-over of the computer's server lost is made again, while the tree holds its partition.
+func TestALostReservationIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, placer := begin(t, storetest.Embedded(t))
+		register(t, s, "one", 2)
+		id := request(t, s, "tlost")
+		if err := placer.Place(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		hold(t, s, "one", "p0", "")
+		defer reconciling(t, placer)()
+		time.Sleep(time.Minute + time.Second)
+		if held := reserved(t, s, "one"); len(held) != 1 || held["p0"] != id {
+			t.Fatalf("held are %v, want p0 by %s", held, id)
+		}
+	})
+}
+
+// Of two instances that a loss of data left in one partition the one with the reservation stays, and the other one gets another place.
+func TestTwoInstancesInOnePartitionAreParted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, placer := begin(t, storetest.Embedded(t))
+		register(t, s, "one", 2)
+		first, second := request(t, s, "tfirst"), request(t, s, "tsecond")
+		if err := placer.Place(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		hold(t, s, "one", "p0", "")
+		if err := placer.Place(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+		defer reconciling(t, placer)()
+		time.Sleep(2*time.Minute + time.Second)
+		if held := reserved(t, s, "one"); len(held) != 2 || held["p0"] != second || held["p1"] != first {
+			t.Fatalf("held are %v, want p0 by %s and p1 by %s", held, second, first)
+		}
+	})
+}
+
+// A tree whose end was committed by a replica that died at once is buried, and its title is free.
+func TestATreeThatIsGoneIsBuried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, placer := begin(t, storetest.Embedded(t))
+		if _, err := s.ReserveRoot(t.Context(), "default", "tgone", "tgone"); err != nil {
+			t.Fatal(err)
+		}
+		id := request(t, s, "tgone")
+		if _, err := s.Update(t.Context(), redisstore.Change{Tree: "tgone", Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			_, fx, err := t.SetState(fleet.SetState{InstanceID: id, State: fleet.Destroyed}, now)
+			return nil, fx, err
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		defer reconciling(t, placer)()
+		time.Sleep(time.Minute + time.Second)
+		if trees, err := s.Trees(t.Context()); err != nil || len(trees) != 0 {
+			t.Fatalf("the trees are %v, %v", trees, err)
+		}
+		if id, err := s.Root(t.Context(), "default", "tgone"); err == nil {
+			t.Fatalf("the title still names %s", id)
+		}
+	})
+}
+
+// readings counts how often computers are read.
+type readings struct{ count atomic.Int64 }
+
+func (r *readings) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (r *readings) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (r *readings) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if args := cmd.Args(); cmd.Name() == "hgetall" && strings.HasPrefix(fmt.Sprint(args[1]), "{c:") {
+				r.count.Add(1)
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A fleet without room is read once for all that wait, not once for each: else a hundred that wait would make each change of a computer cost a hundred fleets.
+func TestAFullFleetIsReadOnceForAllThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		on := storetest.Embedded(t)
+		s, placer := begin(t, on)
+		const computers, waiting = 10, 20
+		for n := range computers {
+			register(t, s, fmt.Sprint("c", n), 0)
+		}
+		for n := range waiting {
+			request(t, s, fmt.Sprint("twait", n))
+		}
+		counted := &readings{}
+		on.Redis().AddHook(counted)
+		defer reconciling(t, placer)()
+		time.Sleep(time.Minute + 500*time.Millisecond)
+		if n := counted.count.Load(); n > 5*computers {
+			t.Fatalf("computers were read %d times for %d that wait", n, waiting)
 		}
 	})
 }

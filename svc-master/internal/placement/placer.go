@@ -74,12 +74,31 @@ var errTaken = errors.New("the partition was taken meanwhile")
 // Place finds a partition for an instance and commits it, or stores exactly why there is none. Idempotent; an instance that
 // is gone, destroyed or allocated is left alone.
 func (p *Placer) Place(ctx context.Context, instanceID string) error {
+	return p.place(ctx, instanceID, &round{})
+}
+
+// round is the fleet as one round of placing knows it: read when it is first needed, and again when it turns out to be old.
+type round struct {
+	read      bool
+	computers []*redisstore.Computer
+}
+
+// changed takes over a computer.
+func (r *round) changed(c *redisstore.Computer) {
+	for i := range r.computers {
+		if r.computers[i].Name == c.Name {
+			r.computers[i] = c
+		}
+	}
+}
+
+func (p *Placer) place(ctx context.Context, instanceID string, seen *round) error {
 	for range attempts {
 		wanted, ok, err := p.wanted(ctx, instanceID)
 		if err != nil || !ok {
 			return err
 		}
-		computers, err := p.candidates(ctx, wanted.Computer)
+		computers, err := p.candidates(ctx, wanted.Computer, seen)
 		if err != nil {
 			return err
 		}
@@ -94,11 +113,13 @@ func (p *Placer) Place(ctx context.Context, instanceID string) error {
 		begun := time.Now()
 		reserved, err := p.reserve(ctx, computer.Name, partition, instanceID)
 		if errors.Is(err, errTaken) {
+			seen.read = false
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		seen.changed(reserved)
 		return p.commit(ctx, reserved, partition, instanceID, wanted.Release, begun)
 	}
 	return fmt.Errorf("cannot place %s: partitions are taken faster than it can reserve one", instanceID)
@@ -119,16 +140,21 @@ func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.Pl
 	return wanted, ok, err
 }
 
-// candidates reads the computers to choose from. Reading all of a thousand computers costs some 20 ms; requests are rare.
-func (p *Placer) candidates(ctx context.Context, name string) ([]*redisstore.Computer, error) {
-	names := []string{name}
-	if name == "" {
-		var err error
-		if names, err = p.store.ComputerNames(ctx); err != nil {
-			return nil, err
-		}
+// candidates are the computers to choose from: the one that was asked for, or all. Reading all of a thousand computers costs some 20 ms; requests are rare.
+func (p *Placer) candidates(ctx context.Context, name string, seen *round) ([]*redisstore.Computer, error) {
+	if name != "" {
+		return p.store.Computers(ctx, []string{name})
 	}
-	return p.store.Computers(ctx, names)
+	if seen.read {
+		return seen.computers, nil
+	}
+	names, err := p.store.ComputerNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen.computers, err = p.store.Computers(ctx, names)
+	seen.read = err == nil
+	return seen.computers, err
 }
 
 // choose prefers the partition that the instance has reserved already: an attempt was cut short after reserving it.

@@ -43,6 +43,7 @@ func (p *Placer) Reconcile(ctx context.Context) error {
 		case <-ticker.C:
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			p.warn(ctx, "cannot look for orphan reservations", p.sweep(ctx, orphans))
+			p.warn(ctx, "cannot look for what trees lost", p.keepTrees(ctx))
 		}
 	}
 }
@@ -53,18 +54,19 @@ func (p *Placer) warn(ctx context.Context, what string, err error) {
 	}
 }
 
-// placeWaiting tries every instance without a place.
+// placeWaiting tries every instance without a place. The fleet is read once for all of them.
 func (p *Placer) placeWaiting(ctx context.Context) error {
 	ids, err := p.store.UnallocatedInstances(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
+	var seen round
 	for _, id := range ids {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, p.Place(ctx, id))
+		errs = append(errs, p.place(ctx, id, &seen))
 	}
 	return errors.Join(errs...)
 }
