@@ -23,6 +23,7 @@ require github.com/vow-os/vow/svc-node v0.0.0
 replace github.com/vow-os/vow/svc-node => ../svc-node
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/spf13/cobra v1.10.2
 	github.com/vow-os/vow/svc-promise v0.0.0
 	google.golang.org/protobuf v1.36.12
@@ -32,7 +33,6 @@ require (
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
-	connectrpc.com/connect v1.21.1 // indirect
 	connectrpc.com/grpcreflect v1.3.1 // indirect
 	connectrpc.com/otelconnect v0.10.0 // indirect
 	connectrpc.com/validate v0.7.0 // indirect

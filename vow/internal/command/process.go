@@ -94,7 +94,7 @@ func newNodeLogs(s *session) *cobra.Command {
 func processName(name string) (partition, process string, err error) {
 	partition, process, ok := strings.Cut(name, "/")
 	if !ok || partition == "" || process == "" {
-		return "", "", fmt.Errorf("cannot find process %q: want PARTITION/PROCESS, as `vow node ps` shows them", name)
+		return "", "", usageError{fmt.Errorf("cannot find process %q: want PARTITION/PROCESS, as `vow node ps` shows them", name)}
 	}
 	return partition, process, nil
 }
