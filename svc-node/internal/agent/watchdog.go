@@ -131,10 +131,10 @@ func (a *Agent) exited(ctx context.Context, exit supervise.Exit) bool {
 	p := a.node.Load().Partition(exit.Partition)
 	ctx, span := a.tracer.Start(telemetry.NewRootContext(ctx), conv.SpanExit, trace.WithAttributes(
 		conv.PartitionID.String(exit.Partition), conv.AllocationID.String(p.Desired.AllocationID), conv.ProcessName.String(exit.Name),
-		conv.ProcessReason.String(reason), conv.ProcessExit.Int(exit.Ending.Code), conv.BangOrigin.String(conv.OriginProcess)))
+		conv.ProcessPID.Int(exit.PID), conv.ProcessReason.String(reason), conv.ProcessExit.Int(exit.Ending.Code), conv.BangOrigin.String(conv.OriginProcess)))
 	defer span.End()
 	a.exits.Add(ctx, 1, conv.ProcessReason.String(reason))
-	a.s.Telemetry.Event(ctx, conv.EventProcessExited, conv.PartitionID.String(exit.Partition), conv.ProcessName.String(exit.Name),
+	a.s.Telemetry.Event(ctx, conv.EventProcessExited, conv.PartitionID.String(exit.Partition), conv.ProcessName.String(exit.Name), conv.ProcessPID.Int(exit.PID),
 		conv.ProcessReason.String(reason), conv.ProcessExit.Int(exit.Ending.Code))
 	if p.Phase == converge.Free || p.Desired.Requested != converge.Started {
 		return true // nobody wants the service any more
@@ -154,7 +154,11 @@ func (a *Agent) exited(ctx context.Context, exit supervise.Exit) bool {
 
 func exitReason(e supervise.Ending) string {
 	switch {
-	case e.Unknown, e.Failed != "":
+	case e.Failed != "":
+		return conv.ExitStart
+	case e.Memory > 0:
+		return conv.ExitMemory
+	case e.Unknown:
 		return conv.ExitUnknown
 	case e.Signal != 0:
 		return conv.ExitSignal
