@@ -49,7 +49,7 @@ func TestABangIsOneTraceThroughTheScheduler(t *testing.T) {
 			switch span.Name {
 			case conv.SpanFanOut:
 				fanOut = span.SpanContext.SpanID().String()
-				if span.Parent.SpanID().String() != "b7ad6b7169203331" || attrs[string(conv.BangTargets)] != "3" || attrs[string(conv.TreeID)] != "t1" {
+				if span.Parent.SpanID().String() != "b7ad6b7169203331" || attrs[string(conv.BangTargets)] != "3" || attrs[string(conv.BangFolds)] != "0" || attrs[string(conv.TreeID)] != "t1" {
 					t.Errorf("the fan out has parent %s and attributes %v", span.Parent.SpanID(), attrs)
 				}
 			case conv.SpanOrderRun:

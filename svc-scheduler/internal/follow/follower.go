@@ -154,8 +154,13 @@ func (f *Follower) take(ctx context.Context, batch Batch) error {
 	if err := f.memberships(ctx, batch.Entries, d); err != nil {
 		return err
 	}
+	bangs := map[string]int{} // of each tree, so far: the runs of the next one answer them too
 	for i := range batch.Entries {
-		f.expand(ctx, &batch.Entries[i], d)
+		e := &batch.Entries[i]
+		f.expand(ctx, e, bangs[e.Tree], d)
+		if e.Kind == Bang {
+			bangs[e.Tree]++
+		}
 	}
 	d.send()
 	for _, e := range batch.Entries {
@@ -183,14 +188,15 @@ func (f *Follower) memberships(ctx context.Context, entries []Entry, d *delivery
 	return nil
 }
 
-// expand turns an entry into events of the computers concerned.
-func (f *Follower) expand(ctx context.Context, e *Entry, d *delivery) {
+// expand turns an entry into events of the computers concerned; folds are the bangs of its tree before it in the batch.
+func (f *Follower) expand(ctx context.Context, e *Entry, folds int, d *delivery) {
 	switch e.Kind {
 	case Bang:
-		f.fanOut(ctx, e, d)
+		f.fanOut(ctx, e, folds, d)
 	case Changed:
+		concerned := set(e.Instances)
 		for _, m := range f.members.trees[e.Tree].members {
-			if slices.Contains(e.Instances, m.instance) {
+			if concerned[m.instance] {
 				d.add(m.computer, agenda.Wanted{
 					Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.Changed, At: e.At, Delay: e.Delay,
 				})
@@ -208,12 +214,22 @@ func (f *Follower) expand(ctx context.Context, e *Entry, d *delivery) {
 	}
 }
 
+// set makes ids quick to find: a change of a whole tree names 10,000 instances, of as many members.
+func set(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
 // fanOut makes the members of the tree, or those that the bang names, due. The span says how many, wherever they are.
-func (f *Follower) fanOut(ctx context.Context, e *Entry, d *delivery) {
+func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery) {
 	var targets []member
 	owned := false
+	concerned := set(e.Instances)
 	for _, m := range f.members.trees[e.Tree].members {
-		if len(e.Instances) > 0 && !slices.Contains(e.Instances, m.instance) {
+		if len(concerned) > 0 && !concerned[m.instance] {
 			continue
 		}
 		targets = append(targets, m)
@@ -227,6 +243,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, d *delivery) {
 	spanCtx = telemetry.WithBang(spanCtx, e.Bang.ID)
 	spanCtx, span := f.tel.Tracer(scope).Start(spanCtx, conv.SpanFanOut, trace.WithAttributes(
 		conv.TreeID.String(e.Tree), conv.BangID.String(e.Bang.ID), conv.BangTargets.Int(len(targets)),
+		conv.BangFolds.Int(folds),
 	))
 	defer span.End()
 	bang := e.Bang
