@@ -104,3 +104,25 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDestroyUnallocated ends a tree of which nothing was ever allocated, which is one event: 2,000 instances beneath the root.
+func BenchmarkDestroyUnallocated(b *testing.B) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for b.Loop() {
+		b.StopTimer()
+		tree := New("t1", "default", 1)
+		root, _, err := tree.Request(Request{Title: "shop", Release: "file:///r"}, now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for n := range 2000 {
+			if _, _, err := tree.Request(Request{RequesterID: root.InstanceID, Title: fmt.Sprint(n), Release: "file:///r"}, now); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		if _, _, err := tree.SetState(SetState{InstanceID: root.InstanceID, State: Destroyed}, now); err != nil || !tree.Gone() {
+			b.Fatal(err)
+		}
+	}
+}

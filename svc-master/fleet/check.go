@@ -145,6 +145,11 @@ func (t *Tree) checkIndex() error {
 		return fmt.Errorf("the index counts %d unsettled, %d waited for, %v behind of %d; there are %d, %d, %v of %d",
 			kept.unsettled, kept.waited, kept.behind, len(kept.order), anew.unsettled, anew.waited, anew.behind, len(anew.order))
 	}
+	for id := range t.Instances {
+		if !slices.Equal(kept.children[id], anew.children[id]) {
+			return fmt.Errorf("the index counts %v as children of %s, there are %v", kept.children[id], id, anew.children[id])
+		}
+	}
 	return nil
 }
 

@@ -160,6 +160,23 @@ func (t *Tree) allocated(i *Instance, p *Partition) {
 	}
 }
 
+// removed notes that an instance without children and without a partition is gone: the end of a tree of 10,000 that were never allocated is one event.
+func (t *Tree) removed(i *Instance) {
+	t.Membership++
+	d := t.index
+	if d == nil {
+		return
+	}
+	delete(d.children, i.ID)
+	siblings := d.children[i.RequesterID]
+	for at := len(siblings) - 1; at >= 0; at-- { // the youngest go first
+		if siblings[at] == i.ID {
+			d.children[i.RequesterID] = slices.Delete(siblings, at, at+1)
+			break
+		}
+	}
+}
+
 // membershipChanged is called after instances, allocations or states changed.
 func (t *Tree) membershipChanged() {
 	t.Membership++

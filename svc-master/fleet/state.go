@@ -86,12 +86,17 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 	for i != nil && i.State == Destroyed && len(t.view().children[i.ID]) == 0 {
 		fx.Changed.instance(i.ID)
 		fx.Changed.Header = true
-		if p := t.Partitions[i.ID]; p != nil {
+		p := t.Partitions[i.ID]
+		if p != nil {
 			t.free(fx, p)
 		}
 		t.inherit(fx, i)
 		delete(t.Instances, i.ID)
-		t.membershipChanged()
+		if p != nil {
+			t.membershipChanged()
+		} else {
+			t.removed(i)
+		}
 		requester := t.Instances[i.RequesterID]
 		if i.ID == t.RootID {
 			t.RootID = ""
