@@ -97,6 +97,24 @@ func TestProcessesAreTheExecutablesAndChangeWithTheirContent(t *testing.T) {
 	}
 }
 
+func TestALinkToNowhereIsAServiceThatCannotStartAndOneThatIsRepairedAChange(t *testing.T) {
+	d := newDirectory(t)
+	program := filepath.Join(d.Path, "program")
+	d.write(t, "etc/service/notes.txt", "not executable", 0o644)
+	if err := os.Symlink(program, filepath.Join(d.Path, "etc/service/web")); err != nil {
+		t.Fatal(err)
+	}
+	revisions := NewRevisions()
+	lost, err := d.Processes(revisions)
+	if err != nil || len(lost) != 1 || lost[0].Name != "web" {
+		t.Fatalf("processes are %v, %v", lost, err)
+	}
+	d.write(t, "program", "#!/bin/sh\n", 0o755)
+	if repaired, err := d.Processes(revisions); err != nil || len(repaired) != 1 || repaired[0].Equal(lost[0]) {
+		t.Errorf("repaired it is %v, %v", repaired, err)
+	}
+}
+
 func TestClearingFollowsNoLink(t *testing.T) {
 	d := newDirectory(t)
 	outside := filepath.Join(t.TempDir(), "precious")

@@ -60,16 +60,20 @@ func (d Directory) Processes(revisions *Revisions) ([]supervise.Process, error) 
 		for _, entry := range entries {
 			path := filepath.Join(d.Path, folder, entry.Name())
 			info, err := os.Stat(path)
-			if err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 || strings.HasPrefix(entry.Name(), ".") {
+			// A link to nowhere is a service whose program is gone: the supervisor tells, and starts it when it comes back.
+			lost := errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink != 0
+			if strings.HasPrefix(entry.Name(), ".") || !lost && (err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
 				continue
 			}
 			if other, taken := from[entry.Name()]; taken {
 				return nil, fmt.Errorf("cannot start %s/%s: %s/%s has the same name", folder, entry.Name(), other, entry.Name())
 			}
 			from[entry.Name()] = folder
-			hash, err := revisions.of(path, info)
-			if err != nil {
-				return nil, fmt.Errorf("cannot read %s/%s of %s: %w", folder, entry.Name(), d.Name, err)
+			hash := "a link to nowhere"
+			if !lost {
+				if hash, err = revisions.of(path, info); err != nil {
+					return nil, fmt.Errorf("cannot read %s/%s of %s: %w", folder, entry.Name(), d.Name, err)
+				}
 			}
 			p := supervise.Process{
 				Key:  supervise.Key{Partition: d.Name, Name: entry.Name()},
