@@ -17,11 +17,10 @@ import (
 )
 
 // namer replaces ids by names: a tree by its title, an instance by its title, an allocation, bang or convergence by its
-// number in the tree, runs by the order in which they are told of.
+// number in the tree, a run by its number in its partition.
 type namer struct {
 	titles map[string]string
 	runs   map[string]string
-	traces map[string]string
 }
 
 var (
@@ -37,7 +36,8 @@ func (f *Fleet) namer(ctx context.Context) (*namer, error) {
 	for id, title := range titles {
 		f.titles[id] = title // a destroyed one keeps its name
 	}
-	return &namer{titles: f.titles, runs: f.runs, traces: map[string]string{}}, nil
+	f.nameRuns()
+	return &namer{titles: f.titles, runs: f.runs}, nil
 }
 
 // name names the ids in a text.
@@ -59,11 +59,20 @@ func (n *namer) name(text string) string {
 	return runThing.ReplaceAllStringFunc(text, n.run)
 }
 
-func (n *namer) run(id string) string {
-	if n.runs[id] == "" {
-		n.runs[id] = fmt.Sprintf("r%d", len(n.runs)+1)
+func (n *namer) run(id string) string { return or(n.runs[id], "?") }
+
+// nameRuns names runs by their number in their partition.
+func (f *Fleet) nameRuns() {
+	count := map[string]int{}
+	for _, e := range f.Recorder.Events() {
+		id, _ := e.Fields[string(conv.RunID)].(string)
+		partition, _ := e.Fields[string(conv.PartitionID)].(string)
+		if e.Name != conv.EventRunStarted {
+			continue
+		}
+		count[e.Host+partition]++
+		f.runs[id] = fmt.Sprintf("%s/%s/%d", e.Host, partition, count[e.Host+partition])
 	}
-	return n.runs[id]
 }
 
 // Named names the ids in a text.

@@ -8,8 +8,8 @@
 //
 // Stories are scripts in testdata: they read as prose and hold state, transcript, spans and metrics together against
 // what they say (go test ./fleet -update writes those anew, to be read before they are committed). What a story shows is outcomes:
-// ids are replaced by names, times are virtual, the transcript is sorted by (time, entity, sequence), so that a story
-// says the same however the goroutines of one instant were interleaved.
+// ids are replaced by names, times are virtual, the transcript is sorted by (time, entity, sequence), and a moment may be some
+// milliseconds beside what the story says, since within one instant the Go scheduler decides what is first.
 //
 // Invariants: nothing here knows a rule of vow; time is only virtual; a Machine outlives its agent, as a machine does; a
 // crash of a service loses what its process had in memory, its unsent spans and its connections, and nothing else.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/memnet"
 	"github.com/vow-os/vow/kit/store"
 	master "github.com/vow-os/vow/svc-master/app"
@@ -26,8 +27,11 @@ const (
 
 // Settings say what a fleet is like.
 type Settings struct {
-	// Latency is what one message takes from a host to another, one way.
+	// Latency is about what one message takes from a host to another, one way. Each host has its own, within ten percent, so
+	// that what is independent does not happen at the same instant, where the order is the Go scheduler's.
 	Latency time.Duration
+	// Work is about what carrying out a profile takes; each partition has its own.
+	Work time.Duration
 	// Spans keeps every span; without, spans have ids and do not record.
 	Spans bool
 	// PingIdle is as in rpc.Settings; the default if zero.
@@ -89,7 +93,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 		return promise.New(promise.Config{Master: address(Master, 7711)}, promise.Settings{Server: at.server, Telemetry: at.telemetry, Dial: at.dial})
 	})
 	for _, name := range []string{Master, Scheduler, Promise} {
-		f.Network.SetLatency(name, s.Latency/2)
+		f.Network.SetLatency(name, about(s.Latency/2, name))
 		if err := f.Start(ctx, name); err != nil {
 			return nil, errors.Join(err, f.Stop(ctx))
 		}
@@ -133,7 +137,8 @@ func (f *Fleet) Add(ctx context.Context, c Computer, releases ...string) error {
 		return err
 	}
 	f.machines[c.Name] = m
-	f.Network.SetLatency(c.Name, f.settings.Latency/2)
+	m.work = f.settings.Work
+	f.Network.SetLatency(c.Name, about(f.settings.Latency/2, c.Name))
 	f.services[c.Name] = &process{fleet: f, host: c.Name, service: node.Service, make: func(at place) (service, error) {
 		return node.New(node.Config{
 			Computer: c.Name, InstanceRoot: m.join("instance"), SoftwareRoot: m.join("software"), StateDir: m.join("state"),
@@ -246,6 +251,14 @@ func Pass(ctx context.Context, d time.Duration) {
 
 func (f *Fleet) control(host, name string, port int, build func(place) (service, error)) {
 	f.services[host] = &process{fleet: f, host: host, service: name, port: port, make: build}
+}
+
+// about is a duration within ten percent, by the hash of a name.
+func about(d time.Duration, name string) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return d - d/10 + backoff.Phase(name, d/5)
 }
 
 func address(host string, port int) string { return fmt.Sprintf("%s:%d", host, port) }

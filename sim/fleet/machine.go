@@ -30,6 +30,7 @@ type Machine struct {
 	name     string
 	dir      string
 	releases *releases
+	work     time.Duration
 
 	mu        sync.Mutex // never held while anything waits
 	boot      int
@@ -95,10 +96,10 @@ func (m *Machine) Sense(_ context.Context, r node.Sensing) *typev1.SenseGroup {
 func (m *Machine) Install(ctx context.Context, i node.Installation) (changed bool, err error) {
 	e := i.Environment
 	m.mu.Lock()
-	slow := m.slow[e.PartitionID]
+	takes := m.slow[e.PartitionID] + about(m.work, m.name+"/"+e.PartitionID)
 	m.mu.Unlock()
-	if slow > 0 {
-		Pass(ctx, slow)
+	if takes > 0 {
+		Pass(ctx, takes)
 	}
 	parameter := func(name, otherwise string) string {
 		if value := e.Parameters[name]; value != "" {

@@ -45,7 +45,7 @@ func tell(t *testing.T, path string, check func(*telling)) {
 		a := parseArchive(string(content))
 		s := &telling{t: t, archive: a, since: time.Now()}
 		ctx := t.Context()
-		s.Fleet, err = fleet.New(ctx, fleet.Settings{Latency: 2 * time.Millisecond, Spans: true})
+		s.Fleet, err = fleet.New(ctx, fleet.Settings{Latency: 2 * time.Millisecond, Work: 30 * time.Millisecond, Spans: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func (s *telling) expect(name, got string) error {
 		return nil
 	case !found:
 		return fmt.Errorf("cannot find the file %q in the archive; it should say\n%s", name, got)
-	case got != want:
+	case !same(want, got):
 		return fmt.Errorf("it is\n%s\nand should be\n%s\n%s", got, want, difference(want, got))
 	}
 	return nil
