@@ -166,6 +166,11 @@ func shutdown(w *world) {
 				if !agentGone {
 					w.fail("%s is stopped before the agent", u.Process.Key)
 				}
+				for _, other := range w.set.Units() {
+					if u.Process.Kind != supervise.Agent && other.Process.Rank < u.Process.Rank && other.State.Live() {
+						w.fail("%s is stopped while %s of a lower rank is %s", u.Process.Key, other.Process.Key, other.State)
+					}
+				}
 				w.die(p, supervise.Ending{Signal: 15})
 			}
 		}
@@ -178,7 +183,7 @@ func shutdown(w *world) {
 func definition(partition string, i, revision int) supervise.Process {
 	p := supervise.Process{
 		Key: supervise.Key{Partition: partition, Name: fmt.Sprint("s", i)}, Kind: supervise.Service, Watched: true, Path: "/bin/s",
-		Dir: "/", Revision: fmt.Sprint("r", revision),
+		Dir: "/", Revision: fmt.Sprint("r", revision), Rank: (i + revision) % 3,
 	}
 	if i == 2 {
 		p.Kind, p.Watched = supervise.Run, false
