@@ -128,9 +128,5 @@ func stale(err error, doing, runID, allocationID string) error {
 }
 
 func failed(span trace.Span, err error) {
-	kind := "unavailable"
-	if k := fleet.KindOf(err); k != 0 {
-		kind = k.String()
-	}
-	span.SetAttributes(conv.ErrorType.String(kind))
+	span.SetAttributes(conv.ErrorType.String(trail.ErrorType(err)))
 }

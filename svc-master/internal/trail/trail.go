@@ -81,7 +81,7 @@ type Banged struct {
 func (t *Trail) EndBang(ctx context.Context, span trace.Span, b Banged, err error) {
 	defer span.End()
 	if err != nil {
-		span.SetAttributes(conv.ErrorType.String(fleet.KindOf(err).String()))
+		span.SetAttributes(conv.ErrorType.String(ErrorType(err)))
 		return
 	}
 	a := b.Answer
@@ -117,6 +117,14 @@ func (t *Trail) EndBang(ctx context.Context, span trace.Span, b Banged, err erro
 	if a.Outcome == fleet.Accepted {
 		t.telemetry.Event(ctx, conv.EventConvergenceOpened, conv.TreeID.String(b.TreeID), conv.ConvergenceID.String(a.ConvergenceID), conv.BangID.String(a.BangID))
 	}
+}
+
+// ErrorType is the class of an error: that of the core, or unavailable for all that came from the store.
+func ErrorType(err error) string {
+	if kind := fleet.KindOf(err); kind != 0 {
+		return kind.String()
+	}
+	return "unavailable"
 }
 
 // StartRun begins the span of a step of a run here: conv.SpanBeginRun or conv.SpanReportRun.
