@@ -44,6 +44,35 @@ func TestAllocationsLeaveOutTheTextsOfErrors(t *testing.T) {
 	})
 }
 
+// A tree of which much fails can still be read, with the end of each error.
+func TestATreeOfWhichMuchFailsCanBeRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		const count = 300
+		m.register("one", count)
+		root := m.request("", "shop").GetInstance()
+		for n := range count - 1 {
+			m.request(root.GetInstanceId(), fmt.Sprint("db", n))
+		}
+		for _, i := range m.tree(root.GetTreeId()).GetInstances() {
+			runID, begun := m.begin(i, typev1.Cause_CAUSE_CHANGED)
+			failed := report(i, runID, begun.GetToken(), typev1.RunResult_RUN_RESULT_FAILURE)
+			failed.Error = strings.Repeat("x", 16<<10-3) + "end"
+			must[*masterv1.ReportRunResponse](m)(m.runs.ReportRun(t.Context(), failed))
+		}
+		listed := must[*masterv1.ListInstancesResponse](m)(m.instances.ListInstances(t.Context(), &masterv1.ListInstancesRequest{Of: &masterv1.ListInstancesRequest_Computer{Computer: "one"}}))
+		for _, all := range [][]*masterv1.Instance{m.tree(root.GetTreeId()).GetInstances(), listed.GetInstances()} {
+			for _, i := range all {
+				if text := i.GetStatus().GetLatest().GetError(); !strings.HasSuffix(text, "end") {
+					t.Fatalf("the error of %q is %q", i.GetTitle(), text)
+				}
+			}
+			if first := all[0].GetStatus().GetLatest().GetError(); len(all) != count || len(first) != 16<<10 {
+				t.Fatalf("%d instances, the first error has %d bytes", len(all), len(first))
+			}
+		}
+	})
+}
+
 // The report of a destruction ends the allocation; sent again after a lost answer it gets that answer all the same.
 func TestARepeatedReportOfADestructionGetsItsFirstAnswer(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *master) {

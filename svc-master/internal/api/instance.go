@@ -179,6 +179,7 @@ func (a *API) ListInstances(ctx context.Context, req *masterv1.ListInstancesRequ
 			return nil, coded(err)
 		}
 	}
+	shortened(res.GetInstances())
 	return res, nil
 }
 
