@@ -300,15 +300,18 @@ func TestOutputIsAppendedAndRotatedByRenamingAtAStart(t *testing.T) {
 	}
 }
 
-func TestRootStartsAServiceAsItsUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root may start processes of other users")
-	}
+func TestRootStartsAServiceAsItsUserAndOthersAreToldThatTheyMayNot(t *testing.T) {
 	h := newHost(t)
 	p := h.service("user", "/bin/sh")
 	p.Argv, p.Dir = []string{"sh", "-c", "echo $(id -u) $(id -g) $(id -G) $(pwd); exec sleep 1000"}, "/"
 	p.Account = &supervise.Account{UID: 65534, GID: 65533, Groups: []uint32{65533, 4}}
 	unit := h.apply(p)["user"]
+	if os.Getuid() != 0 {
+		if !strings.Contains(unit.Last, "only root may start processes of others") {
+			t.Errorf("its last end is %q", unit.Last)
+		}
+		return
+	}
 	for read(t, p.Log.Path) == "" {
 		if _, err := h.client.Info(h.ctx); err != nil {
 			t.Fatal(err)
