@@ -16,7 +16,7 @@ const (
 	MaxPromises = 1000
 	// MaxAllocations of one replica: with 20 promises of 3 groups each about 400 MB.
 	MaxAllocations = 100_000
-	// Silence after which an allocation is forgotten: a partition runs at least once a day, and a run senses each promise.
+	// Silence after which an allocation, or one of its promises, is forgotten: a partition runs at least once a day, and a run senses each promise.
 	Silence = 25 * time.Hour
 )
 
@@ -42,7 +42,8 @@ type allocation struct {
 
 type promise struct {
 	verdict.Promise
-	kind Kind
+	kind  Kind
+	heard time.Time
 }
 
 // New returns no windows.
@@ -76,7 +77,7 @@ func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorde
 		p = &promise{}
 		a.promises[name] = p
 	}
-	p.kind = kind
+	p.kind, p.heard = kind, now
 	effect, reason := p.Step(e)
 	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict()}, nil
 }
@@ -119,6 +120,12 @@ func (w *Windows) Sweep(now time.Time) {
 	for id, a := range w.allocations {
 		if now.Sub(a.heard) > Silence {
 			delete(w.allocations, id)
+			continue
+		}
+		for name, p := range a.promises {
+			if now.Sub(p.heard) > Silence {
+				delete(a.promises, name)
+			}
 		}
 	}
 }

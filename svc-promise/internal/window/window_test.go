@@ -56,3 +56,24 @@ func TestTheNumberOfPromisesIsBounded(t *testing.T) {
 		t.Errorf("%d promises counted, want %d", got, MaxPromises)
 	}
 }
+
+// A promise that its profile dropped is forgotten like an allocation: it must not be counted as failing for ever.
+func TestAPromiseThatIsSilentForLongIsForgotten(t *testing.T) {
+	w := New()
+	record := func(name string, n uint64, at time.Time) {
+		if _, err := w.Record("t1.a1", name, "executable", group(n, true), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record("kept", 1, now)
+	record("dropped", 1, now)
+	record("kept", 2, now.Add(Silence))
+	w.Sweep(now.Add(Silence))
+	if all := w.Verdicts("t1.a1"); len(all) != 2 {
+		t.Errorf("forgotten too early: %+v", all)
+	}
+	w.Sweep(now.Add(Silence + time.Second))
+	if all := w.Verdicts("t1.a1"); len(all) != 1 || all[0].Promise != "kept" {
+		t.Errorf("the promises are %+v", all)
+	}
+}
