@@ -280,6 +280,9 @@ func (r *run) commit(last bool) error {
 		r.note(last)
 		return nil
 	}
+	if err := r.stage.linkRelease(); err != nil {
+		return err
+	}
 	if r.stage.dirty() {
 		r.result.Changed = true
 		intent := *r.before

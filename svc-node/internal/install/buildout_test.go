@@ -132,11 +132,15 @@ func TestWithoutABuildoutTheErrorSaysWhatToDo(t *testing.T) {
 }
 
 func TestAPlanTellsNoPasswords(t *testing.T) {
-	p := place(t, "[buildout]\nparts = service\n[password]\nrecipe = slapos.cookbook:generate.password\nstorage-path = ${buildout:directory}/.password\n"+
-		"[service]\nrecipe = slapos.cookbook:wrapper\ncommand-line = server --password ${password:passwd}\nwrapper-path = etc/service/server\n")
+	p := place(t, "[buildout]\nparts = service command\n[password]\nrecipe = slapos.cookbook:generate.password\nstorage-path = ${buildout:directory}/.password\n"+
+		"[service]\nrecipe = slapos.cookbook:wrapper\ncommand-line = server --password ${password:passwd}\nwrapper-path = etc/service/server\n"+
+		"[command]\nrecipe = plone.recipe.command\ncommand = set ${password:passwd}\n")
 	preview, err := Plan(t.Context(), p, newFakeWorld())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Join(preview.Commands, "") != "set ***" {
+		t.Errorf("the commands are %q", preview.Commands)
 	}
 	for _, f := range preview.Files {
 		if f.Path == "etc/service/server" && !strings.Contains(f.Diff, "+exec server --password *** ") {

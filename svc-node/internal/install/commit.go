@@ -102,6 +102,27 @@ func (s *stage) applyOne(e *entry) (aside string, err error) {
 	return aside, nil
 }
 
+// releaseLink is the name in a partition of a link to its release, which slapgrid makes and profiles refer to.
+const releaseLink = "software_release"
+
+// linkRelease makes it, unless something that is no link has its name.
+func (s *stage) linkRelease() error {
+	if s.release == "" {
+		return nil
+	}
+	info, err := s.root.Lstat(releaseLink)
+	if err == nil && info.Mode()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	if target, err := s.root.Readlink(releaseLink); err == nil && target == s.release {
+		return nil
+	}
+	if err := s.link(&entry{path: releaseLink, content: []byte(s.release)}); err != nil {
+		return fmt.Errorf("cannot write %s: %w", releaseLink, unwrapPath(err))
+	}
+	return nil
+}
+
 func (s *stage) link(e *entry) error {
 	if err := s.root.MkdirAll(vowDirectory, 0o750); err != nil {
 		return err

@@ -58,11 +58,11 @@ func Plan(ctx context.Context, p Partition, world recipe.World) (Preview, error)
 	defer r.stage.close()
 	r.peek = true
 	err = r.all(ctx)
+	r.hideSecrets()
 	preview := Preview{
 		Parts: r.result.Parts, Files: r.files, Commands: r.commands, Published: r.result.Published,
 		Requested: r.result.Requested, Waiting: r.result.Waiting,
 	}
-	r.hideSecrets()
 	for _, f := range r.files {
 		for _, dir := range []string{"etc/service/", "etc/services/", "etc/run/"} {
 			if name, ok := strings.CutPrefix(f.Path, dir); ok && !strings.Contains(name, "/") {
@@ -83,6 +83,9 @@ func (r *run) hideSecrets() {
 		pairs = append(pairs, secret, "***")
 	}
 	hide, left := strings.NewReplacer(pairs...), MaxPlanDiffBytes
+	for i, command := range r.commands {
+		r.commands[i] = hide.Replace(command)
+	}
 	for i := range r.files {
 		diff := hide.Replace(r.files[i].Diff)
 		if left -= len(diff); left < 0 {

@@ -44,8 +44,10 @@ type entry struct {
 
 // stage is a partition's directory with changes on top of it.
 type stage struct {
-	root    *os.Root
-	dir     string
+	root *os.Root
+	dir  string
+	// release is the directory of the release, or empty.
+	release string
 	readers []reader
 	entries map[string]*entry
 	order   []string
@@ -74,7 +76,9 @@ func openStage(p Partition) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the partition's directory: %w", err)
 	}
-	s := &stage{root: root, dir: path.Clean(p.Directory), entries: map[string]*entry{}, owner: map[string]owned{}, settled: map[string]bool{}}
+	s := &stage{
+		root: root, dir: path.Clean(p.Directory), release: p.ReleaseDirectory, entries: map[string]*entry{}, owner: map[string]owned{}, settled: map[string]bool{},
+	}
 	for _, dir := range append([]string{p.ReleaseDirectory}, p.ReadDirectories...) {
 		if dir == "" {
 			continue
@@ -240,8 +244,22 @@ func (s *stage) directory(part, name string, mode fs.FileMode) error {
 	return nil
 }
 
+// released gives the path within the release of a name beneath the partition's link to it, which the partition's own root
+// does not follow.
+func (s *stage) released(name string) (string, bool) {
+	if rel, ok := beneath(s.dir, name); ok && s.release != "" {
+		if inner, ok := strings.CutPrefix(rel, releaseLink+"/"); ok {
+			return path.Join(s.release, inner), true
+		}
+	}
+	return name, false
+}
+
 // read reads a file as it will be after the commit.
 func (s *stage) read(name string) ([]byte, error) {
+	if inner, ok := s.released(name); ok {
+		return s.read(inner)
+	}
 	if rel, ok := beneath(s.dir, name); ok {
 		if e, ok := s.entries[rel]; ok {
 			switch e.kind {
@@ -296,6 +314,9 @@ func unwrapPath(err error) error {
 
 // exists says whether anything will be at the path after the commit.
 func (s *stage) exists(name string) bool {
+	if inner, ok := s.released(name); ok {
+		return s.exists(inner)
+	}
 	if rel, ok := beneath(s.dir, name); ok {
 		if e, ok := s.entries[rel]; ok {
 			return e.kind != aRemoval

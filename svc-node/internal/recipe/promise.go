@@ -43,6 +43,9 @@ func promisePlugin() *Recipe {
 
 func promiseSource(w *Work) (string, error) {
 	module, file, content := w.Get("module"), w.Get("file"), w.Get("content")
+	if content != "" {
+		file = "" // before file was an option of the recipe, profiles used the name for themselves
+	}
 	given := 0
 	for _, text := range []string{module, file, content} {
 		if text != "" {
