@@ -26,14 +26,14 @@ const (
 // hours, the exit of a process every ten minutes and a bang by hand every hour. At the end everything is green, every bang
 // has converged, and every partition ran as often as it had to.
 func TestADay(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // the heap is small; half of the collections are enough for twice the work
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // the heap is small; half of the collections are enough for twice the work
 	began, before := time.Now(), cpu(t)
 	var summary string
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		// What is asked for in vain again and again is asked for less often than by default: a day has 86,400 seconds.
 		f, err := fleet.New(ctx, fleet.Settings{
-			PingIdle: 2 * time.Minute, SenseDelay: 30 * time.Second, ContactsEvery: 2 * time.Minute, Recheck: time.Hour, UnsettledEvery: 5 * time.Minute,
+			PingIdle: 10 * time.Minute, SenseDelay: 2 * time.Minute, ContactsEvery: 2 * time.Minute, Recheck: time.Hour, UnsettledEvery: 5 * time.Minute,
 		})
 		if err != nil {
 			t.Fatal(err)

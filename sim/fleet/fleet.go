@@ -32,7 +32,7 @@ type Settings struct {
 	Latency time.Duration
 	// Work is about what carrying out a profile takes; each partition has its own.
 	Work time.Duration
-	// Spans keeps every span; without, spans have ids and do not record.
+	// Spans keeps every span and reads metrics; without, spans have ids and do not record.
 	Spans bool
 	// PingIdle is as in rpc.Settings; the default if zero.
 	PingIdle time.Duration

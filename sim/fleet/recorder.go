@@ -17,7 +17,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry/story"
 )
 
-// Recorder keeps what all processes emitted.
+// Recorder keeps what all processes emitted: events always, spans and metrics if told so.
 type Recorder struct {
 	recordsSpans bool
 
@@ -65,10 +65,10 @@ type scene struct {
 func (r *Recorder) open(ctx context.Context, service, host string) (*scene, error) {
 	s := &scene{recorder: r, service: service, host: host, reader: sdkmetric.NewManualReader()}
 	settings := telemetry.Settings{
-		Service: service, Version: "sim", InstanceID: host, Shared: true, LogWriter: s, MetricReader: s.reader,
+		Service: service, Version: "sim", InstanceID: host, Shared: true, LogWriter: s,
 	}
 	if r.recordsSpans {
-		settings.SpanExporter, settings.Sampler = s, sdktrace.AlwaysSample()
+		settings.SpanExporter, settings.Sampler, settings.MetricReader = s, sdktrace.AlwaysSample(), s.reader
 	}
 	var err error
 	if s.telemetry, err = telemetry.Setup(ctx, telemetry.Config{LogLevel: "info", LogFormat: "json"}, settings); err != nil {

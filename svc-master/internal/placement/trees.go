@@ -18,18 +18,34 @@ func (p *Placer) keepTrees(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	held := map[string][]fleet.Place{} // by computer
 	var errs []error
 	for _, treeID := range trees {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, p.keepTree(ctx, treeID))
+		errs = append(errs, p.keepTree(ctx, treeID, held))
+	}
+	names := make([]string, 0, len(held))
+	for name := range held {
+		names = append(names, name)
+	}
+	computers, err := p.store.Computers(ctx, names) // once, and after the trees: what they hold by now was reserved before
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, c := range computers {
+		for _, at := range held[c.Name] {
+			if r := c.Reservations[at.Partition]; r.GetInstanceId() != at.InstanceID {
+				errs = append(errs, p.restore(ctx, at, r.GetInstanceId()))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (p *Placer) keepTree(ctx context.Context, treeID string) error {
-	held := map[string][]fleet.Place{} // by computer
+// keepTree buries a tree that is gone, and adds what another holds.
+func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]fleet.Place) error {
 	gone := false
 	err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
 		gone = t.Gone()
@@ -41,29 +57,10 @@ func (p *Placer) keepTree(ctx context.Context, treeID string) error {
 	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if gone {
+	if err == nil && gone {
 		return p.Bury(ctx, treeID)
 	}
-	names := make([]string, 0, len(held))
-	for name := range held {
-		names = append(names, name)
-	}
-	computers, err := p.store.Computers(ctx, names) // after the tree: what it holds by now was reserved before
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, c := range computers {
-		for _, at := range held[c.Name] {
-			if r := c.Reservations[at.Partition]; r.GetInstanceId() != at.InstanceID {
-				errs = append(errs, p.restore(ctx, at, r.GetInstanceId()))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 // restore reserves anew what a tree holds. When the partition was given to another instance meanwhile that one keeps it, and this one looks for another place.
