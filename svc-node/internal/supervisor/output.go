@@ -31,10 +31,12 @@ func openOutput(p supervise.Process) (*os.File, error) {
 		}
 	}
 	const mode = os.O_APPEND | os.O_WRONLY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
-	file, err := os.OpenFile(p.Log.Path, mode|os.O_CREATE|os.O_EXCL, 0o640)
-	if errors.Is(err, fs.ErrExist) {
-		return os.OpenFile(p.Log.Path, mode, 0)
+	// At a restart it is there, and opening it then waits for no lock of its folder, behind which a busy disk may be.
+	file, err := os.OpenFile(p.Log.Path, mode, 0)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
 	}
+	file, err = os.OpenFile(p.Log.Path, mode|os.O_CREATE|os.O_EXCL, 0o640)
 	if err == nil && p.Account != nil && os.Getuid() == 0 {
 		err = file.Chown(int(p.Account.UID), int(p.Account.GID)) // its owner may read it
 	}
