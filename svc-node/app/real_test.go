@@ -138,7 +138,7 @@ func TestOnARealMachineARunStartsAKillBangsAndADestroyEmpties(t *testing.T) {
 		t.Fatalf("processes are %v, %v", processes, err)
 	}
 	plan, err := local.Plan(ctx, &nodev1.PlanRequest{Partition: "slappart0"})
-	if err != nil || len(plan.GetParts()) != 3 || plan.GetParts()[0].GetAction() == "install" {
+	if err != nil || len(plan.GetParts()) != 3 || plan.GetParts()[0].GetAction() == "install" || len(plan.GetFiles())+len(plan.GetServices()) > 0 {
 		t.Errorf("plan is %v, %v", plan, err)
 	}
 	tried, err := local.RunPromises(ctx, &nodev1.RunPromisesRequest{Partition: "slappart0"})
