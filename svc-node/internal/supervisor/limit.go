@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -64,6 +65,20 @@ func (m *machine) unlimit(key supervise.Key) {
 // removeEmptied removes groups that still had a dying process when they were given up.
 func (m *machine) removeEmptied() {
 	m.emptied = slices.DeleteFunc(m.emptied, func(g *cgroup.Group) bool { return g.Remove() })
+}
+
+// removeGroups removes all groups in the end; what was killed in them takes a moment to go.
+func (m *machine) removeGroups() {
+	for key := range m.limits {
+		m.unlimit(key)
+	}
+	const patience = 50
+	for range patience {
+		if m.removeEmptied(); len(m.emptied) == 0 {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }
 
 // resources are the limits that a stub sets itself before it becomes the process.

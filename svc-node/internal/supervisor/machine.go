@@ -69,7 +69,9 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 		if m.spare != nil {
 			m.spare.close() // it leaves
 		}
-		m.removeEmptied()
+		if m.finished {
+			m.removeGroups()
+		}
 	}()
 	for !m.finished {
 		due.set(m.set.Due())
