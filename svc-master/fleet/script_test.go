@@ -312,6 +312,7 @@ func (s *script) step(e Event) (told string, failed bool) {
 		b.WriteString("  the tree is unsettled\n")
 	case BecameSettled:
 		b.WriteString("  the tree is settled\n")
+	case SettlementKept:
 	}
 	if fx.Gone {
 		b.WriteString("  the tree is gone\n")

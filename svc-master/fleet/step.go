@@ -50,42 +50,57 @@ func (t *Tree) Step(e Event, now time.Time) (Answer, Effects, error) { return e.
 func (e Request) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Request(e, now))
 }
+
 func (e Rename) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Rename(e, now))
 }
+
 func (e SetState) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.SetState(e, now))
 }
+
 func (e Allocate) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Allocate(e, now))
 }
+
 func (e Unallocated) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Unallocated(e, now))
 }
+
 func (e Freed) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Freed(e, now)) }
+
 func (e ReleaseReported) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.ReleaseReported(e, now))
 }
+
 func (e ComputerPeriod) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.ComputerPeriod(e, now))
 }
+
 func (e Publish) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Publish(e, now))
 }
+
 func (e SetQuota) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.SetQuota(e, now))
 }
+
 func (e Bang) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Bang(e, now)) }
+
 func (e BeginRun) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.BeginRun(e, now))
 }
+
 func (e ReportRun) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.ReportRun(e, now))
 }
+
 func (e Abandon) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.Abandon(e, now))
 }
+
 func (e Tick) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Tick(e, now)) }
+
 func (e EpochMoved) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.EpochMoved(e, now))
 }

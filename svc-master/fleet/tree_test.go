@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -44,8 +45,8 @@ func TestBadInputIsRefusedByTheNameOfItsField(t *testing.T) {
 	} {
 		before := string(stored(t, tree))
 		_, fx, err := tree.Step(c.event, noon)
-		e, _ := err.(*Error)
-		if e == nil || e.Kind != c.kind || e.Field != c.field || !strings.HasPrefix(e.Message, "cannot ") {
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != c.kind || e.Field != c.field || !strings.HasPrefix(e.Message, "cannot ") {
 			t.Errorf("%T %+.60v: got %v, want %s %s", c.event, c.event, err, c.kind, c.field)
 		}
 		if !fx.None() || string(stored(t, tree)) != before {
