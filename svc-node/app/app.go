@@ -23,6 +23,9 @@ import (
 // Service is the name of this service.
 const Service = "svc-node"
 
+// maxAnswer bounds what one answer may be: the instances of a tree of 1,000 with 64 KiB of parameters each are 64 MiB.
+const maxAnswer = 128 << 20
+
 // App is a running agent.
 type App struct {
 	*app.Sequence
@@ -70,7 +73,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	}
 	var clients []*rpc.Client
 	client := func(flag, address string) *rpc.Client {
-		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle})
+		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle, ReadMaxBytes: maxAnswer})
 		if clientErr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", flag, clientErr))
 			return nil

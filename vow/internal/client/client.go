@@ -11,6 +11,9 @@ import (
 	"github.com/vow-os/vow/vow/internal/endpoint"
 )
 
+// maxAnswer bounds what one answer may be: a tree of 1,000 instances with 64 KiB of parameters each is 64 MiB.
+const maxAnswer = 128 << 20
+
 // Fleet is the clients of every service.
 type Fleet struct {
 	// Endpoints is where they are.
@@ -64,7 +67,7 @@ func New(e endpoint.Set) (*Fleet, error) {
 }
 
 func (f *Fleet) connect(service, address string) (*rpc.Client, error) {
-	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{})
+	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer})
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 	}
