@@ -72,7 +72,7 @@ clean: ## Remove what make made: bin/, .bin/, .cache/
 ##@ Checks
 
 # The tests come last, so that the log ends with go test's own lines; what is quick to fail comes first.
-PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off test-go
+PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-go
 .PHONY: test
 test: ## Everything that CI runs, phase by phase with timings
 	@timings=

@@ -23,7 +23,6 @@ type telling struct {
 	*fleet.Fleet
 	t        *testing.T
 	archive  *archive
-	settings fleet.Settings
 	since    time.Time
 	counted  map[string]fleet.Point
 	answer   string // to the last call that may be refused
