@@ -49,12 +49,9 @@ func killed(where string, n int) Partition {
 	return Partition{Directory: filepath.Join(dir, "partition"), ReleaseDirectory: filepath.Join(dir, "release"), Environment: profile.Environment{SoftwareType: "default"}}
 }
 
-// TestRunAndNothingElse is what TestKilledRunsConverge runs in a process of its own, to kill it.
-func TestRunAndNothingElse(t *testing.T) {
-	where := os.Getenv(killVariable)
-	if where == "" {
-		t.Skip("only as a child of TestKilledRunsConverge")
-	}
+// runAndNothingElse is what TestKilledRunsConverge does in a process of its own, to kill it.
+func runAndNothingElse(t *testing.T, where string) {
+	t.Helper()
 	fmt.Println("running")
 	for n := range killPartitions {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -112,6 +109,10 @@ func files(t *testing.T, dir string) map[string]string {
 // one version or another, a record that can be read, and a partition that the next run brings to where an undisturbed one
 // is, whichever version that has.
 func TestKilledRunsConverge(t *testing.T) {
+	if where := os.Getenv(killVariable); where != "" {
+		runAndNothingElse(t, where)
+		return
+	}
 	kills := 200
 	if testing.Short() {
 		kills = 10
@@ -157,7 +158,7 @@ func TestKilledRunsConverge(t *testing.T) {
 // killAfter starts a process that deploys, and kills it so long after it began.
 func killAfter(t *testing.T, where string, after time.Duration) {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestRunAndNothingElse$")
+	child := exec.Command(os.Args[0], "-test.run=^TestKilledRunsConverge$")
 	child.Env = append(os.Environ(), killVariable+"="+where)
 	output, err := child.StdoutPipe()
 	if err != nil {
