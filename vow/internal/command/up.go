@@ -53,9 +53,13 @@ Ctrl-C stops everything. After a kill -9 the services of instances live on, and 
 				if err := s.present(ctx, fleet, f, !u.bare); err != nil {
 					return err
 				}
-				<-ctx.Done()
-				fmt.Fprintln(s.errOut, "stopping")
-				return nil
+				select {
+				case <-ctx.Done():
+					fmt.Fprintln(s.errOut, "stopping")
+					return nil
+				case err := <-fleet.Failed():
+					return err
+				}
 			})
 		},
 	}

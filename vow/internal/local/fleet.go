@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -50,6 +51,7 @@ type Fleet struct {
 	embedded   *store.Store // one for all services: it is in this process; nil with Redis
 	endpoints  endpoint.Set
 	words      string
+	failed     chan error
 }
 
 // New checks the configuration; nothing runs before Start.
@@ -57,7 +59,7 @@ func New(c Config) (*Fleet, error) {
 	if c.Redis != "" && c.Embedded {
 		return nil, errors.New("cannot use --redis and --embedded together")
 	}
-	f := &Fleet{config: c, endpoints: c.Endpoints}
+	f := &Fleet{config: c, endpoints: c.Endpoints, failed: make(chan error, 1)}
 	f.Sequence = kit.NewSequence(
 		nil,
 		kit.Part{Name: "data directory", Start: f.startDirectory, Stop: func(context.Context) error { return f.directory.close() }},
@@ -79,6 +81,9 @@ func (f *Fleet) Endpoints() endpoint.Set {
 	e.Node, e.Computer, e.PID = "unix:"+nodeSocket(f.directory.path), f.config.Computer, os.Getpid()
 	return e
 }
+
+// Failed gets the first error of a service that ended by itself.
+func (f *Fleet) Failed() <-chan error { return f.failed }
 
 // Store says which store it is and what a crash can cost.
 func (f *Fleet) Store() string { return f.words }
@@ -132,6 +137,7 @@ func (f *Fleet) stopStore(ctx context.Context) error {
 // service is what every service of the suite exports.
 type service interface {
 	kit.Service
+	kit.Failing
 	Addr() net.Addr
 }
 
@@ -166,9 +172,21 @@ func (f *Fleet) service(name string, address *string, build func(*telemetry.Tele
 				return err
 			}
 			*address = one.Addr().String()
+			go f.watch(name, one)
 			return nil
 		},
 		Stop: func(ctx context.Context) error { return all.Stop(ctx) },
+	}
+}
+
+// watch tells of a service that ends by itself; it ends with the service.
+func (f *Fleet) watch(name string, one kit.Failing) {
+	<-one.Done()
+	if err := one.Err(); err != nil {
+		select {
+		case f.failed <- fmt.Errorf("%s ended: %w; its log is %s", name, err, f.directory.join("log", name+".log")):
+		default: // one is enough to stop all
+		}
 	}
 }
 
