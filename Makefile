@@ -140,6 +140,11 @@ sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST
 bench-go: ## Run the Go benchmarks of every module
 	go test -run '^$$' -bench . -benchmem work
 
+# BENCH_SHORT=1 measures less; MEASURES="verdict stream" measures some only.
+.PHONY: bench-promise
+bench-promise: ## Measure promises: sensors, windows, streams, the bang of an anomaly (BENCH_SHORT=1, MEASURES=…)
+	go run ./bench/promise $(MEASURES)
+
 # BENCH_SHORT=1 takes 2 minutes instead of 5. As root the peer is installed; RUNLEVEL=1 keeps Debian from starting it.
 .PHONY: bench-supervise
 bench-supervise: ## Measure the supervisor beside Debian's supervisord (BENCH_SHORT=1)

@@ -2,7 +2,10 @@ module github.com/vow-os/vow/bench
 
 go 1.26.8
 
-require github.com/vow-os/vow/svc-node v0.0.0
+require (
+	github.com/vow-os/vow/svc-node v0.0.0
+	github.com/vow-os/vow/svc-promise v0.0.0
+)
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
@@ -41,7 +44,6 @@ require (
 	github.com/sirupsen/logrus v1.9.3 // indirect
 	github.com/vow-os/vow/gen v0.0.0 // indirect
 	github.com/vow-os/vow/kit v0.0.0 // indirect
-	github.com/vow-os/vow/svc-promise v0.0.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/bridges/otelslog v0.21.0 // indirect
 	go.opentelemetry.io/contrib/bridges/prometheus v0.72.0 // indirect

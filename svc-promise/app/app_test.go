@@ -251,6 +251,58 @@ func TestWindowsAreFilledByReplayWhichNeverBangs(t *testing.T) {
 	})
 }
 
+// The run's groups went to another replica: this one lacks them, asks, and what it is sent completes the window of the newest group.
+func TestAWindowThatLacksAGroupIsFilledAndThenBangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t)
+		n := s.open()
+		executable := func(sequence, previous uint64) *typev1.SenseGroup {
+			g := group(sequence, true)
+			g.Kind, g.Previous = typev1.PromiseKind_PROMISE_KIND_EXECUTABLE, previous
+			return g
+		}
+		n.tell(1, executable(1, 0))
+		n.tell(2, executable(2, 1))
+		n.tell(3, executable(4, 3))
+		if got := s.bangs(); got != 0 {
+			t.Fatalf("%d bangs of a window with a hole, want none", got)
+		}
+		var asked []string
+		for len(n.got) > 0 {
+			for _, wanted := range (<-n.got).GetReplay() {
+				asked = append(asked, wanted.GetAllocationId())
+			}
+		}
+		if !slices.Equal(asked, []string{"t0.a1"}) {
+			t.Fatalf("asked for %v, want t0.a1 once", asked)
+		}
+		n.tell(4, executable(3, 2), func(a *promisev1.AllocationGroups) { a.Replay = true })
+		if got := s.bangs(); got != 1 {
+			t.Errorf("%d bangs when the window is complete, want 1", got)
+		}
+	})
+}
+
+func TestAPluginsOwnVerdictsTravelInItsGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t)
+		n := s.open()
+		fails := group(1, false)
+		fails.OwnTest = &typev1.OwnVerdict{Message: "fine"}
+		fails.OwnAnomaly = &typev1.OwnVerdict{Failed: true, Message: "slower than last week"}
+		n.tell(1, fails)
+		if b := <-s.master.bangs; !b.GetNotAllowed() || b.GetMessage() != "slower than last week" {
+			t.Errorf("a TestResult from anomaly() told %v, want a bang that is not allowed", b)
+		}
+		fails = group(2, false)
+		fails.OwnAnomaly = &typev1.OwnVerdict{Failed: true, AnomalyResult: true, Message: "slower still"}
+		n.tell(2, fails, func(a *promisev1.AllocationGroups) { a.Runs.LastSuccessRunId = "run-2" })
+		if b := <-s.master.bangs; b.GetNotAllowed() || b.GetMessage() != "slower still" {
+			t.Errorf("an AnomalyResult told %v, want a bang", b)
+		}
+	})
+}
+
 func TestEvaluateTestsTheGroupsOfARunAndNeverBangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := begin(t)

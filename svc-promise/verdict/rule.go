@@ -28,10 +28,15 @@ var (
 // NoResult is the message of a promise that has no group yet.
 const NoResult = "No result found!"
 
+// NeitherAllowed is the message of a promise that is neither tested nor watched for anomalies.
+const NeitherAllowed = "It's not allowed to disable both Test and Anomaly in promise!"
+
 // Group is what one execution of a sensor recorded, as far as verdicts need it.
 type Group struct {
 	// Sequence counts the groups of a promise, from 1.
 	Sequence uint64
+	// Previous is the sequence of the group before it; 0 = none, or not told.
+	Previous uint64
 	// At is when the sensor began, by the node's clock.
 	At time.Time
 	// Failed is true when an entry was an ERROR or CRITICAL, or the sensor could not be executed.
@@ -40,7 +45,13 @@ type Group struct {
 	Message string
 }
 
-// Fails applies a rule to groups, oldest first: the newest failed, and so did at least FailureAmount of the ResultCount newest, within Latest.
+// gap tells whether what came before groups[i] is missing.
+func gap(groups []Group, i int) bool {
+	return groups[i].Previous != 0 && (i == 0 || groups[i-1].Sequence != groups[i].Previous)
+}
+
+// Fails applies a rule to groups, oldest first: the newest failed, and so did at least FailureAmount of the ResultCount newest, within Latest. What is older than
+// a missing group does not count: it may be older than the ResultCount newest.
 func (r Rule) Fails(groups []Group) bool {
 	if len(groups) == 0 || r.FailureAmount <= 0 {
 		return false
@@ -51,11 +62,11 @@ func (r Rule) Fails(groups []Group) bool {
 	}
 	failed := 0
 	for i := len(groups) - 1; i >= max(0, len(groups)-r.ResultCount); i-- {
-		if r.Latest > 0 && newest.At.Sub(groups[i].At) > r.Latest {
-			continue
-		}
-		if groups[i].Failed {
+		if groups[i].Failed && (r.Latest <= 0 || newest.At.Sub(groups[i].At) <= r.Latest) {
 			failed++
+		}
+		if gap(groups, i) {
+			break
 		}
 	}
 	return failed >= r.FailureAmount

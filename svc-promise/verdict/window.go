@@ -22,6 +22,16 @@ func (w *Window) Newest() (Group, bool) {
 	return w.groups[len(w.groups)-1], true
 }
 
+// Complete is false when a group is missing between those of the window, or before the oldest of one that has room for more.
+func (w *Window) Complete() bool {
+	for i := range w.groups {
+		if gap(w.groups, i) && (i > 0 || len(w.groups) < w.size) {
+			return false
+		}
+	}
+	return true
+}
+
 // Resize makes room for size groups; the oldest go when there are more.
 func (w *Window) Resize(size int) {
 	w.size = min(max(size, 1), MaxResultCount)

@@ -52,7 +52,7 @@ func (m *Manager) anomalies(ctx context.Context, items []item) {
 			LastSuccessRunId: runs.GetLastSuccessRunId(),
 			RunInProgress:    runs.GetRunInProgress(),
 			NoticedAt:        i.group.GetAt(),
-			NotAllowed:       i.group.GetBangDisabled(),
+			NotAllowed:       i.group.GetBangDisabled() || (i.group.GetOwnAnomaly() != nil && !i.group.GetOwnAnomaly().GetAnomalyResult()),
 		})
 	}
 }

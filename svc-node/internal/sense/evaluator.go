@@ -18,11 +18,12 @@ func (Core) Evaluate(promise string, groups []*typev1.SenseGroup) *typev1.Verdic
 	for _, g := range groups {
 		p.Step(verdict.Recorded{
 			Group: verdict.Group{
-				Sequence: max(1, g.GetSequence()), At: g.GetAt().AsTime(), Failed: Failed(g), Message: message(g),
+				Sequence: max(1, g.GetSequence()), Previous: g.GetPrevious(), At: g.GetAt().AsTime(), Failed: Failed(g), Message: message(g),
 			},
 			Test:    rule(g.GetTest(), verdict.TestRule),
 			Anomaly: rule(g.GetAnomaly(), anomalyRule(g.GetKind())),
-			Asked:   g.GetRunId() != "",
+			OwnTest: own(g.GetOwnTest()), OwnAnomaly: own(g.GetOwnAnomaly()), Testless: g.GetTestless(), Anomalyless: g.GetAnomalyless(),
+			Asked: g.GetRunId() != "",
 		})
 	}
 	v := p.Verdict()
@@ -33,6 +34,10 @@ func (Core) Evaluate(promise string, groups []*typev1.SenseGroup) *typev1.Verdic
 		answer.Since = timestamppb.New(v.Since)
 	}
 	return answer
+}
+
+func own(o *typev1.OwnVerdict) verdict.Own {
+	return verdict.Own{Decided: o != nil, Failed: o.GetFailed(), MayBang: o.GetAnomalyResult(), Message: lastBytes(o.GetMessage(), maxMessage)}
 }
 
 func anomalyRule(kind typev1.PromiseKind) verdict.Rule {

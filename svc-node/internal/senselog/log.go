@@ -71,6 +71,9 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 		return err
 	}
 	w := a.window(g.GetPromise())
+	if n := len(w.groups); n > 0 {
+		g.Previous = w.groups[n-1].GetSequence()
+	}
 	w.last++
 	g.Sequence = w.last
 	w.add(g)

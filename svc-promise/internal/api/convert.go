@@ -19,7 +19,7 @@ const maxMessage = 5000
 
 // groupOf reads a group as verdict needs it.
 func groupOf(g *typev1.SenseGroup) verdict.Group {
-	one := verdict.Group{Sequence: g.GetSequence(), At: g.GetAt().AsTime()}
+	one := verdict.Group{Sequence: g.GetSequence(), Previous: g.GetPrevious(), At: g.GetAt().AsTime()}
 	var texts []string
 	for _, e := range g.GetEntries() {
 		failed := e.GetLevel() >= typev1.LogLevel_LOG_LEVEL_ERROR
@@ -34,10 +34,7 @@ func groupOf(g *typev1.SenseGroup) verdict.Group {
 		one.Failed = true
 		texts = append(texts, g.GetError())
 	}
-	one.Message = strings.Join(texts, "\n")
-	if over := len(one.Message) - maxMessage; over > 0 {
-		one.Message = strings.ToValidUTF8(one.Message[over:], "")
-	}
+	one.Message = cut(strings.Join(texts, "\n"))
 	return one
 }
 
@@ -67,8 +64,21 @@ func recordedOf(g *typev1.SenseGroup, runs verdict.Runs, asked, replayed bool) v
 	test, anomaly := rulesOf(g)
 	return verdict.Recorded{
 		Group: groupOf(g), Test: test, Anomaly: anomaly, Runs: runs,
+		OwnTest: ownOf(g.GetOwnTest()), OwnAnomaly: ownOf(g.GetOwnAnomaly()), Testless: g.GetTestless(), Anomalyless: g.GetAnomalyless(),
 		Asked: asked || g.GetRunId() != "", Replayed: replayed, BangDisabled: g.GetBangDisabled(),
 	}
+}
+
+func ownOf(o *typev1.OwnVerdict) verdict.Own {
+	return verdict.Own{Decided: o != nil, Failed: o.GetFailed(), MayBang: o.GetAnomalyResult(), Message: cut(o.GetMessage())}
+}
+
+// cut keeps the end of a text that is too long.
+func cut(text string) string {
+	if over := len(text) - maxMessage; over > 0 {
+		return strings.ToValidUTF8(text[over:], "")
+	}
+	return text
 }
 
 func runsOf(r *promisev1.PartitionRuns) verdict.Runs {

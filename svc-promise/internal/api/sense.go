@@ -20,6 +20,9 @@ import (
 // maxUnacknowledged batches of one stream wait for their bangs; past that nothing more is read, and the node keeps what it has.
 const maxUnacknowledged = 256
 
+// replayAgain is how long a stream waits before it asks for the groups of an allocation again.
+const replayAgain = time.Minute
+
 // Sense is the handler of SenseService.
 type Sense struct {
 	Windows   *window.Windows
@@ -42,6 +45,8 @@ type batch struct {
 	number  uint64
 	changes []*promisev1.VerdictChange
 	waits   []<-chan struct{}
+	// lacking are allocations of which a window lacks groups.
+	lacking []string
 }
 
 // stream is what Sense needs of the RPC library's.
@@ -102,7 +107,7 @@ func (s *Sense) receive(ctx context.Context, computer string, node *stream, batc
 // record puts the groups of one allocation into their windows, and raises the alarm where they ask for it.
 func (s *Sense) record(ctx context.Context, computer string, a *promisev1.AllocationGroups, into *batch) {
 	runs, id := runsOf(a.GetRuns()), a.GetRuns().GetAllocationId()
-	now := time.Now()
+	now, complete := time.Now(), true
 	for _, g := range a.GetGroups() {
 		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recordedOf(g, runs, false, a.GetReplay()), now)
 		if err != nil {
@@ -110,6 +115,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 			s.Telemetry.Log.WarnContext(ctx, "cannot record a group", "computer", computer, "allocation", id, "promise", g.GetPromise(), "error", err)
 			continue
 		}
+		complete = complete && outcome.Complete
 		if outcome.Effect.Has(verdict.Changed) {
 			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 			turned(ctx, s.Telemetry, computer, a.GetRuns().GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
@@ -118,9 +124,12 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 		if outcome.Effect.Has(verdict.Bang) || outcome.Effect.Has(verdict.BangNotAllowed) {
 			s.Alarm.Raise(telemetry.Extract(ctx, carrierOf(a.GetTrace())), alarm.Bang{
 				Computer: computer, Partition: a.GetRuns().GetPartition(), Allocation: id, Promise: g.GetPromise(),
-				Message: outcome.Verdict.Message, Runs: runs, At: g.GetAt().AsTime(), NotAllowed: outcome.Effect.Has(verdict.BangNotAllowed),
+				Message: outcome.Verdict.Message, Runs: outcome.Runs, At: outcome.Verdict.At, NotAllowed: outcome.Effect.Has(verdict.BangNotAllowed),
 			})
 		}
+	}
+	if !complete && !a.GetReplay() {
+		into.lacking = append(into.lacking, id)
 	}
 	// A batch that is sent again after a lost stream finds its groups known and its bang still on its way: it waits for that too.
 	into.waits = append(into.waits, s.Alarm.Pending(id)...)
@@ -129,6 +138,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 // acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs.
 func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan batch) error {
 	var waiting []batch
+	asked := map[string]time.Time{}
 	for {
 		var acknowledged uint64
 		for len(waiting) > 0 && len(waiting[0].waits) == 0 {
@@ -154,13 +164,30 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 			waiting[0].waits = waiting[0].waits[1:]
 		case one := <-more:
 			waiting = append(waiting, one)
-			if len(one.changes) > 0 {
-				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes}); err != nil {
+			replay := wanted(one.lacking, asked, time.Now())
+			if len(one.changes) > 0 || len(replay) > 0 {
+				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes, Replay: replay}); err != nil {
 					return ended(err)
 				}
 			}
 		}
 	}
+}
+
+// wanted asks for the groups that windows lack, of one allocation once in replayAgain: what the node has not either is not asked for over and over.
+func wanted(lacking []string, asked map[string]time.Time, now time.Time) []*promisev1.ReplayWanted {
+	var replay []*promisev1.ReplayWanted
+	for _, id := range lacking {
+		if last, known := asked[id]; known && now.Sub(last) < replayAgain {
+			continue
+		}
+		if len(asked) >= window.MaxAllocations {
+			clear(asked)
+		}
+		asked[id] = now
+		replay = append(replay, &promisev1.ReplayWanted{AllocationId: id})
+	}
+	return replay
 }
 
 // limitOf names the limit that was hit.

@@ -54,6 +54,10 @@ type Outcome struct {
 	Effect  verdict.Effect
 	Reason  string
 	Verdict verdict.Verdict
+	// Runs is what was known of the runs when the newest group was recorded: a bang is told with it.
+	Runs verdict.Runs
+	// Complete is false when the window lacks groups that the node has.
+	Complete bool
 }
 
 // Record puts a group into its window. now is when it was heard.
@@ -79,7 +83,7 @@ func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorde
 	}
 	p.kind, p.heard = kind, now
 	effect, reason := p.Step(e)
-	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict()}, nil
+	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict(), Runs: p.Runs(), Complete: p.Complete()}, nil
 }
 
 // Unsent takes back the bang of a promise, so that its next group tries again.

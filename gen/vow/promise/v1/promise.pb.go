@@ -406,7 +406,7 @@ type SenseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All batches up to this one are in the windows, and their bangs are acknowledged by svc-master.
 	Acknowledged uint64 `protobuf:"varint,1,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
-	// Windows to fill: sent after hello, because windows are rebuilt from the nodes.
+	// Windows to fill: sent after hello, because windows are rebuilt from the nodes, and when a window lacks groups that went to another replica.
 	Replay []*ReplayWanted `protobuf:"bytes,2,rep,name=replay,proto3" json:"replay,omitempty"`
 	// Verdicts that turned.
 	Changes       []*VerdictChange `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`

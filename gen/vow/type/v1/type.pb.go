@@ -771,6 +771,70 @@ func (x *Rule) GetLatestMinute() uint32 {
 	return 0
 }
 
+// OwnVerdict is what a Python plugin decided itself, where it has its own `test()` or `anomaly()`: it stands instead of the window's.
+type OwnVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when it failed.
+	Failed bool `protobuf:"varint,1,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Why, for people, at most 5000 characters (the last ones are kept). Empty = the group's entries say it.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// Of `anomaly()` only: true when it returned an AnomalyResult, which may bang. False, a TestResult: it fails without a bang, as if the promise might not bang.
+	AnomalyResult bool `protobuf:"varint,3,opt,name=anomaly_result,json=anomalyResult,proto3" json:"anomaly_result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnVerdict) Reset() {
+	*x = OwnVerdict{}
+	mi := &file_vow_type_v1_type_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnVerdict) ProtoMessage() {}
+
+func (x *OwnVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_type_v1_type_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnVerdict.ProtoReflect.Descriptor instead.
+func (*OwnVerdict) Descriptor() ([]byte, []int) {
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OwnVerdict) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *OwnVerdict) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *OwnVerdict) GetAnomalyResult() bool {
+	if x != nil {
+		return x.AnomalyResult
+	}
+	return false
+}
+
 // SenseGroup is what one execution of a sensor recorded.
 type SenseGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -797,14 +861,26 @@ type SenseGroup struct {
 	// What kind of promise this is.
 	Kind PromiseKind `protobuf:"varint,11,opt,name=kind,proto3,enum=vow.type.v1.PromiseKind" json:"kind,omitempty"`
 	// True when the promise may not bang (`bang-on-failure=false`).
-	BangDisabled  bool `protobuf:"varint,12,opt,name=bang_disabled,json=bangDisabled,proto3" json:"bang_disabled,omitempty"`
+	BangDisabled bool `protobuf:"varint,12,opt,name=bang_disabled,json=bangDisabled,proto3" json:"bang_disabled,omitempty"`
+	// What the plugin's own `test()` said; unset = the rule `test` decides.
+	OwnTest *OwnVerdict `protobuf:"bytes,13,opt,name=own_test,json=ownTest,proto3" json:"own_test,omitempty"`
+	// What the plugin's own `anomaly()` said; unset = the rule `anomaly` decides.
+	OwnAnomaly *OwnVerdict `protobuf:"bytes,14,opt,name=own_anomaly,json=ownAnomaly,proto3" json:"own_anomaly,omitempty"`
+	// True when the promise is never tested (`setTestLess()`): a run does not wait for it and does not fail by it. With `anomalyless` it is a
+	// mistake of its author: the test fails and says so.
+	Testless bool `protobuf:"varint,15,opt,name=testless,proto3" json:"testless,omitempty"`
+	// True when the promise has no anomaly detector (`setAnomalyLess()`): it never bangs.
+	Anomalyless bool `protobuf:"varint,16,opt,name=anomalyless,proto3" json:"anomalyless,omitempty"`
+	// Sequence of the group before this one in the node's log, by which a window knows what it lacks (sequences jump when the machine starts).
+	// 0 = there is none, or the node does not tell.
+	Previous      uint64 `protobuf:"varint,17,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SenseGroup) Reset() {
 	*x = SenseGroup{}
-	mi := &file_vow_type_v1_type_proto_msgTypes[5]
+	mi := &file_vow_type_v1_type_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +892,7 @@ func (x *SenseGroup) String() string {
 func (*SenseGroup) ProtoMessage() {}
 
 func (x *SenseGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_type_v1_type_proto_msgTypes[5]
+	mi := &file_vow_type_v1_type_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +905,7 @@ func (x *SenseGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SenseGroup.ProtoReflect.Descriptor instead.
 func (*SenseGroup) Descriptor() ([]byte, []int) {
-	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{5}
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SenseGroup) GetPromise() string {
@@ -916,6 +992,41 @@ func (x *SenseGroup) GetBangDisabled() bool {
 	return false
 }
 
+func (x *SenseGroup) GetOwnTest() *OwnVerdict {
+	if x != nil {
+		return x.OwnTest
+	}
+	return nil
+}
+
+func (x *SenseGroup) GetOwnAnomaly() *OwnVerdict {
+	if x != nil {
+		return x.OwnAnomaly
+	}
+	return nil
+}
+
+func (x *SenseGroup) GetTestless() bool {
+	if x != nil {
+		return x.Testless
+	}
+	return false
+}
+
+func (x *SenseGroup) GetAnomalyless() bool {
+	if x != nil {
+		return x.Anomalyless
+	}
+	return false
+}
+
+func (x *SenseGroup) GetPrevious() uint64 {
+	if x != nil {
+		return x.Previous
+	}
+	return 0
+}
+
 // Verdict is what the window of a promise says.
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -937,7 +1048,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_vow_type_v1_type_proto_msgTypes[6]
+	mi := &file_vow_type_v1_type_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1060,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_type_v1_type_proto_msgTypes[6]
+	mi := &file_vow_type_v1_type_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1073,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{6}
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Verdict) GetPromise() string {
@@ -1033,7 +1144,12 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\x04Rule\x12+\n" +
 	"\fresult_count\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\vresultCount\x12/\n" +
 	"\x0efailure_amount\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\rfailureAmount\x12.\n" +
-	"\rlatest_minute\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8a R\flatestMinute\"\x98\x04\n" +
+	"\rlatest_minute\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8a R\flatestMinute\"p\n" +
+	"\n" +
+	"OwnVerdict\x12\x16\n" +
+	"\x06failed\x18\x01 \x01(\bR\x06failed\x12#\n" +
+	"\amessage\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\xa0\x9c\x01R\amessage\x12%\n" +
+	"\x0eanomaly_result\x18\x03 \x01(\bR\ranomalyResult\"\xe0\x05\n" +
 	"\n" +
 	"SenseGroup\x12$\n" +
 	"\apromise\x18\x01 \x01(\tB\n" +
@@ -1049,7 +1165,13 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\aanomaly\x18\n" +
 	" \x01(\v2\x11.vow.type.v1.RuleR\aanomaly\x126\n" +
 	"\x04kind\x18\v \x01(\x0e2\x18.vow.type.v1.PromiseKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12#\n" +
-	"\rbang_disabled\x18\f \x01(\bR\fbangDisabledB\b\n" +
+	"\rbang_disabled\x18\f \x01(\bR\fbangDisabled\x122\n" +
+	"\bown_test\x18\r \x01(\v2\x17.vow.type.v1.OwnVerdictR\aownTest\x128\n" +
+	"\vown_anomaly\x18\x0e \x01(\v2\x17.vow.type.v1.OwnVerdictR\n" +
+	"ownAnomaly\x12\x1a\n" +
+	"\btestless\x18\x0f \x01(\bR\btestless\x12 \n" +
+	"\vanomalyless\x18\x10 \x01(\bR\vanomalyless\x12\x1a\n" +
+	"\bprevious\x18\x11 \x01(\x04R\bpreviousB\b\n" +
 	"\x06_value\"\xc6\x01\n" +
 	"\aVerdict\x12\x18\n" +
 	"\apromise\x18\x01 \x01(\tR\apromise\x12\x1f\n" +
@@ -1122,7 +1244,7 @@ func file_vow_type_v1_type_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_type_v1_type_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_vow_type_v1_type_proto_goTypes = []any{
 	(RequestedState)(0),           // 0: vow.type.v1.RequestedState
 	(Cause)(0),                    // 1: vow.type.v1.Cause
@@ -1136,25 +1258,28 @@ var file_vow_type_v1_type_proto_goTypes = []any{
 	(*TraceContext)(nil),          // 9: vow.type.v1.TraceContext
 	(*LogEntry)(nil),              // 10: vow.type.v1.LogEntry
 	(*Rule)(nil),                  // 11: vow.type.v1.Rule
-	(*SenseGroup)(nil),            // 12: vow.type.v1.SenseGroup
-	(*Verdict)(nil),               // 13: vow.type.v1.Verdict
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*OwnVerdict)(nil),            // 12: vow.type.v1.OwnVerdict
+	(*SenseGroup)(nil),            // 13: vow.type.v1.SenseGroup
+	(*Verdict)(nil),               // 14: vow.type.v1.Verdict
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_vow_type_v1_type_proto_depIdxs = []int32{
 	2,  // 0: vow.type.v1.ColourStatus.colour:type_name -> vow.type.v1.Colour
-	14, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
+	15, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 2: vow.type.v1.LogEntry.level:type_name -> vow.type.v1.LogLevel
-	14, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
+	15, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
 	10, // 4: vow.type.v1.SenseGroup.entries:type_name -> vow.type.v1.LogEntry
 	11, // 5: vow.type.v1.SenseGroup.test:type_name -> vow.type.v1.Rule
 	11, // 6: vow.type.v1.SenseGroup.anomaly:type_name -> vow.type.v1.Rule
 	6,  // 7: vow.type.v1.SenseGroup.kind:type_name -> vow.type.v1.PromiseKind
-	14, // 8: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	12, // 8: vow.type.v1.SenseGroup.own_test:type_name -> vow.type.v1.OwnVerdict
+	12, // 9: vow.type.v1.SenseGroup.own_anomaly:type_name -> vow.type.v1.OwnVerdict
+	15, // 10: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_vow_type_v1_type_proto_init() }
@@ -1162,14 +1287,14 @@ func file_vow_type_v1_type_proto_init() {
 	if File_vow_type_v1_type_proto != nil {
 		return
 	}
-	file_vow_type_v1_type_proto_msgTypes[5].OneofWrappers = []any{}
+	file_vow_type_v1_type_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_type_v1_type_proto_rawDesc), len(file_vow_type_v1_type_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
