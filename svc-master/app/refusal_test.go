@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -177,10 +181,20 @@ func TestRefusedInputChangesNothing(t *testing.T) {
 			"bang of an unknown computer":   {banged(&masterv1.BangRequest{Target: &masterv1.BangRequest_Computer{Computer: "two"}, Origin: typev1.BangOrigin_BANG_ORIGIN_COMPUTER, Source: "me", RequestId: "r"}), rpc.CodeNotFound, `"two"`},
 			"promise that bangs for a tree": {banged(&masterv1.BangRequest{Target: &masterv1.BangRequest_TreeId{TreeId: root.GetTreeId()}, Origin: typev1.BangOrigin_BANG_ORIGIN_PROMISE, Source: "p"}), rpc.CodeInvalidArgument, "allocation_id"},
 
-			"what is not implemented": {func(ctx context.Context) error {
-				_, err := m.usage.ReportUsage(ctx, &masterv1.ReportUsageRequest{Computer: "one"})
+			"usage of an unknown computer": {func(ctx context.Context) error {
+				_, err := m.usage.ReportUsage(ctx, &masterv1.ReportUsageRequest{Computer: "two"})
 				return err
-			}, rpc.CodeUnimplemented, "ReportUsage"},
+			}, rpc.CodeNotFound, `"two"`},
+			"usage of no number": {func(ctx context.Context) error {
+				_, err := m.usage.ReportUsage(ctx, &masterv1.ReportUsageRequest{Computer: "one", Samples: []*masterv1.UsageSample{{
+					AllocationId: "t.a1", At: timestamppb.New(time.Unix(1, 0)), Consumed: map[string]float64{"x": math.NaN()},
+				}}})
+				return err
+			}, rpc.CodeInvalidArgument, `"x"`},
+			"usage of no day": {func(ctx context.Context) error {
+				_, err := m.usage.ListUsage(ctx, &masterv1.ListUsageRequest{FirstDay: "2026-13-01"})
+				return err
+			}, rpc.CodeInvalidArgument, "2026-13-01"},
 			"rename": {func(ctx context.Context) error {
 				_, err := m.instances.RenameInstance(ctx, &masterv1.RenameInstanceRequest{InstanceId: root.GetInstanceId(), Title: "x"})
 				return err

@@ -18,6 +18,8 @@ type Instance struct {
 	State State
 	// Computer that the requester asked for; empty = anywhere.
 	Computer string
+	// Retention is how long its content is kept after it is destroyed, as its first request said (docs/partition-life.md).
+	Retention time.Duration
 	// Connection is what it published.
 	Connection map[string]string
 	// Generation of the last change of its desired state. Older never overwrites newer.

@@ -6,6 +6,8 @@ import "time"
 const (
 	// MaxInstances of a tree. One aggregate must load and commit in milliseconds: 10,000 partitions are about 10 MB.
 	MaxInstances = 10_000
+	// MaxRetention of the content of a destroyed instance: ten years.
+	MaxRetention = 3650 * 24 * time.Hour
 	// MaxDepth is how long a chain of requesters may be; the deepest trees known have 5.
 	MaxDepth = 32
 	// MaxTitle is the longest title in bytes.

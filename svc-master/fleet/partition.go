@@ -55,6 +55,8 @@ type Partition struct {
 	KeyCursor uint32
 	// Rows of its sources, in the order in which they began: at most MaxFutileRows.
 	Rows []Row
+	// RetainedUntil is until when the node keeps the content of the destroyed instance, by its clock; zero = it does not.
+	RetainedUntil time.Time
 	// Publishing watches for a publish loop.
 	Publishing Publishing
 }

@@ -28,7 +28,9 @@ type Request struct {
 	State State
 	// Computer to put it on; empty = anywhere. An allocated instance stays where it is.
 	Computer string
-	Trace    Trace
+	// Retention is how long its content is kept after it is destroyed; of an existing instance it changes nothing.
+	Retention time.Duration
+	Trace     Trace
 }
 
 // RequestAnswer is the instance as it is stored now.
@@ -60,7 +62,11 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	}
 	i := t.titled(e.RequesterID, e.Title)
 	if i != nil && i.State == Destroyed {
-		return RequestAnswer{}, Effects{}, fail(FailedPrecondition, "cannot request %q: it is being destroyed", e.Title)
+		kept := ""
+		if p := t.Partitions[i.ID]; p != nil && !p.RetainedUntil.IsZero() {
+			kept = ", and its content is kept until " + p.RetainedUntil.UTC().Format(time.RFC3339)
+		}
+		return RequestAnswer{}, Effects{}, fail(FailedPrecondition, "cannot request %q: it is being destroyed%s", e.Title, kept)
 	}
 	if e.State == Destroyed {
 		return t.requestDestroyed(&e, i, now)
@@ -127,7 +133,7 @@ func (t *Tree) create(e *Request, parameters map[string]string, now time.Time) *
 	t.LastInstance++
 	i := &Instance{
 		ID: t.id('i', t.LastInstance), RequesterID: e.RequesterID, Title: e.Title, Release: e.Release, Type: e.Type, Parameters: parameters,
-		Computer: e.Computer, RequestedAt: now,
+		Computer: e.Computer, Retention: e.Retention, RequestedAt: now,
 	}
 	t.Instances[i.ID] = i
 	if e.RequesterID == "" {
@@ -277,6 +283,8 @@ func (e *Request) check(parameters map[string]string) error {
 		return invalid("software_release", "cannot request %q: software_release is empty", e.Title)
 	case e.State > Destroyed:
 		return invalid("state", "cannot request %q: state %d is unknown", e.Title, e.State)
+	case e.Retention < 0 || e.Retention > MaxRetention:
+		return invalid("retention_delay", "cannot request %q: retention_delay is %s, want 0 to %s", e.Title, e.Retention, MaxRetention)
 	case size(parameters) > MaxParameters:
 		return invalid("parameters", "cannot request %q: parameters have %d bytes, more than %d", e.Title, size(parameters), MaxParameters)
 	}

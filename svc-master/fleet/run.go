@@ -109,7 +109,9 @@ type ReportRun struct {
 	Local *LocalRun
 	// Cause of a local run.
 	Cause Cause
-	Trace Trace
+	// RetainedUntil is until when the node keeps the content of a destroyed instance; zero = it does not. Such a success does not end the allocation.
+	RetainedUntil time.Time
+	Trace         Trace
 }
 
 // LocalRun orders the runs that a node made by itself.
@@ -188,7 +190,8 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	}
 	t.tellReported(&fx, p, e, run, report, now)
 	answer.WantedMore = p.Settled.Less(t.Wanted(p))
-	if e.Result == Success && run.Destroys {
+	p.RetainedUntil = e.RetainedUntil
+	if e.Result == Success && run.Destroys && e.RetainedUntil.IsZero() {
 		fx.Key = e.Key() // what recognises the report is gone with the allocation
 		t.remove(&fx, m.instance, e.Trace, now)
 		answer.WantedMore = false
@@ -263,6 +266,7 @@ func (t *Tree) reportLocal(e *ReportRun, m *member, now time.Time) (ReportRunAns
 	var report *Report
 	if newest && p.Run == nil && e.Token == p.Token {
 		report = p.conclude(e, e.Cause, now)
+		p.RetainedUntil = e.RetainedUntil
 		if e.Result == Success {
 			p.LastSuccessRunID = e.RunID
 			p.answeredLocally(now)

@@ -73,7 +73,7 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 	out := &masterv1.Instance{
 		InstanceId: i.ID, TreeId: t.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), ConnectionParameters: i.Connection, RequestedComputer: i.Computer,
-		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation),
+		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation), RetentionDelay: duration(i.Retention),
 	}
 	p := t.Partitions[i.ID]
 	if p == nil {
@@ -83,6 +83,7 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 	out.Status = &masterv1.PartitionStatus{
 		Colour: colour(t.PartitionColour(i.ID, now, a.Started)), Wanted: generation(t.Wanted(p)), Settled: generation(p.Settled),
 		Latest: runSummary(p.Latest), LastSuccessRunId: p.LastSuccessRunID, Withheld: withheld(p),
+		RetainedUntil: timestamp(p.RetainedUntil),
 	}
 	if p.Run != nil {
 		out.Status.RunInProgress = p.Run.ID
@@ -143,6 +144,7 @@ func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addr
 		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: generation(i.Generation),
 		Title: i.Title, RootTitle: t.Title, SoftwareRelease: i.Release, SoftwareType: i.Type, Parameters: i.Parameters,
 		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
+		RetentionDelay: duration(i.Retention),
 	}
 }
 

@@ -38,7 +38,8 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 	event := fleet.Request{
 		RequestID: req.GetRequestId(), RequesterID: req.GetRequesterId(),
 		RequesterAllocationID: req.GetRequesterAllocationId(), RequesterToken: req.GetRequesterToken(), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
-		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(), Trace: trail.TraceOf(ctx),
+		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(),
+		Retention: req.GetRetentionDelay().AsDuration(), Trace: trail.TraceOf(ctx),
 	}
 	root := req.GetRequesterId() == "" && event.State != fleet.Destroyed
 	if root {

@@ -21,11 +21,6 @@ func (a *API) WatchComputerColours(context.Context, *masterv1.WatchComputerColou
 	return rpc.Unimplemented("WatchComputerColours")
 }
 
-// ReportUsage answers UNIMPLEMENTED.
-func (a *API) ReportUsage(context.Context, *masterv1.ReportUsageRequest) (*masterv1.ReportUsageResponse, error) {
-	return nil, rpc.Unimplemented("ReportUsage")
-}
-
 // CallNode answers UNIMPLEMENTED.
 func (a *API) CallNode(context.Context, *masterv1.CallNodeRequest) (*masterv1.CallNodeResponse, error) {
 	return nil, rpc.Unimplemented("CallNode")

@@ -49,6 +49,7 @@ func instanceRecord(i *fleet.Instance) *storev1.InstanceRecord {
 		InstanceId: i.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), Computer: i.Computer, ConnectionParameters: i.Connection,
 		Generation: generationRecord(i.Generation), RequestedAt: timeRecord(i.RequestedAt), Unallocated: i.Unallocated,
+		RetentionDelay: durationRecord(i.Retention),
 	}
 }
 
@@ -57,6 +58,7 @@ func instanceOf(r *storev1.InstanceRecord) *fleet.Instance {
 		ID: r.GetInstanceId(), RequesterID: r.GetRequesterId(), Title: r.GetTitle(), Release: r.GetSoftwareRelease(), Type: r.GetSoftwareType(),
 		Parameters: r.GetParameters(), State: fleet.State(r.GetState()), Computer: r.GetComputer(), Connection: r.GetConnectionParameters(),
 		Generation: generationOf(r.GetGeneration()), RequestedAt: timeOf(r.GetRequestedAt()), Unallocated: r.GetUnallocated(),
+		Retention: r.GetRetentionDelay().AsDuration(),
 	}
 }
 
@@ -69,7 +71,7 @@ func partitionRecord(p *fleet.Partition) *storev1.PartitionRecord {
 		Token: p.Token, Run: runRecord(p.Run), Latest: reportRecord(p.Latest), LastSuccessRunId: p.LastSuccessRunID,
 		FailuresInRow: p.FailuresInRow, ResultSince: timeRecord(p.ResultSince), RunsIn: p.RunsIn, RunsOf: p.RunsOf,
 		Awaiting: p.Awaiting, Alarm: alarmRecord(p.Alarm), Warning: alarmRecord(p.Warning), KeyCursor: p.KeyCursor,
-		Publishing: publishingRecord(p.Publishing),
+		Publishing: publishingRecord(p.Publishing), RetainedUntil: timeRecord(p.RetainedUntil),
 	}
 	for _, e := range p.Recent {
 		r.Recent = append(r.Recent, &storev1.EndedRecord{
@@ -105,7 +107,7 @@ func partitionOf(r *storev1.PartitionRecord) *fleet.Partition {
 		Token: r.GetToken(), Run: runOf(r.GetRun()), Latest: reportOf(r.GetLatest()), LastSuccessRunID: r.GetLastSuccessRunId(),
 		FailuresInRow: r.GetFailuresInRow(), ResultSince: timeOf(r.GetResultSince()), RunsIn: r.GetRunsIn(), RunsOf: r.GetRunsOf(),
 		Awaiting: r.GetAwaiting(), Alarm: alarmOf(r.GetAlarm()), Warning: alarmOf(r.GetWarning()), KeyCursor: r.GetKeyCursor(),
-		Publishing: publishingOf(r.GetPublishing()),
+		Publishing: publishingOf(r.GetPublishing()), RetainedUntil: timeOf(r.GetRetainedUntil()),
 	}
 	if r.GetOptions() != nil {
 		p.Options.Quota = r.GetOptions().Quota

@@ -25,6 +25,7 @@ type Fleet struct {
 	Trees        masterv1connect.TreeServiceClient
 	Bangs        masterv1connect.BangServiceClient
 	Convergences masterv1connect.ConvergenceServiceClient
+	Usage        masterv1connect.UsageServiceClient
 	Agenda       schedulerv1connect.AgendaServiceClient
 	Promises     promisev1connect.PromiseServiceClient
 	// Node is the local node; nil where there is no socket.
@@ -46,6 +47,7 @@ func New(e endpoint.Set) (*Fleet, error) {
 	f.Trees = masterv1connect.NewTreeServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Bangs = masterv1connect.NewBangServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Convergences = masterv1connect.NewConvergenceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Usage = masterv1connect.NewUsageServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	scheduler, err := f.connect("svc-scheduler", e.Scheduler)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -22,6 +23,7 @@ import (
 type requested struct {
 	softwareType, state, computer, file string
 	parameters                          []string
+	retention                           time.Duration
 	wait                                time.Duration
 }
 
@@ -69,6 +71,7 @@ RELEASE is the URL of a supplied software release, or the path of a directory.`,
 	f.StringVar(&r.computer, "computer", "", "`name` of the computer to put it on (default: anywhere it fits)")
 	f.StringArrayVarP(&r.parameters, "parameter", "p", nil, "a parameter, `key=value`; may be repeated")
 	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
+	f.DurationVar(&r.retention, "retention-delay", 0, "how long the content is kept after the instance is destroyed; as its first request said")
 	f.DurationVar(&r.wait, "wait", 0, "wait so long until the tree is Green")
 	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"started", "stopped", "destroyed"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -104,10 +107,14 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		}
 		parameters[key] = value
 	}
-	return &masterv1.RequestInstanceRequest{
+	request := &masterv1.RequestInstanceRequest{
 		RequestId: uuid.NewString(), Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
 		Parameters: parameters, State: state, Computer: r.computer,
-	}, nil
+	}
+	if r.retention != 0 {
+		request.RetentionDelay = durationpb.New(r.retention)
+	}
+	return request, nil
 }
 
 // requestInstance sends a request; it is sent again with the same id while svc-master does not answer.

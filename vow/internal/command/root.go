@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,9 @@ const (
 
 // callTimeout bounds a command that asks and prints; waiting commands have their own flags.
 const callTimeout = 30 * time.Second
+
+// alsoCSV is the annotation of commands whose output may be CSV.
+const alsoCSV = "csv"
 
 // session is what the commands of one command line share.
 type session struct {
@@ -78,9 +83,13 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 		Version:       Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if s.format != "text" && s.format != "json" {
-				return usageError{fmt.Errorf("cannot write -o %q: want text or json", s.format)}
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			formats := []string{"text", "json"}
+			if _, ok := c.Annotations[alsoCSV]; ok {
+				formats = append(formats, "csv")
+			}
+			if !slices.Contains(formats, s.format) {
+				return usageError{fmt.Errorf("cannot write -o %q: want %s", s.format, strings.Join(formats, " or "))}
 			}
 			return nil
 		},
@@ -98,7 +107,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 	root.AddGroup(&cobra.Group{ID: "local", Title: "This machine:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"})
 	root.AddCommand(
 		newUp(s), newDemo(s), newNode(s), newProfile(s),
-		newStatus(s), newTree(s), newTrace(s), newAgenda(s), newComputer(s),
+		newStatus(s), newTree(s), newTrace(s), newAgenda(s), newComputer(s), newUsage(s),
 		newBang(s), newRequest(s), newSupply(s),
 		newSample(), newAgent(s), newSupervisor(s),
 	)

@@ -102,8 +102,11 @@ func place(i *masterv1.Instance) string {
 	return i.GetComputer() + "/" + i.GetPartition()
 }
 
-// why is the first of: why it is not allocated, why it is red, what was withheld.
+// why is the first of: until when a destroyed one is kept, why it is not allocated, why it is red, what was withheld.
 func why(i *masterv1.Instance) string {
+	if kept := i.GetStatus().GetRetainedUntil(); kept != nil && i.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
+		return "destroyed; its content is kept until " + kept.AsTime().Format(time.RFC3339)
+	}
 	for _, text := range []string{i.GetUnallocatedReason(), i.GetStatus().GetColour().GetReason(), i.GetStatus().GetWithheld()} {
 		if text != "" {
 			return text

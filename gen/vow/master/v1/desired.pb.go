@@ -119,8 +119,10 @@ type DesiredPartition struct {
 	Addresses []string `protobuf:"bytes,13,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	// What the instance has published so far.
 	ConnectionParameters map[string]string `protobuf:"bytes,14,rep,name=connection_parameters,json=connectionParameters,proto3" json:"connection_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// How long the content is kept after the instance is destroyed; unset = not at all. The node freezes it at the first install.
+	RetentionDelay *durationpb.Duration `protobuf:"bytes,15,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DesiredPartition) Reset() {
@@ -247,6 +249,13 @@ func (x *DesiredPartition) GetAddresses() []string {
 func (x *DesiredPartition) GetConnectionParameters() map[string]string {
 	if x != nil {
 		return x.ConnectionParameters
+	}
+	return nil
+}
+
+func (x *DesiredPartition) GetRetentionDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetentionDelay
 	}
 	return nil
 }
@@ -517,7 +526,7 @@ const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\rallocation_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\x127\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\v2\x17.vow.type.v1.GenerationR\n" +
-	"generation\"\x9a\x06\n" +
+	"generation\"\xde\x06\n" +
 	"\x10DesiredPartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -539,7 +548,8 @@ const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\x05state\x18\v \x01(\x0e2\x1b.vow.type.v1.RequestedStateR\x05state\x121\n" +
 	"\x06period\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x1c\n" +
 	"\taddresses\x18\r \x03(\tR\taddresses\x12n\n" +
-	"\x15connection_parameters\x18\x0e \x03(\v29.vow.master.v1.DesiredPartition.ConnectionParametersEntryR\x14connectionParameters\x1a=\n" +
+	"\x15connection_parameters\x18\x0e \x03(\v29.vow.master.v1.DesiredPartition.ConnectionParametersEntryR\x14connectionParameters\x12B\n" +
+	"\x0fretention_delay\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -606,21 +616,22 @@ var file_vow_master_v1_desired_proto_depIdxs = []int32{
 	9,  // 3: vow.master.v1.DesiredPartition.state:type_name -> vow.type.v1.RequestedState
 	10, // 4: vow.master.v1.DesiredPartition.period:type_name -> google.protobuf.Duration
 	7,  // 5: vow.master.v1.DesiredPartition.connection_parameters:type_name -> vow.master.v1.DesiredPartition.ConnectionParametersEntry
-	0,  // 6: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 7: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	11, // 8: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
-	0,  // 9: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 10: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	11, // 11: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
-	2,  // 12: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
-	4,  // 13: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
-	3,  // 14: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
-	5,  // 15: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 6: vow.master.v1.DesiredPartition.retention_delay:type_name -> google.protobuf.Duration
+	0,  // 7: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 8: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	11, // 9: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
+	0,  // 10: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 11: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	11, // 12: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
+	2,  // 13: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
+	4,  // 14: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
+	3,  // 15: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
+	5,  // 16: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
+	15, // [15:17] is the sub-list for method output_type
+	13, // [13:15] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_desired_proto_init() }

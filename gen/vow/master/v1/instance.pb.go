@@ -11,6 +11,7 @@ import (
 	v1 "github.com/vow-os/vow/gen/vow/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -58,9 +59,11 @@ type Instance struct {
 	// Generation of the last change of its desired state.
 	Generation *v1.Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
 	// State of its partition; unset when it is not allocated.
-	Status        *PartitionStatus `protobuf:"bytes,16,opt,name=status,proto3" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Status *PartitionStatus `protobuf:"bytes,16,opt,name=status,proto3" json:"status,omitempty"`
+	// How long its content is kept after it is destroyed, as its first request said; unset = not at all.
+	RetentionDelay *durationpb.Duration `protobuf:"bytes,17,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -205,6 +208,13 @@ func (x *Instance) GetStatus() *PartitionStatus {
 	return nil
 }
 
+func (x *Instance) GetRetentionDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetentionDelay
+	}
+	return nil
+}
+
 // PartitionStatus is what is known about an allocated instance.
 type PartitionStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -221,7 +231,9 @@ type PartitionStatus struct {
 	// Id of the latest run that was a success.
 	LastSuccessRunId string `protobuf:"bytes,6,opt,name=last_success_run_id,json=lastSuccessRunId,proto3" json:"last_success_run_id,omitempty"`
 	// Why its last bang made no run: "muted…", "futile…", "refused…"; empty = none withheld since the last success.
-	Withheld      string `protobuf:"bytes,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	Withheld string `protobuf:"bytes,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	// Of a destroyed instance: until when its node keeps the content, by the node's clock; unset = it does not. Its services are stopped.
+	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +317,13 @@ func (x *PartitionStatus) GetWithheld() string {
 	return ""
 }
 
+func (x *PartitionStatus) GetRetainedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetainedUntil
+	}
+	return nil
+}
+
 // RequestInstanceRequest says what is wanted.
 type RequestInstanceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -327,9 +346,12 @@ type RequestInstanceRequest struct {
 	// Token of the requester's run in progress, from BeginRun.
 	RequesterToken uint64 `protobuf:"varint,10,opt,name=requester_token,json=requesterToken,proto3" json:"requester_token,omitempty"`
 	// Computer to put it on; empty = anywhere it fits.
-	Computer      string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Computer string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
+	// How long the content of its partition is kept after it is destroyed, 0 to 10 years; unset = not at all. Frozen at the first request: later ones
+	// change nothing, so that nobody shortens it by mistake.
+	RetentionDelay *durationpb.Duration `protobuf:"bytes,11,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RequestInstanceRequest) Reset() {
@@ -430,6 +452,13 @@ func (x *RequestInstanceRequest) GetComputer() string {
 		return x.Computer
 	}
 	return ""
+}
+
+func (x *RequestInstanceRequest) GetRetentionDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetentionDelay
+	}
+	return nil
 }
 
 // RequestInstanceResponse is the instance as it is stored.
@@ -1173,7 +1202,7 @@ var File_vow_master_v1_instance_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xe7\x06\n" +
+	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xab\a\n" +
 	"\bInstance\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x17\n" +
@@ -1196,13 +1225,14 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x0f \x01(\v2\x17.vow.type.v1.GenerationR\n" +
 	"generation\x126\n" +
-	"\x06status\x18\x10 \x01(\v2\x1e.vow.master.v1.PartitionStatusR\x06status\x1a=\n" +
+	"\x06status\x18\x10 \x01(\v2\x1e.vow.master.v1.PartitionStatusR\x06status\x12B\n" +
+	"\x0fretention_delay\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
 	"\x19ConnectionParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xce\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x03\n" +
 	"\x0fPartitionStatus\x121\n" +
 	"\x06colour\x18\x01 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12/\n" +
 	"\x06wanted\x18\x02 \x01(\v2\x17.vow.type.v1.GenerationR\x06wanted\x121\n" +
@@ -1210,7 +1240,8 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x0frun_in_progress\x18\x04 \x01(\tR\rrunInProgress\x121\n" +
 	"\x06latest\x18\x05 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12-\n" +
 	"\x13last_success_run_id\x18\x06 \x01(\tR\x10lastSuccessRunId\x12\x1a\n" +
-	"\bwithheld\x18\a \x01(\tR\bwithheld\"\xaf\x05\n" +
+	"\bwithheld\x18\a \x01(\tR\bwithheld\x12A\n" +
+	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x85\x06\n" +
 	"\x16RequestInstanceRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x12*\n" +
@@ -1225,7 +1256,9 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x17requester_allocation_id\x18\t \x01(\tB\a\xbaH\x04r\x02(@R\x15requesterAllocationId\x12'\n" +
 	"\x0frequester_token\x18\n" +
 	" \x01(\x04R\x0erequesterToken\x12#\n" +
-	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x1a=\n" +
+	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12T\n" +
+	"\x0fretention_delay\x18\v \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x06\b\x80\x86\xb0\x96\x012\x00R\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
@@ -1327,10 +1360,11 @@ var file_vow_master_v1_instance_proto_goTypes = []any{
 	nil,                                     // 18: vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
 	(v1.RequestedState)(0),                  // 19: vow.type.v1.RequestedState
 	(*v1.Generation)(nil),                   // 20: vow.type.v1.Generation
-	(*v1.ColourStatus)(nil),                 // 21: vow.type.v1.ColourStatus
-	(v1.Cause)(0),                           // 22: vow.type.v1.Cause
-	(v1.RunResult)(0),                       // 23: vow.type.v1.RunResult
-	(*timestamppb.Timestamp)(nil),           // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),             // 21: google.protobuf.Duration
+	(*v1.ColourStatus)(nil),                 // 22: vow.type.v1.ColourStatus
+	(*timestamppb.Timestamp)(nil),           // 23: google.protobuf.Timestamp
+	(v1.Cause)(0),                           // 24: vow.type.v1.Cause
+	(v1.RunResult)(0),                       // 25: vow.type.v1.RunResult
 }
 var file_vow_master_v1_instance_proto_depIdxs = []int32{
 	15, // 0: vow.master.v1.Instance.parameters:type_name -> vow.master.v1.Instance.ParametersEntry
@@ -1338,39 +1372,42 @@ var file_vow_master_v1_instance_proto_depIdxs = []int32{
 	16, // 2: vow.master.v1.Instance.connection_parameters:type_name -> vow.master.v1.Instance.ConnectionParametersEntry
 	20, // 3: vow.master.v1.Instance.generation:type_name -> vow.type.v1.Generation
 	1,  // 4: vow.master.v1.Instance.status:type_name -> vow.master.v1.PartitionStatus
-	21, // 5: vow.master.v1.PartitionStatus.colour:type_name -> vow.type.v1.ColourStatus
-	20, // 6: vow.master.v1.PartitionStatus.wanted:type_name -> vow.type.v1.Generation
-	20, // 7: vow.master.v1.PartitionStatus.settled:type_name -> vow.type.v1.Generation
-	14, // 8: vow.master.v1.PartitionStatus.latest:type_name -> vow.master.v1.RunSummary
-	17, // 9: vow.master.v1.RequestInstanceRequest.parameters:type_name -> vow.master.v1.RequestInstanceRequest.ParametersEntry
-	19, // 10: vow.master.v1.RequestInstanceRequest.state:type_name -> vow.type.v1.RequestedState
-	0,  // 11: vow.master.v1.RequestInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 12: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 13: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
-	0,  // 14: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	19, // 15: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
-	0,  // 16: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
-	18, // 17: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
-	22, // 18: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
-	23, // 19: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
-	24, // 20: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
-	2,  // 21: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
-	4,  // 22: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
-	6,  // 23: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
-	8,  // 24: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
-	10, // 25: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
-	12, // 26: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
-	3,  // 27: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
-	5,  // 28: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
-	7,  // 29: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
-	9,  // 30: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
-	11, // 31: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
-	13, // 32: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	21, // 5: vow.master.v1.Instance.retention_delay:type_name -> google.protobuf.Duration
+	22, // 6: vow.master.v1.PartitionStatus.colour:type_name -> vow.type.v1.ColourStatus
+	20, // 7: vow.master.v1.PartitionStatus.wanted:type_name -> vow.type.v1.Generation
+	20, // 8: vow.master.v1.PartitionStatus.settled:type_name -> vow.type.v1.Generation
+	14, // 9: vow.master.v1.PartitionStatus.latest:type_name -> vow.master.v1.RunSummary
+	23, // 10: vow.master.v1.PartitionStatus.retained_until:type_name -> google.protobuf.Timestamp
+	17, // 11: vow.master.v1.RequestInstanceRequest.parameters:type_name -> vow.master.v1.RequestInstanceRequest.ParametersEntry
+	19, // 12: vow.master.v1.RequestInstanceRequest.state:type_name -> vow.type.v1.RequestedState
+	21, // 13: vow.master.v1.RequestInstanceRequest.retention_delay:type_name -> google.protobuf.Duration
+	0,  // 14: vow.master.v1.RequestInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	0,  // 15: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	0,  // 16: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
+	0,  // 17: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	19, // 18: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
+	0,  // 19: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
+	18, // 20: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
+	24, // 21: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
+	25, // 22: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
+	23, // 23: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
+	2,  // 24: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
+	4,  // 25: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
+	6,  // 26: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
+	8,  // 27: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
+	10, // 28: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
+	12, // 29: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
+	3,  // 30: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
+	5,  // 31: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
+	7,  // 32: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
+	9,  // 33: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
+	11, // 34: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
+	13, // 35: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_instance_proto_init() }

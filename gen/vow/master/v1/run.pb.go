@@ -200,7 +200,7 @@ func (x *BeginRunResponse) GetWanted() *v1.Generation {
 // StepReport is one step of a run.
 type StepReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name: release, profile, services, promises.
+	// Its name: release, prepare, profile, services, promises; of a destroyed instance services, retention, prerm, destroy.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// When it began, in seconds since the answer to BeginRun, by the node's monotonic clock.
 	OffsetSeconds float64 `protobuf:"fixed64,2,opt,name=offset_seconds,json=offsetSeconds,proto3" json:"offset_seconds,omitempty"`
@@ -287,7 +287,7 @@ type ReportRunRequest struct {
 	Result v1.RunResult `protobuf:"varint,6,opt,name=result,proto3,enum=vow.type.v1.RunResult" json:"result,omitempty"`
 	// The error in full; the node keeps the last 16 KiB. Empty on success.
 	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
-	// Class of the error: release, profile, not_available, promise, timeout, internal.
+	// Class of the error: release, disk, profile, not_available, services, promise, retention, prerm, destroy, timeout, internal.
 	ErrorType string `protobuf:"bytes,8,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
 	// True when the run changed something: a part, a file, a service.
 	Changed bool `protobuf:"varint,9,opt,name=changed,proto3" json:"changed,omitempty"`
@@ -302,7 +302,10 @@ type ReportRunRequest struct {
 	// Set for a run that the node made by itself while svc-master was away.
 	Local *LocalRun `protobuf:"bytes,14,opt,name=local,proto3" json:"local,omitempty"`
 	// Why it ran; needed with `local` only.
-	Cause         v1.Cause `protobuf:"varint,15,opt,name=cause,proto3,enum=vow.type.v1.Cause" json:"cause,omitempty"`
+	Cause v1.Cause `protobuf:"varint,15,opt,name=cause,proto3,enum=vow.type.v1.Cause" json:"cause,omitempty"`
+	// Of a destroyed instance: the node keeps the content until then, by its clock, and runs the partition again; the success of such a run does not end
+	// the allocation. Unset = nothing is kept.
+	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,6 +443,13 @@ func (x *ReportRunRequest) GetCause() v1.Cause {
 		return x.Cause
 	}
 	return v1.Cause(0)
+}
+
+func (x *ReportRunRequest) GetRetainedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetainedUntil
+	}
+	return nil
 }
 
 // LocalRun orders the runs that a node made by itself.
@@ -586,7 +596,7 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x04name\x125\n" +
 	"\x0eoffset_seconds\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\roffsetSeconds\x129\n" +
 	"\x10duration_seconds\x18\x03 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fdurationSeconds\x12.\n" +
-	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\xa2\x05\n" +
+	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\xe5\x05\n" +
 	"\x10ReportRunRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
 	"\tpartition\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12.\n" +
@@ -605,7 +615,8 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x05steps\x18\f \x03(\v2\x19.vow.master.v1.StepReportB\b\xbaH\x05\x92\x01\x02\x10dR\x05steps\x129\n" +
 	"\x10duration_seconds\x18\r \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fdurationSeconds\x12-\n" +
 	"\x05local\x18\x0e \x01(\v2\x17.vow.master.v1.LocalRunR\x05local\x12(\n" +
-	"\x05cause\x18\x0f \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\"S\n" +
+	"\x05cause\x18\x0f \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12A\n" +
+	"\x0eretained_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"S\n" +
 	"\bLocalRun\x12\"\n" +
 	"\aboot_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06bootId\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\bsequence\"\x9b\x01\n" +
@@ -659,16 +670,17 @@ var file_vow_master_v1_run_proto_depIdxs = []int32{
 	2,  // 8: vow.master.v1.ReportRunRequest.steps:type_name -> vow.master.v1.StepReport
 	4,  // 9: vow.master.v1.ReportRunRequest.local:type_name -> vow.master.v1.LocalRun
 	6,  // 10: vow.master.v1.ReportRunRequest.cause:type_name -> vow.type.v1.Cause
-	9,  // 11: vow.master.v1.ReportRunResponse.settled:type_name -> vow.type.v1.Generation
-	0,  // 12: vow.master.v1.RunService.BeginRun:input_type -> vow.master.v1.BeginRunRequest
-	3,  // 13: vow.master.v1.RunService.ReportRun:input_type -> vow.master.v1.ReportRunRequest
-	1,  // 14: vow.master.v1.RunService.BeginRun:output_type -> vow.master.v1.BeginRunResponse
-	5,  // 15: vow.master.v1.RunService.ReportRun:output_type -> vow.master.v1.ReportRunResponse
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	7,  // 11: vow.master.v1.ReportRunRequest.retained_until:type_name -> google.protobuf.Timestamp
+	9,  // 12: vow.master.v1.ReportRunResponse.settled:type_name -> vow.type.v1.Generation
+	0,  // 13: vow.master.v1.RunService.BeginRun:input_type -> vow.master.v1.BeginRunRequest
+	3,  // 14: vow.master.v1.RunService.ReportRun:input_type -> vow.master.v1.ReportRunRequest
+	1,  // 15: vow.master.v1.RunService.BeginRun:output_type -> vow.master.v1.BeginRunResponse
+	5,  // 16: vow.master.v1.RunService.ReportRun:output_type -> vow.master.v1.ReportRunResponse
+	15, // [15:17] is the sub-list for method output_type
+	13, // [13:15] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_run_proto_init() }

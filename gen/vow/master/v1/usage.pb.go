@@ -28,16 +28,22 @@ type UsageSample struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Allocation that consumed.
 	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
-	// End of the period, by the node's clock.
+	// End of the period, by the node's clock. Its UTC day is the day that the sample is added to.
 	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
-	// CPU time in the period, in seconds.
+	// CPU time in the period, in seconds, user and system, of all its processes.
 	CpuSeconds float64 `protobuf:"fixed64,3,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
-	// Memory in use, in bytes.
+	// Memory in use, in bytes: resident, of all its processes, on average over the period.
 	MemoryBytes uint64 `protobuf:"varint,4,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	// Disk in use, in bytes.
+	// Disk in use, in bytes: allocated blocks. Found by a bounded walk, so it may be as old as the walk takes.
 	DiskBytes uint64 `protobuf:"varint,5,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
-	// Number of processes.
-	Processes     uint32 `protobuf:"varint,6,opt,name=processes,proto3" json:"processes,omitempty"`
+	// Number of processes, on average over the period.
+	Processes uint32 `protobuf:"varint,6,opt,name=processes,proto3" json:"processes,omitempty"`
+	// Length of the period, in seconds; 0 = the sample says only what was consumed.
+	PeriodSeconds float64 `protobuf:"fixed64,7,opt,name=period_seconds,json=periodSeconds,proto3" json:"period_seconds,omitempty"`
+	// Name of the partition.
+	Partition string `protobuf:"bytes,8,opt,name=partition,proto3" json:"partition,omitempty"`
+	// What scripts in the partition's `etc/report` said that was consumed, by resource, in the resource's own unit.
+	Consumed      map[string]float64 `protobuf:"bytes,9,rep,name=consumed,proto3" json:"consumed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +120,27 @@ func (x *UsageSample) GetProcesses() uint32 {
 	return 0
 }
 
+func (x *UsageSample) GetPeriodSeconds() float64 {
+	if x != nil {
+		return x.PeriodSeconds
+	}
+	return 0
+}
+
+func (x *UsageSample) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *UsageSample) GetConsumed() map[string]float64 {
+	if x != nil {
+		return x.Consumed
+	}
+	return nil
+}
+
 // ReportUsageRequest is a batch of samples.
 type ReportUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -169,9 +196,15 @@ func (x *ReportUsageRequest) GetSamples() []*UsageSample {
 	return nil
 }
 
-// ReportUsageResponse acknowledges.
+// ReportUsageResponse tells what became of the samples.
 type ReportUsageResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Samples that were added.
+	Added uint32 `protobuf:"varint,1,opt,name=added,proto3" json:"added,omitempty"`
+	// Samples that were known already.
+	Known uint32 `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	// Samples that no bound has room for.
+	Ignored       uint32 `protobuf:"varint,3,opt,name=ignored,proto3" json:"ignored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,26 +239,358 @@ func (*ReportUsageResponse) Descriptor() ([]byte, []int) {
 	return file_vow_master_v1_usage_proto_rawDescGZIP(), []int{2}
 }
 
+func (x *ReportUsageResponse) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *ReportUsageResponse) GetKnown() uint32 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *ReportUsageResponse) GetIgnored() uint32 {
+	if x != nil {
+		return x.Ignored
+	}
+	return 0
+}
+
+// ListUsageRequest says what to list.
+type ListUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The computer's name; empty = all.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// First UTC day, YYYY-MM-DD; empty = the first that is kept.
+	FirstDay string `protobuf:"bytes,2,opt,name=first_day,json=firstDay,proto3" json:"first_day,omitempty"`
+	// Last UTC day, YYYY-MM-DD, inclusive; empty = today.
+	LastDay string `protobuf:"bytes,3,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	// Only what the instances of a tree consumed; empty = of all.
+	TreeId string `protobuf:"bytes,4,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// Where the last answer ended; empty = from the start.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsageRequest) Reset() {
+	*x = ListUsageRequest{}
+	mi := &file_vow_master_v1_usage_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsageRequest) ProtoMessage() {}
+
+func (x *ListUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_usage_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsageRequest.ProtoReflect.Descriptor instead.
+func (*ListUsageRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_usage_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListUsageRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *ListUsageRequest) GetFirstDay() string {
+	if x != nil {
+		return x.FirstDay
+	}
+	return ""
+}
+
+func (x *ListUsageRequest) GetLastDay() string {
+	if x != nil {
+		return x.LastDay
+	}
+	return ""
+}
+
+func (x *ListUsageRequest) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *ListUsageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Usage is what one allocation consumed in one UTC day.
+type Usage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The computer's name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// The UTC day, YYYY-MM-DD.
+	Day string `protobuf:"bytes,2,opt,name=day,proto3" json:"day,omitempty"`
+	// Allocation; it begins with the id of its tree.
+	AllocationId string `protobuf:"bytes,3,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// Name of the partition.
+	Partition string `protobuf:"bytes,4,opt,name=partition,proto3" json:"partition,omitempty"`
+	// How much of the day the samples cover, in seconds.
+	Seconds float64 `protobuf:"fixed64,5,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// CPU time, in seconds.
+	CpuSeconds float64 `protobuf:"fixed64,6,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	// Memory, in bytes, on average over the covered time.
+	MemoryBytes uint64 `protobuf:"varint,7,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// The most memory that a sample said, in bytes.
+	MemoryPeakBytes uint64 `protobuf:"varint,8,opt,name=memory_peak_bytes,json=memoryPeakBytes,proto3" json:"memory_peak_bytes,omitempty"`
+	// Disk, in bytes, as the newest sample said.
+	DiskBytes uint64 `protobuf:"varint,9,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	// The most processes that a sample said.
+	ProcessesPeak uint32 `protobuf:"varint,10,opt,name=processes_peak,json=processesPeak,proto3" json:"processes_peak,omitempty"`
+	// What its own report scripts said, by resource.
+	Consumed      map[string]float64 `protobuf:"bytes,11,rep,name=consumed,proto3" json:"consumed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Usage) Reset() {
+	*x = Usage{}
+	mi := &file_vow_master_v1_usage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Usage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Usage) ProtoMessage() {}
+
+func (x *Usage) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_usage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Usage.ProtoReflect.Descriptor instead.
+func (*Usage) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_usage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Usage) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *Usage) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+func (x *Usage) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *Usage) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *Usage) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Usage) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
+	}
+	return 0
+}
+
+func (x *Usage) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Usage) GetMemoryPeakBytes() uint64 {
+	if x != nil {
+		return x.MemoryPeakBytes
+	}
+	return 0
+}
+
+func (x *Usage) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+func (x *Usage) GetProcessesPeak() uint32 {
+	if x != nil {
+		return x.ProcessesPeak
+	}
+	return 0
+}
+
+func (x *Usage) GetConsumed() map[string]float64 {
+	if x != nil {
+		return x.Consumed
+	}
+	return nil
+}
+
+// ListUsageResponse is what was consumed.
+type ListUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By computer, day and partition; a page ends with a computer, so it may have as many as 62 days × 1000 partitions.
+	Usage []*Usage `protobuf:"bytes,1,rep,name=usage,proto3" json:"usage,omitempty"`
+	// Asks for the next page; empty = that was all.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsageResponse) Reset() {
+	*x = ListUsageResponse{}
+	mi := &file_vow_master_v1_usage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsageResponse) ProtoMessage() {}
+
+func (x *ListUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_usage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsageResponse.ProtoReflect.Descriptor instead.
+func (*ListUsageResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_usage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListUsageResponse) GetUsage() []*Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *ListUsageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_vow_master_v1_usage_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_usage_proto_rawDesc = "" +
 	"\n" +
-	"\x19vow/master/v1/usage.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n" +
+	"\x19vow/master/v1/usage.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x04\n" +
 	"\vUsageSample\x12.\n" +
 	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x122\n" +
-	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x02at\x12/\n" +
-	"\vcpu_seconds\x18\x03 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x02at\x128\n" +
+	"\vcpu_seconds\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00e\xcd\xcdA)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
 	"cpuSeconds\x12!\n" +
 	"\fmemory_bytes\x18\x04 \x01(\x04R\vmemoryBytes\x12\x1d\n" +
 	"\n" +
 	"disk_bytes\x18\x05 \x01(\x04R\tdiskBytes\x12\x1c\n" +
-	"\tprocesses\x18\x06 \x01(\rR\tprocesses\"|\n" +
+	"\tprocesses\x18\x06 \x01(\rR\tprocesses\x12>\n" +
+	"\x0eperiod_seconds\x18\a \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x18\xf5@)\x00\x00\x00\x00\x00\x00\x00\x00R\rperiodSeconds\x12%\n" +
+	"\tpartition\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\tpartition\x12W\n" +
+	"\bconsumed\x18\t \x03(\v2(.vow.master.v1.UsageSample.ConsumedEntryB\x11\xbaH\x0e\x9a\x01\v\x10d\"\ar\x05 \x01(\xff\x01R\bconsumed\x1a;\n" +
+	"\rConsumedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"|\n" +
 	"\x12ReportUsageRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12?\n" +
-	"\asamples\x18\x02 \x03(\v2\x1a.vow.master.v1.UsageSampleB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\asamples\"\x15\n" +
-	"\x13ReportUsageResponse2d\n" +
+	"\asamples\x18\x02 \x03(\v2\x1a.vow.master.v1.UsageSampleB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\asamples\"[\n" +
+	"\x13ReportUsageResponse\x12\x14\n" +
+	"\x05added\x18\x01 \x01(\rR\x05added\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\rR\x05known\x12\x18\n" +
+	"\aignored\x18\x03 \x01(\rR\aignored\"\x89\x02\n" +
+	"\x10ListUsageRequest\x12#\n" +
+	"\bcomputer\x18\x01 \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12C\n" +
+	"\tfirst_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\bfirstDay\x12A\n" +
+	"\blast_day\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\alastDay\x12 \n" +
+	"\atree_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\x06treeId\x12&\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\a\xbaH\x04r\x02(?R\tpageToken\"\xc5\x03\n" +
+	"\x05Usage\x12\x1a\n" +
+	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x12\x10\n" +
+	"\x03day\x18\x02 \x01(\tR\x03day\x12#\n" +
+	"\rallocation_id\x18\x03 \x01(\tR\fallocationId\x12\x1c\n" +
+	"\tpartition\x18\x04 \x01(\tR\tpartition\x12\x18\n" +
+	"\aseconds\x18\x05 \x01(\x01R\aseconds\x12\x1f\n" +
+	"\vcpu_seconds\x18\x06 \x01(\x01R\n" +
+	"cpuSeconds\x12!\n" +
+	"\fmemory_bytes\x18\a \x01(\x04R\vmemoryBytes\x12*\n" +
+	"\x11memory_peak_bytes\x18\b \x01(\x04R\x0fmemoryPeakBytes\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\t \x01(\x04R\tdiskBytes\x12%\n" +
+	"\x0eprocesses_peak\x18\n" +
+	" \x01(\rR\rprocessesPeak\x12>\n" +
+	"\bconsumed\x18\v \x03(\v2\".vow.master.v1.Usage.ConsumedEntryR\bconsumed\x1a;\n" +
+	"\rConsumedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"g\n" +
+	"\x11ListUsageResponse\x12*\n" +
+	"\x05usage\x18\x01 \x03(\v2\x14.vow.master.v1.UsageR\x05usage\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb4\x01\n" +
 	"\fUsageService\x12T\n" +
-	"\vReportUsage\x12!.vow.master.v1.ReportUsageRequest\x1a\".vow.master.v1.ReportUsageResponseB\xa7\x01\n" +
+	"\vReportUsage\x12!.vow.master.v1.ReportUsageRequest\x1a\".vow.master.v1.ReportUsageResponse\x12N\n" +
+	"\tListUsage\x12\x1f.vow.master.v1.ListUsageRequest\x1a .vow.master.v1.ListUsageResponseB\xa7\x01\n" +
 	"\x11com.vow.master.v1B\n" +
 	"UsageProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
@@ -241,23 +606,33 @@ func file_vow_master_v1_usage_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_usage_proto_rawDescData
 }
 
-var file_vow_master_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_vow_master_v1_usage_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_vow_master_v1_usage_proto_goTypes = []any{
 	(*UsageSample)(nil),           // 0: vow.master.v1.UsageSample
 	(*ReportUsageRequest)(nil),    // 1: vow.master.v1.ReportUsageRequest
 	(*ReportUsageResponse)(nil),   // 2: vow.master.v1.ReportUsageResponse
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*ListUsageRequest)(nil),      // 3: vow.master.v1.ListUsageRequest
+	(*Usage)(nil),                 // 4: vow.master.v1.Usage
+	(*ListUsageResponse)(nil),     // 5: vow.master.v1.ListUsageResponse
+	nil,                           // 6: vow.master.v1.UsageSample.ConsumedEntry
+	nil,                           // 7: vow.master.v1.Usage.ConsumedEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_vow_master_v1_usage_proto_depIdxs = []int32{
-	3, // 0: vow.master.v1.UsageSample.at:type_name -> google.protobuf.Timestamp
-	0, // 1: vow.master.v1.ReportUsageRequest.samples:type_name -> vow.master.v1.UsageSample
-	1, // 2: vow.master.v1.UsageService.ReportUsage:input_type -> vow.master.v1.ReportUsageRequest
-	2, // 3: vow.master.v1.UsageService.ReportUsage:output_type -> vow.master.v1.ReportUsageResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8, // 0: vow.master.v1.UsageSample.at:type_name -> google.protobuf.Timestamp
+	6, // 1: vow.master.v1.UsageSample.consumed:type_name -> vow.master.v1.UsageSample.ConsumedEntry
+	0, // 2: vow.master.v1.ReportUsageRequest.samples:type_name -> vow.master.v1.UsageSample
+	7, // 3: vow.master.v1.Usage.consumed:type_name -> vow.master.v1.Usage.ConsumedEntry
+	4, // 4: vow.master.v1.ListUsageResponse.usage:type_name -> vow.master.v1.Usage
+	1, // 5: vow.master.v1.UsageService.ReportUsage:input_type -> vow.master.v1.ReportUsageRequest
+	3, // 6: vow.master.v1.UsageService.ListUsage:input_type -> vow.master.v1.ListUsageRequest
+	2, // 7: vow.master.v1.UsageService.ReportUsage:output_type -> vow.master.v1.ReportUsageResponse
+	5, // 8: vow.master.v1.UsageService.ListUsage:output_type -> vow.master.v1.ListUsageResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_usage_proto_init() }
@@ -271,7 +646,7 @@ func file_vow_master_v1_usage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_usage_proto_rawDesc), len(file_vow_master_v1_usage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

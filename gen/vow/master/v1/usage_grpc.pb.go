@@ -20,16 +20,21 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	UsageService_ReportUsage_FullMethodName = "/vow.master.v1.UsageService/ReportUsage"
+	UsageService_ListUsage_FullMethodName   = "/vow.master.v1.UsageService/ListUsage"
 )
 
 // UsageServiceClient is the client API for UsageService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// UsageService keeps what partitions consumed.
+// UsageService keeps what partitions consumed, by UTC day and allocation, for 62 days.
 type UsageServiceClient interface {
-	// ReportUsage adds samples. Idempotent by (computer, sample time, partition). Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: the computer's node.
+	// ReportUsage adds samples. Idempotent by (computer, allocation, time of the sample): one that is known already changes nothing, in whatever order they come.
+	// Samples of days that are not kept any more or are not yet begun, and those beyond 2000 of an allocation in a day, are counted as ignored.
+	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: the computer's node. Safe to retry.
 	ReportUsage(ctx context.Context, in *ReportUsageRequest, opts ...grpc.CallOption) (*ReportUsageResponse, error)
+	// ListUsage returns what was consumed, by computer, day and allocation. Reads only. Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: anyone.
+	ListUsage(ctx context.Context, in *ListUsageRequest, opts ...grpc.CallOption) (*ListUsageResponse, error)
 }
 
 type usageServiceClient struct {
@@ -50,14 +55,28 @@ func (c *usageServiceClient) ReportUsage(ctx context.Context, in *ReportUsageReq
 	return out, nil
 }
 
+func (c *usageServiceClient) ListUsage(ctx context.Context, in *ListUsageRequest, opts ...grpc.CallOption) (*ListUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUsageResponse)
+	err := c.cc.Invoke(ctx, UsageService_ListUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UsageServiceServer is the server API for UsageService service.
 // All implementations must embed UnimplementedUsageServiceServer
 // for forward compatibility.
 //
-// UsageService keeps what partitions consumed.
+// UsageService keeps what partitions consumed, by UTC day and allocation, for 62 days.
 type UsageServiceServer interface {
-	// ReportUsage adds samples. Idempotent by (computer, sample time, partition). Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: the computer's node.
+	// ReportUsage adds samples. Idempotent by (computer, allocation, time of the sample): one that is known already changes nothing, in whatever order they come.
+	// Samples of days that are not kept any more or are not yet begun, and those beyond 2000 of an allocation in a day, are counted as ignored.
+	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: the computer's node. Safe to retry.
 	ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error)
+	// ListUsage returns what was consumed, by computer, day and allocation. Reads only. Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: anyone.
+	ListUsage(context.Context, *ListUsageRequest) (*ListUsageResponse, error)
 	mustEmbedUnimplementedUsageServiceServer()
 }
 
@@ -70,6 +89,9 @@ type UnimplementedUsageServiceServer struct{}
 
 func (UnimplementedUsageServiceServer) ReportUsage(context.Context, *ReportUsageRequest) (*ReportUsageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportUsage not implemented")
+}
+func (UnimplementedUsageServiceServer) ListUsage(context.Context, *ListUsageRequest) (*ListUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUsage not implemented")
 }
 func (UnimplementedUsageServiceServer) mustEmbedUnimplementedUsageServiceServer() {}
 func (UnimplementedUsageServiceServer) testEmbeddedByValue()                      {}
@@ -110,6 +132,24 @@ func _UsageService_ReportUsage_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UsageService_ListUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UsageServiceServer).ListUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UsageService_ListUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UsageServiceServer).ListUsage(ctx, req.(*ListUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UsageService_ServiceDesc is the grpc.ServiceDesc for UsageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -120,6 +160,10 @@ var UsageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportUsage",
 			Handler:    _UsageService_ReportUsage_Handler,
+		},
+		{
+			MethodName: "ListUsage",
+			Handler:    _UsageService_ListUsage_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -682,9 +682,11 @@ type InstanceRecord struct {
 	// When it was first requested, or since when it is not allocated.
 	RequestedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=requested_at,json=requestedAt,proto3" json:"requested_at,omitempty"`
 	// Why it is not allocated.
-	Unallocated   string `protobuf:"bytes,12,opt,name=unallocated,proto3" json:"unallocated,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Unallocated string `protobuf:"bytes,12,opt,name=unallocated,proto3" json:"unallocated,omitempty"`
+	// How long its content is kept after it is destroyed.
+	RetentionDelay *durationpb.Duration `protobuf:"bytes,13,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *InstanceRecord) Reset() {
@@ -799,6 +801,13 @@ func (x *InstanceRecord) GetUnallocated() string {
 		return x.Unallocated
 	}
 	return ""
+}
+
+func (x *InstanceRecord) GetRetentionDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetentionDelay
+	}
+	return nil
 }
 
 // OptionsRecord is what a release says about its instances, as their partition remembers it.
@@ -921,7 +930,9 @@ type PartitionRecord struct {
 	// Bangs of its sources that led to nothing.
 	Rows []*RowRecord `protobuf:"bytes,26,rep,name=rows,proto3" json:"rows,omitempty"`
 	// Watches for a publish loop.
-	Publishing    *PublishingRecord `protobuf:"bytes,27,opt,name=publishing,proto3" json:"publishing,omitempty"`
+	Publishing *PublishingRecord `protobuf:"bytes,27,opt,name=publishing,proto3" json:"publishing,omitempty"`
+	// Until when the node keeps the content of a destroyed instance; unset = it does not.
+	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1145,6 +1156,131 @@ func (x *PartitionRecord) GetPublishing() *PublishingRecord {
 	return nil
 }
 
+func (x *PartitionRecord) GetRetainedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetainedUntil
+	}
+	return nil
+}
+
+// UsageRecord is what one allocation consumed in one UTC day.
+type UsageRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the partition.
+	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Seconds that the samples cover.
+	Seconds float64 `protobuf:"fixed64,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// CPU time, in seconds.
+	CpuSeconds float64 `protobuf:"fixed64,3,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	// Memory times time, in bytes × seconds.
+	MemoryByteSeconds float64 `protobuf:"fixed64,4,opt,name=memory_byte_seconds,json=memoryByteSeconds,proto3" json:"memory_byte_seconds,omitempty"`
+	// The most memory that a sample said, in bytes.
+	MemoryPeakBytes uint64 `protobuf:"varint,5,opt,name=memory_peak_bytes,json=memoryPeakBytes,proto3" json:"memory_peak_bytes,omitempty"`
+	// Disk, in bytes, as the newest sample said.
+	DiskBytes uint64 `protobuf:"varint,6,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	// The most processes that a sample said.
+	ProcessesPeak uint32 `protobuf:"varint,7,opt,name=processes_peak,json=processesPeak,proto3" json:"processes_peak,omitempty"`
+	// What its own report scripts said, by resource; at most 100.
+	Consumed map[string]float64 `protobuf:"bytes,8,rep,name=consumed,proto3" json:"consumed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Times of the samples that were added, in milliseconds since the day began, at most 2000: a sample that comes again changes nothing.
+	At            []uint32 `protobuf:"varint,9,rep,packed,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageRecord) Reset() {
+	*x = UsageRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageRecord) ProtoMessage() {}
+
+func (x *UsageRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
+func (*UsageRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UsageRecord) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *UsageRecord) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetMemoryByteSeconds() float64 {
+	if x != nil {
+		return x.MemoryByteSeconds
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetMemoryPeakBytes() uint64 {
+	if x != nil {
+		return x.MemoryPeakBytes
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetProcessesPeak() uint32 {
+	if x != nil {
+		return x.ProcessesPeak
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetConsumed() map[string]float64 {
+	if x != nil {
+		return x.Consumed
+	}
+	return nil
+}
+
+func (x *UsageRecord) GetAt() []uint32 {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // RunRecord is a run in progress.
 type RunRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1172,7 +1308,7 @@ type RunRecord struct {
 
 func (x *RunRecord) Reset() {
 	*x = RunRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1320,7 @@ func (x *RunRecord) String() string {
 func (*RunRecord) ProtoMessage() {}
 
 func (x *RunRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1333,7 @@ func (x *RunRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRecord.ProtoReflect.Descriptor instead.
 func (*RunRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RunRecord) GetRunId() string {
@@ -1294,7 +1430,7 @@ type ReportRecord struct {
 
 func (x *ReportRecord) Reset() {
 	*x = ReportRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1442,7 @@ func (x *ReportRecord) String() string {
 func (*ReportRecord) ProtoMessage() {}
 
 func (x *ReportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1455,7 @@ func (x *ReportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRecord.ProtoReflect.Descriptor instead.
 func (*ReportRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReportRecord) GetRunId() string {
@@ -1418,7 +1554,7 @@ type EndedRecord struct {
 
 func (x *EndedRecord) Reset() {
 	*x = EndedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1566,7 @@ func (x *EndedRecord) String() string {
 func (*EndedRecord) ProtoMessage() {}
 
 func (x *EndedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1579,7 @@ func (x *EndedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedRecord.ProtoReflect.Descriptor instead.
 func (*EndedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndedRecord) GetRunId() string {
@@ -1494,7 +1630,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1642,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1655,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -1559,7 +1695,7 @@ type AlarmRecord struct {
 
 func (x *AlarmRecord) Reset() {
 	*x = AlarmRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1707,7 @@ func (x *AlarmRecord) String() string {
 func (*AlarmRecord) ProtoMessage() {}
 
 func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1720,7 @@ func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmRecord.ProtoReflect.Descriptor instead.
 func (*AlarmRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AlarmRecord) GetNumber() uint64 {
@@ -1665,7 +1801,7 @@ type BangKeyRecord struct {
 
 func (x *BangKeyRecord) Reset() {
 	*x = BangKeyRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1813,7 @@ func (x *BangKeyRecord) String() string {
 func (*BangKeyRecord) ProtoMessage() {}
 
 func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1826,7 @@ func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangKeyRecord.ProtoReflect.Descriptor instead.
 func (*BangKeyRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BangKeyRecord) GetKey() []byte {
@@ -1790,7 +1926,7 @@ type RowRecord struct {
 
 func (x *RowRecord) Reset() {
 	*x = RowRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1938,7 @@ func (x *RowRecord) String() string {
 func (*RowRecord) ProtoMessage() {}
 
 func (x *RowRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1951,7 @@ func (x *RowRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowRecord.ProtoReflect.Descriptor instead.
 func (*RowRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RowRecord) GetOrigin() v11.BangOrigin {
@@ -1896,7 +2032,7 @@ type PublishingRecord struct {
 
 func (x *PublishingRecord) Reset() {
 	*x = PublishingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2044,7 @@ func (x *PublishingRecord) String() string {
 func (*PublishingRecord) ProtoMessage() {}
 
 func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2057,7 @@ func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingRecord.ProtoReflect.Descriptor instead.
 func (*PublishingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PublishingRecord) GetTimes() []*timestamppb.Timestamp {
@@ -1993,7 +2129,7 @@ type ConvergenceRecord struct {
 
 func (x *ConvergenceRecord) Reset() {
 	*x = ConvergenceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2141,7 @@ func (x *ConvergenceRecord) String() string {
 func (*ConvergenceRecord) ProtoMessage() {}
 
 func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2154,7 @@ func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvergenceRecord.ProtoReflect.Descriptor instead.
 func (*ConvergenceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ConvergenceRecord) GetNumber() uint64 {
@@ -2179,7 +2315,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2327,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2340,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MemberRecord) GetInstanceId() string {
@@ -2278,7 +2414,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2426,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2439,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2344,7 +2480,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2492,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2505,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2415,7 +2551,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2563,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2576,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2491,7 +2627,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2639,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2652,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -2617,7 +2753,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2765,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2778,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -2801,7 +2937,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fSatisfiedRecord\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xe6\x05\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xaa\x06\n" +
 	"\x0eInstanceRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
@@ -2820,7 +2956,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	" \x01(\v2\x17.vow.type.v1.GenerationR\n" +
 	"generation\x12=\n" +
 	"\frequested_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12 \n" +
-	"\vunallocated\x18\f \x01(\tR\vunallocated\x1a=\n" +
+	"\vunallocated\x18\f \x01(\tR\vunallocated\x12B\n" +
+	"\x0fretention_delay\x18\r \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -2831,7 +2968,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x19\n" +
 	"\x05quota\x18\x02 \x01(\rH\x00R\x05quota\x88\x01\x01\x121\n" +
 	"\x06policy\x18\x03 \x01(\x0e2\x19.vow.master.v1.BangPolicyR\x06policyB\b\n" +
-	"\x06_quota\"\xc6\t\n" +
+	"\x06_quota\"\x89\n" +
+	"\n" +
 	"\x0fPartitionRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12#\n" +
@@ -2864,7 +3002,23 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x04rows\x18\x1a \x03(\v2\x17.vow.store.v1.RowRecordR\x04rows\x12>\n" +
 	"\n" +
 	"publishing\x18\x1b \x01(\v2\x1e.vow.store.v1.PublishingRecordR\n" +
-	"publishing\"\xcf\x02\n" +
+	"publishing\x12A\n" +
+	"\x0eretained_until\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x9a\x03\n" +
+	"\vUsageRecord\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1f\n" +
+	"\vcpu_seconds\x18\x03 \x01(\x01R\n" +
+	"cpuSeconds\x12.\n" +
+	"\x13memory_byte_seconds\x18\x04 \x01(\x01R\x11memoryByteSeconds\x12*\n" +
+	"\x11memory_peak_bytes\x18\x05 \x01(\x04R\x0fmemoryPeakBytes\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\x06 \x01(\x04R\tdiskBytes\x12%\n" +
+	"\x0eprocesses_peak\x18\a \x01(\rR\rprocessesPeak\x12C\n" +
+	"\bconsumed\x18\b \x03(\v2'.vow.store.v1.UsageRecord.ConsumedEntryR\bconsumed\x12\x0e\n" +
+	"\x02at\x18\t \x03(\rR\x02at\x1a;\n" +
+	"\rConsumedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xcf\x02\n" +
 	"\tRunRecord\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12/\n" +
@@ -3033,7 +3187,7 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
@@ -3046,134 +3200,139 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*InstanceRecord)(nil),        // 8: vow.store.v1.InstanceRecord
 	(*OptionsRecord)(nil),         // 9: vow.store.v1.OptionsRecord
 	(*PartitionRecord)(nil),       // 10: vow.store.v1.PartitionRecord
-	(*RunRecord)(nil),             // 11: vow.store.v1.RunRecord
-	(*ReportRecord)(nil),          // 12: vow.store.v1.ReportRecord
-	(*EndedRecord)(nil),           // 13: vow.store.v1.EndedRecord
-	(*BootRecord)(nil),            // 14: vow.store.v1.BootRecord
-	(*AlarmRecord)(nil),           // 15: vow.store.v1.AlarmRecord
-	(*BangKeyRecord)(nil),         // 16: vow.store.v1.BangKeyRecord
-	(*RowRecord)(nil),             // 17: vow.store.v1.RowRecord
-	(*PublishingRecord)(nil),      // 18: vow.store.v1.PublishingRecord
-	(*ConvergenceRecord)(nil),     // 19: vow.store.v1.ConvergenceRecord
-	(*MemberRecord)(nil),          // 20: vow.store.v1.MemberRecord
-	(*AwaitingRecord)(nil),        // 21: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 22: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 23: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 24: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 25: vow.store.v1.BangRecord
-	nil,                           // 26: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 27: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
-	(v1.SoftwareState)(0),         // 30: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 31: vow.master.v1.ReleaseOptions
-	(*v1.FeedEntry)(nil),          // 32: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 33: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 34: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 35: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 36: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 37: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 38: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 39: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 40: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 41: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 42: vow.master.v1.Moment
+	(*UsageRecord)(nil),           // 11: vow.store.v1.UsageRecord
+	(*RunRecord)(nil),             // 12: vow.store.v1.RunRecord
+	(*ReportRecord)(nil),          // 13: vow.store.v1.ReportRecord
+	(*EndedRecord)(nil),           // 14: vow.store.v1.EndedRecord
+	(*BootRecord)(nil),            // 15: vow.store.v1.BootRecord
+	(*AlarmRecord)(nil),           // 16: vow.store.v1.AlarmRecord
+	(*BangKeyRecord)(nil),         // 17: vow.store.v1.BangKeyRecord
+	(*RowRecord)(nil),             // 18: vow.store.v1.RowRecord
+	(*PublishingRecord)(nil),      // 19: vow.store.v1.PublishingRecord
+	(*ConvergenceRecord)(nil),     // 20: vow.store.v1.ConvergenceRecord
+	(*MemberRecord)(nil),          // 21: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 22: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 23: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 24: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 25: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 26: vow.store.v1.BangRecord
+	nil,                           // 27: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 28: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 29: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(v1.SoftwareState)(0),         // 32: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 33: vow.master.v1.ReleaseOptions
+	(*v1.FeedEntry)(nil),          // 34: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 35: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 36: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 37: vow.type.v1.RequestedState
+	(v1.BangPolicy)(0),            // 38: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 39: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 40: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 41: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 42: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 43: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 44: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	28, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	29, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	29, // 2: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	30, // 3: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	30, // 4: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	29, // 5: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	31, // 6: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	32, // 7: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	29, // 8: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	33, // 9: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	30, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	31, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	31, // 2: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	32, // 3: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	32, // 4: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	31, // 5: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	33, // 6: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	34, // 7: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	31, // 8: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	35, // 9: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
 	6,  // 10: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	33, // 11: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	35, // 11: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
 	7,  // 12: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	33, // 13: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	29, // 14: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	28, // 15: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	34, // 16: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	29, // 17: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	26, // 18: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	35, // 19: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	27, // 20: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	33, // 21: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	29, // 22: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	28, // 23: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	36, // 24: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	29, // 25: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	28, // 26: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	9,  // 27: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	33, // 28: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	6,  // 29: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	33, // 30: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	11, // 31: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	12, // 32: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	29, // 33: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	13, // 34: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	14, // 35: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	15, // 36: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	15, // 37: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	16, // 38: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	17, // 39: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	18, // 40: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	33, // 41: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	37, // 42: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	29, // 43: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	34, // 44: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	37, // 45: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	38, // 46: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	29, // 47: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	28, // 48: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	33, // 49: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	39, // 50: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	40, // 51: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	29, // 52: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	39, // 53: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	33, // 54: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	29, // 55: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	28, // 56: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	34, // 57: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	40, // 58: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	29, // 59: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	29, // 60: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	29, // 61: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	28, // 62: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	41, // 63: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	40, // 64: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	34, // 65: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	29, // 66: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	29, // 67: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	21, // 68: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	24, // 69: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	20, // 70: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	22, // 71: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	22, // 72: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	33, // 73: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	23, // 74: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	23, // 75: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	33, // 76: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	29, // 77: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	29, // 78: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	42, // 79: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	28, // 80: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	38, // 81: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	39, // 82: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	40, // 83: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	33, // 84: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	29, // 85: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	29, // 86: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	28, // 87: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	34, // 88: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	89, // [89:89] is the sub-list for method output_type
-	89, // [89:89] is the sub-list for method input_type
-	89, // [89:89] is the sub-list for extension type_name
-	89, // [89:89] is the sub-list for extension extendee
-	0,  // [0:89] is the sub-list for field type_name
+	35, // 13: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 14: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	30, // 15: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	36, // 16: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 17: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	27, // 18: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	37, // 19: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	28, // 20: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	35, // 21: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 22: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	30, // 23: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	30, // 24: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	38, // 25: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	31, // 26: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	30, // 27: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	9,  // 28: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	35, // 29: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	6,  // 30: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	35, // 31: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	12, // 32: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	13, // 33: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	31, // 34: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	14, // 35: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	15, // 36: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	16, // 37: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	16, // 38: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	17, // 39: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	18, // 40: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	19, // 41: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	31, // 42: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	29, // 43: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	35, // 44: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	39, // 45: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	31, // 46: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	36, // 47: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	39, // 48: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	40, // 49: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	31, // 50: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	30, // 51: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	35, // 52: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	41, // 53: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	42, // 54: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 55: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	41, // 56: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	35, // 57: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 58: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	30, // 59: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	36, // 60: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	42, // 61: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 62: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	31, // 63: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	31, // 64: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	30, // 65: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	43, // 66: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	42, // 67: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	36, // 68: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 69: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	31, // 70: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	22, // 71: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	25, // 72: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	21, // 73: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	23, // 74: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	23, // 75: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	35, // 76: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	24, // 77: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	24, // 78: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	35, // 79: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 80: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 81: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	44, // 82: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	30, // 83: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	40, // 84: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	41, // 85: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	42, // 86: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	35, // 87: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 88: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 89: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	30, // 90: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	36, // 91: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	92, // [92:92] is the sub-list for method output_type
+	92, // [92:92] is the sub-list for method input_type
+	92, // [92:92] is the sub-list for extension type_name
+	92, // [92:92] is the sub-list for extension extendee
+	0,  // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3189,7 +3348,7 @@ func file_vow_store_v1_master_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

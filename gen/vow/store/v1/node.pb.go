@@ -48,7 +48,9 @@ type NodePartition struct {
 	// Ids of the last runs, oldest first, at most 16: an order that comes again starts nothing.
 	EndedRunIds []string `protobuf:"bytes,9,rep,name=ended_run_ids,json=endedRunIds,proto3" json:"ended_run_ids,omitempty"`
 	// The last token that a run of this allocation was given; 0 = none.
-	LastToken     uint64 `protobuf:"varint,10,opt,name=last_token,json=lastToken,proto3" json:"last_token,omitempty"`
+	LastToken uint64 `protobuf:"varint,10,opt,name=last_token,json=lastToken,proto3" json:"last_token,omitempty"`
+	// When the node runs it again to remove its content; unset = nothing is kept of a destroyed instance.
+	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,6 +153,13 @@ func (x *NodePartition) GetLastToken() uint64 {
 		return x.LastToken
 	}
 	return 0
+}
+
+func (x *NodePartition) GetRetainedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetainedUntil
+	}
+	return nil
 }
 
 // NodeCounter counts what must not repeat within a boot of the machine.
@@ -345,6 +354,198 @@ func (x *NodeBang) GetSpooledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// NodeUsage is a batch of samples that waits to be sent.
+type NodeUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The batch.
+	Report *v1.ReportUsageRequest `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	// When it was spooled, by the node's clock.
+	SpooledAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=spooled_at,json=spooledAt,proto3" json:"spooled_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeUsage) Reset() {
+	*x = NodeUsage{}
+	mi := &file_vow_store_v1_node_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeUsage) ProtoMessage() {}
+
+func (x *NodeUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_node_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeUsage.ProtoReflect.Descriptor instead.
+func (*NodeUsage) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *NodeUsage) GetReport() *v1.ReportUsageRequest {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *NodeUsage) GetSpooledAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SpooledAt
+	}
+	return nil
+}
+
+// NodeUsageDay is what the partitions of a node consumed so far in a UTC day: what its tioxml journal says.
+type NodeUsageDay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The day, YYYY-MM-DD.
+	Day string `protobuf:"bytes,1,opt,name=day,proto3" json:"day,omitempty"`
+	// By partition.
+	Partitions    map[string]*NodeUsageTotal `protobuf:"bytes,2,rep,name=partitions,proto3" json:"partitions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeUsageDay) Reset() {
+	*x = NodeUsageDay{}
+	mi := &file_vow_store_v1_node_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeUsageDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeUsageDay) ProtoMessage() {}
+
+func (x *NodeUsageDay) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_node_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeUsageDay.ProtoReflect.Descriptor instead.
+func (*NodeUsageDay) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *NodeUsageDay) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+func (x *NodeUsageDay) GetPartitions() map[string]*NodeUsageTotal {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+// NodeUsageTotal is what one partition consumed in a day.
+type NodeUsageTotal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Seconds that were sampled.
+	Seconds float64 `protobuf:"fixed64,1,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// CPU time, in seconds.
+	CpuSeconds float64 `protobuf:"fixed64,2,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	// Memory times time, in bytes × seconds.
+	MemoryByteSeconds float64 `protobuf:"fixed64,3,opt,name=memory_byte_seconds,json=memoryByteSeconds,proto3" json:"memory_byte_seconds,omitempty"`
+	// Disk in use, in bytes, as it was found last.
+	DiskBytes uint64 `protobuf:"varint,4,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	// What its own report scripts said, by resource.
+	Consumed      map[string]float64 `protobuf:"bytes,5,rep,name=consumed,proto3" json:"consumed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeUsageTotal) Reset() {
+	*x = NodeUsageTotal{}
+	mi := &file_vow_store_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeUsageTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeUsageTotal) ProtoMessage() {}
+
+func (x *NodeUsageTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeUsageTotal.ProtoReflect.Descriptor instead.
+func (*NodeUsageTotal) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NodeUsageTotal) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *NodeUsageTotal) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
+	}
+	return 0
+}
+
+func (x *NodeUsageTotal) GetMemoryByteSeconds() float64 {
+	if x != nil {
+		return x.MemoryByteSeconds
+	}
+	return 0
+}
+
+func (x *NodeUsageTotal) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+func (x *NodeUsageTotal) GetConsumed() map[string]float64 {
+	if x != nil {
+		return x.Consumed
+	}
+	return nil
+}
+
 // NodeGroup is one record of the log of sense groups of an allocation.
 type NodeGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,7 +557,7 @@ type NodeGroup struct {
 
 func (x *NodeGroup) Reset() {
 	*x = NodeGroup{}
-	mi := &file_vow_store_v1_node_proto_msgTypes[4]
+	mi := &file_vow_store_v1_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +569,7 @@ func (x *NodeGroup) String() string {
 func (*NodeGroup) ProtoMessage() {}
 
 func (x *NodeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_node_proto_msgTypes[4]
+	mi := &file_vow_store_v1_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +582,7 @@ func (x *NodeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeGroup.ProtoReflect.Descriptor instead.
 func (*NodeGroup) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{4}
+	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NodeGroup) GetGroup() *v11.SenseGroup {
@@ -395,7 +596,7 @@ var File_vow_store_v1_node_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x16vow/type/v1/type.proto\"\xb1\x03\n" +
+	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x19vow/master/v1/usage.proto\x1a\x16vow/type/v1/type.proto\"\xf4\x03\n" +
 	"\rNodePartition\x129\n" +
 	"\adesired\x18\x01 \x01(\v2\x1f.vow.master.v1.DesiredPartitionR\adesired\x12.\n" +
 	"\x06latest\x18\x02 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06latest\x12\x1d\n" +
@@ -410,7 +611,8 @@ const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\rended_run_ids\x18\t \x03(\tR\vendedRunIds\x12\x1d\n" +
 	"\n" +
 	"last_token\x18\n" +
-	" \x01(\x04R\tlastToken\"B\n" +
+	" \x01(\x04R\tlastToken\x12A\n" +
+	"\x0eretained_until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"B\n" +
 	"\vNodeCounter\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xb1\x01\n" +
@@ -425,7 +627,30 @@ const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\x04bang\x18\x02 \x01(\v2\x1a.vow.master.v1.BangRequestR\x04bang\x12/\n" +
 	"\x05trace\x18\x03 \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\x129\n" +
 	"\n" +
-	"spooled_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tspooledAt\":\n" +
+	"spooled_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tspooledAt\"\x81\x01\n" +
+	"\tNodeUsage\x129\n" +
+	"\x06report\x18\x01 \x01(\v2!.vow.master.v1.ReportUsageRequestR\x06report\x129\n" +
+	"\n" +
+	"spooled_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tspooledAt\"\xc9\x01\n" +
+	"\fNodeUsageDay\x12\x10\n" +
+	"\x03day\x18\x01 \x01(\tR\x03day\x12J\n" +
+	"\n" +
+	"partitions\x18\x02 \x03(\v2*.vow.store.v1.NodeUsageDay.PartitionsEntryR\n" +
+	"partitions\x1a[\n" +
+	"\x0fPartitionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
+	"\x05value\x18\x02 \x01(\v2\x1c.vow.store.v1.NodeUsageTotalR\x05value:\x028\x01\"\x9f\x02\n" +
+	"\x0eNodeUsageTotal\x12\x18\n" +
+	"\aseconds\x18\x01 \x01(\x01R\aseconds\x12\x1f\n" +
+	"\vcpu_seconds\x18\x02 \x01(\x01R\n" +
+	"cpuSeconds\x12.\n" +
+	"\x13memory_byte_seconds\x18\x03 \x01(\x01R\x11memoryByteSeconds\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\x04 \x01(\x04R\tdiskBytes\x12F\n" +
+	"\bconsumed\x18\x05 \x03(\v2*.vow.store.v1.NodeUsageTotal.ConsumedEntryR\bconsumed\x1a;\n" +
+	"\rConsumedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\":\n" +
 	"\tNodeGroup\x12-\n" +
 	"\x05group\x18\x01 \x01(\v2\x17.vow.type.v1.SenseGroupR\x05groupB\x9f\x01\n" +
 	"\x10com.vow.store.v1B\tNodeProtoP\x01Z.github.com/vow-os/vow/gen/vow/store/v1;storev1\xa2\x02\x03VSX\xaa\x02\fVow.Store.V1\xca\x02\fVow\\Store\\V1\xe2\x02\x18Vow\\Store\\V1\\GPBMetadata\xea\x02\x0eVow::Store::V1b\x06proto3"
@@ -442,38 +667,50 @@ func file_vow_store_v1_node_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_node_proto_rawDescData
 }
 
-var file_vow_store_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_vow_store_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_vow_store_v1_node_proto_goTypes = []any{
 	(*NodePartition)(nil),         // 0: vow.store.v1.NodePartition
 	(*NodeCounter)(nil),           // 1: vow.store.v1.NodeCounter
 	(*NodeReport)(nil),            // 2: vow.store.v1.NodeReport
 	(*NodeBang)(nil),              // 3: vow.store.v1.NodeBang
-	(*NodeGroup)(nil),             // 4: vow.store.v1.NodeGroup
-	(*v1.DesiredPartition)(nil),   // 5: vow.master.v1.DesiredPartition
-	(v11.RunResult)(0),            // 6: vow.type.v1.RunResult
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.ReportRunRequest)(nil),   // 8: vow.master.v1.ReportRunRequest
-	(*v11.TraceContext)(nil),      // 9: vow.type.v1.TraceContext
-	(*v1.BangRequest)(nil),        // 10: vow.master.v1.BangRequest
-	(*v11.SenseGroup)(nil),        // 11: vow.type.v1.SenseGroup
+	(*NodeUsage)(nil),             // 4: vow.store.v1.NodeUsage
+	(*NodeUsageDay)(nil),          // 5: vow.store.v1.NodeUsageDay
+	(*NodeUsageTotal)(nil),        // 6: vow.store.v1.NodeUsageTotal
+	(*NodeGroup)(nil),             // 7: vow.store.v1.NodeGroup
+	nil,                           // 8: vow.store.v1.NodeUsageDay.PartitionsEntry
+	nil,                           // 9: vow.store.v1.NodeUsageTotal.ConsumedEntry
+	(*v1.DesiredPartition)(nil),   // 10: vow.master.v1.DesiredPartition
+	(v11.RunResult)(0),            // 11: vow.type.v1.RunResult
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v1.ReportRunRequest)(nil),   // 13: vow.master.v1.ReportRunRequest
+	(*v11.TraceContext)(nil),      // 14: vow.type.v1.TraceContext
+	(*v1.BangRequest)(nil),        // 15: vow.master.v1.BangRequest
+	(*v1.ReportUsageRequest)(nil), // 16: vow.master.v1.ReportUsageRequest
+	(*v11.SenseGroup)(nil),        // 17: vow.type.v1.SenseGroup
 }
 var file_vow_store_v1_node_proto_depIdxs = []int32{
-	5,  // 0: vow.store.v1.NodePartition.desired:type_name -> vow.master.v1.DesiredPartition
-	6,  // 1: vow.store.v1.NodePartition.latest:type_name -> vow.type.v1.RunResult
-	7,  // 2: vow.store.v1.NodePartition.ended_at:type_name -> google.protobuf.Timestamp
-	7,  // 3: vow.store.v1.NodePartition.known_since:type_name -> google.protobuf.Timestamp
-	8,  // 4: vow.store.v1.NodeReport.report:type_name -> vow.master.v1.ReportRunRequest
-	9,  // 5: vow.store.v1.NodeReport.trace:type_name -> vow.type.v1.TraceContext
-	7,  // 6: vow.store.v1.NodeReport.spooled_at:type_name -> google.protobuf.Timestamp
-	10, // 7: vow.store.v1.NodeBang.bang:type_name -> vow.master.v1.BangRequest
-	9,  // 8: vow.store.v1.NodeBang.trace:type_name -> vow.type.v1.TraceContext
-	7,  // 9: vow.store.v1.NodeBang.spooled_at:type_name -> google.protobuf.Timestamp
-	11, // 10: vow.store.v1.NodeGroup.group:type_name -> vow.type.v1.SenseGroup
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 0: vow.store.v1.NodePartition.desired:type_name -> vow.master.v1.DesiredPartition
+	11, // 1: vow.store.v1.NodePartition.latest:type_name -> vow.type.v1.RunResult
+	12, // 2: vow.store.v1.NodePartition.ended_at:type_name -> google.protobuf.Timestamp
+	12, // 3: vow.store.v1.NodePartition.known_since:type_name -> google.protobuf.Timestamp
+	12, // 4: vow.store.v1.NodePartition.retained_until:type_name -> google.protobuf.Timestamp
+	13, // 5: vow.store.v1.NodeReport.report:type_name -> vow.master.v1.ReportRunRequest
+	14, // 6: vow.store.v1.NodeReport.trace:type_name -> vow.type.v1.TraceContext
+	12, // 7: vow.store.v1.NodeReport.spooled_at:type_name -> google.protobuf.Timestamp
+	15, // 8: vow.store.v1.NodeBang.bang:type_name -> vow.master.v1.BangRequest
+	14, // 9: vow.store.v1.NodeBang.trace:type_name -> vow.type.v1.TraceContext
+	12, // 10: vow.store.v1.NodeBang.spooled_at:type_name -> google.protobuf.Timestamp
+	16, // 11: vow.store.v1.NodeUsage.report:type_name -> vow.master.v1.ReportUsageRequest
+	12, // 12: vow.store.v1.NodeUsage.spooled_at:type_name -> google.protobuf.Timestamp
+	8,  // 13: vow.store.v1.NodeUsageDay.partitions:type_name -> vow.store.v1.NodeUsageDay.PartitionsEntry
+	9,  // 14: vow.store.v1.NodeUsageTotal.consumed:type_name -> vow.store.v1.NodeUsageTotal.ConsumedEntry
+	17, // 15: vow.store.v1.NodeGroup.group:type_name -> vow.type.v1.SenseGroup
+	6,  // 16: vow.store.v1.NodeUsageDay.PartitionsEntry.value:type_name -> vow.store.v1.NodeUsageTotal
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_node_proto_init() }
@@ -487,7 +724,7 @@ func file_vow_store_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_node_proto_rawDesc), len(file_vow_store_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,12 +36,18 @@ const (
 	// UsageServiceReportUsageProcedure is the fully-qualified name of the UsageService's ReportUsage
 	// RPC.
 	UsageServiceReportUsageProcedure = "/vow.master.v1.UsageService/ReportUsage"
+	// UsageServiceListUsageProcedure is the fully-qualified name of the UsageService's ListUsage RPC.
+	UsageServiceListUsageProcedure = "/vow.master.v1.UsageService/ListUsage"
 )
 
 // UsageServiceClient is a client for the vow.master.v1.UsageService service.
 type UsageServiceClient interface {
-	// ReportUsage adds samples. Idempotent by (computer, sample time, partition). Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: the computer's node.
+	// ReportUsage adds samples. Idempotent by (computer, allocation, time of the sample): one that is known already changes nothing, in whatever order they come.
+	// Samples of days that are not kept any more or are not yet begun, and those beyond 2000 of an allocation in a day, are counted as ignored.
+	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: the computer's node. Safe to retry.
 	ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error)
+	// ListUsage returns what was consumed, by computer, day and allocation. Reads only. Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: anyone.
+	ListUsage(context.Context, *v1.ListUsageRequest) (*v1.ListUsageResponse, error)
 }
 
 // NewUsageServiceClient constructs a client for the vow.master.v1.UsageService service. By default,
@@ -61,12 +67,19 @@ func NewUsageServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(usageServiceMethods.ByName("ReportUsage")),
 			connect.WithClientOptions(opts...),
 		),
+		listUsage: connect.NewClient[v1.ListUsageRequest, v1.ListUsageResponse](
+			httpClient,
+			baseURL+UsageServiceListUsageProcedure,
+			connect.WithSchema(usageServiceMethods.ByName("ListUsage")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // usageServiceClient implements UsageServiceClient.
 type usageServiceClient struct {
 	reportUsage *connect.Client[v1.ReportUsageRequest, v1.ReportUsageResponse]
+	listUsage   *connect.Client[v1.ListUsageRequest, v1.ListUsageResponse]
 }
 
 // ReportUsage calls vow.master.v1.UsageService.ReportUsage.
@@ -78,10 +91,23 @@ func (c *usageServiceClient) ReportUsage(ctx context.Context, req *v1.ReportUsag
 	return nil, err
 }
 
+// ListUsage calls vow.master.v1.UsageService.ListUsage.
+func (c *usageServiceClient) ListUsage(ctx context.Context, req *v1.ListUsageRequest) (*v1.ListUsageResponse, error) {
+	response, err := c.listUsage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UsageServiceHandler is an implementation of the vow.master.v1.UsageService service.
 type UsageServiceHandler interface {
-	// ReportUsage adds samples. Idempotent by (computer, sample time, partition). Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: the computer's node.
+	// ReportUsage adds samples. Idempotent by (computer, allocation, time of the sample): one that is known already changes nothing, in whatever order they come.
+	// Samples of days that are not kept any more or are not yet begun, and those beyond 2000 of an allocation in a day, are counted as ignored.
+	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: the computer's node. Safe to retry.
 	ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error)
+	// ListUsage returns what was consumed, by computer, day and allocation. Reads only. Errors: INVALID_ARGUMENT, NOT_FOUND (the computer). Callers: anyone.
+	ListUsage(context.Context, *v1.ListUsageRequest) (*v1.ListUsageResponse, error)
 }
 
 // NewUsageServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -97,10 +123,18 @@ func NewUsageServiceHandler(svc UsageServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(usageServiceMethods.ByName("ReportUsage")),
 		connect.WithHandlerOptions(opts...),
 	)
+	usageServiceListUsageHandler := connect.NewUnaryHandlerSimple(
+		UsageServiceListUsageProcedure,
+		svc.ListUsage,
+		connect.WithSchema(usageServiceMethods.ByName("ListUsage")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.UsageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UsageServiceReportUsageProcedure:
 			usageServiceReportUsageHandler.ServeHTTP(w, r)
+		case UsageServiceListUsageProcedure:
+			usageServiceListUsageHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -112,4 +146,8 @@ type UnimplementedUsageServiceHandler struct{}
 
 func (UnimplementedUsageServiceHandler) ReportUsage(context.Context, *v1.ReportUsageRequest) (*v1.ReportUsageResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.UsageService.ReportUsage is not implemented"))
+}
+
+func (UnimplementedUsageServiceHandler) ListUsage(context.Context, *v1.ListUsageRequest) (*v1.ListUsageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.UsageService.ListUsage is not implemented"))
 }
