@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +15,8 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-node/internal/agent"
 	"github.com/vow-os/vow/svc-node/internal/api"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/release"
 	"github.com/vow-os/vow/svc-node/internal/sense"
 )
@@ -53,9 +54,6 @@ func New(cfg Config, s Settings) (*App, error) {
 	if s.Installer == nil {
 		s.Installer = NewInstaller(cfg.Buildout)
 	}
-	if s.User == "" {
-		s.User = userName()
-	}
 	if s.Releases == nil {
 		root, err := release.NewRoot(cfg.SoftwareRoot)
 		if err != nil {
@@ -88,8 +86,8 @@ func New(cfg Config, s Settings) (*App, error) {
 
 	var node *api.Node // its calls come through a stream that opens after Start
 	a, err := agent.New(agent.Settings{
-		Computer: cfg.Computer, BootID: bootID, Version: s.Version, InstanceRoot: cfg.InstanceRoot, StateDir: cfg.StateDir,
-		Unsynced: s.Unsynced, User: s.User, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
+		Computer: cfg.Computer, BootID: bootID, Version: s.Version, StateDir: cfg.StateDir, Root: partition.Root{Path: cfg.InstanceRoot, Own: privilege.Own(s.User)},
+		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
@@ -188,11 +186,4 @@ func bootID(given string) (string, error) {
 		return "", fmt.Errorf("cannot tell this boot of the machine from others: %w", err)
 	}
 	return strings.TrimSpace(string(content)), nil
-}
-
-func userName() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "vow"
 }

@@ -37,13 +37,21 @@ func (i installer) partition(n Installation) install.Partition {
 
 // Install carries a profile out.
 func (i installer) Install(ctx context.Context, n Installation) (bool, error) {
-	result, err := install.Run(ctx, i.partition(n), n.World, &parts{start: n.Part})
+	var result install.Result
+	err := n.User.Do(func() (err error) {
+		result, err = install.Run(ctx, i.partition(n), n.World, &parts{start: n.Part})
+		return err
+	})
 	return result.Changed || result.PublishedChanged, err
 }
 
 // Plan tells what Install would do.
 func (i installer) Plan(ctx context.Context, n Installation) (*nodev1.PlanResponse, error) {
-	preview, err := install.Plan(ctx, i.partition(n), n.World)
+	var preview install.Preview
+	err := n.User.Do(func() (err error) {
+		preview, err = install.Plan(ctx, i.partition(n), n.World)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -134,6 +134,7 @@ func TestAForkBombIsBoundedAndStopsWithItsService(t *testing.T) {
 	bomb.Limits.Processes = most
 	if os.Getuid() == 0 { // a user of its own, that the limit of a user can be used for where there is no cgroup
 		bomb.Account = &supervise.Account{UID: 64999, GID: 64999}
+		bomb.Log.Path = filepath.Join(h.openTo(bomb.Account), "bomb.log")
 	}
 	exits := h.subscribe()
 	unit := h.apply(bomb)["bomb"]

@@ -305,6 +305,7 @@ func TestRootStartsAServiceAsItsUserAndOthersAreToldThatTheyMayNot(t *testing.T)
 	p := h.service("user", "/bin/sh")
 	p.Argv, p.Dir = []string{"sh", "-c", "echo $(id -u) $(id -g) $(id -G) $(pwd); exec sleep 1000"}, "/"
 	p.Account = &supervise.Account{UID: 65534, GID: 65533, Groups: []uint32{65533, 4}}
+	p.Log.Path = filepath.Join(h.openTo(p.Account), "user.log")
 	unit := h.apply(p)["user"]
 	if os.Getuid() != 0 {
 		if !strings.Contains(unit.Last, "only root may start processes of others") {
@@ -326,6 +327,22 @@ func TestRootStartsAServiceAsItsUserAndOthersAreToldThatTheyMayNot(t *testing.T)
 	if after := h.settled()["user"]; after.PID != unit.PID {
 		t.Errorf("it was %d, is %+v", unit.PID, after)
 	}
+}
+
+// openTo is a folder that a user may write in: logs are opened as the user of their process.
+func (h *host) openTo(account *supervise.Account) string {
+	h.t.Helper()
+	dir, err := os.MkdirTemp("", "vow-user")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if os.Getuid() == 0 {
+		if err := os.Chown(dir, int(account.UID), int(account.GID)); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func TestABigEnvironmentArrives(t *testing.T) {

@@ -67,7 +67,7 @@ func New(s Settings) (*Agent, error) {
 	}
 	a.group = app.NewGroup(context.Background(), s.Telemetry.Log)
 	locks := filepath.Join(s.StateDir, "lock")
-	for _, dir := range []string{locks, s.InstanceRoot} {
+	for _, dir := range []string{locks, s.Root.Path} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, fmt.Errorf("cannot start the agent: %w", err)
 		}
@@ -105,7 +105,7 @@ func New(s Settings) (*Agent, error) {
 		},
 	})
 	a.engine = run.New(run.Settings{
-		Computer: s.Computer, BootID: s.BootID, InstanceRoot: s.InstanceRoot, Locks: locks, User: s.User,
+		Computer: s.Computer, BootID: s.BootID, Root: s.Root, Locks: locks,
 		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout,
 		Master: s.Master, Supervisor: s.Supervisor, Installer: s.Installer, Releases: a.software, Senses: senses{a.senses},
 		Revisions: partition.NewRevisions(), Policy: s.Policy, Telemetry: s.Telemetry,
@@ -153,7 +153,7 @@ func (a *Agent) Start(context.Context) error {
 		if p.Desired.Requested != converge.Started {
 			continue
 		}
-		directory, err := partition.NewDirectory(a.s.InstanceRoot, p.Name, a.s.User)
+		directory, err := a.s.Root.Directory(p.Name)
 		if err == nil {
 			err = a.senses.Watch(directory, p.Desired.AllocationID)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -117,14 +118,14 @@ func (a *Agent) process(ctx context.Context, what string, key supervise.Key) (su
 	return supervise.Status{}, fmt.Errorf("cannot %s %s: no such process (`vow node ps` shows all): %w", what, key, ErrNotFound)
 }
 
-// LogPath is the file with the output of a process.
-func (a *Agent) LogPath(ctx context.Context, name, process string) (string, error) {
+// Log is the file with the output of a process, and the user as whom it is to be opened.
+func (a *Agent) Log(ctx context.Context, name, process string) (string, privilege.User, error) {
 	u, err := a.process(ctx, "show the output of", supervise.Key{Partition: name, Name: process})
 	if err != nil {
-		return "", err
+		return "", privilege.User{}, err
 	}
 	if u.Process.Log.Path == "" {
-		return "", fmt.Errorf("cannot show the output of %s: it is discarded: %w", u.Process.Key, ErrNotFound)
+		return "", privilege.User{}, fmt.Errorf("cannot show the output of %s: it is discarded: %w", u.Process.Key, ErrNotFound)
 	}
-	return u.Process.Log.Path, nil
+	return u.Process.Log.Path, privilege.Of(u.Process.Account), nil
 }

@@ -43,10 +43,12 @@ type Planner interface {
 // Settings is what an Agent works with.
 type Settings struct {
 	Computer, BootID, Version string
-	// InstanceRoot holds the partitions, StateDir what the agent itself keeps.
-	InstanceRoot, StateDir string
-	// User, Executable and ServerURL are as in run.Settings.
-	User, Executable, ServerURL string
+	// Root holds the partitions.
+	Root partition.Root
+	// StateDir holds what the agent itself keeps.
+	StateDir string
+	// Executable and ServerURL are as in run.Settings.
+	Executable, ServerURL string
 	// Unsynced says that nothing has to survive a crash of the machine: the simulator's state is thrown away.
 	Unsynced bool
 	// Slots is how many partitions run and how many sensors are executed at once.

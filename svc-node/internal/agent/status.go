@@ -102,5 +102,5 @@ func (a *Agent) held(name string) (partition.Directory, error) {
 	if p := a.node.Load().Partition(name); p.Phase == converge.Free || p.Desired.AllocationID == "" {
 		return partition.Directory{}, fmt.Errorf("cannot find partition %q: %w", name, ErrNotFound)
 	}
-	return partition.NewDirectory(a.s.InstanceRoot, name, a.s.User)
+	return a.s.Root.Directory(name)
 }

@@ -7,6 +7,7 @@ import (
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -16,7 +17,7 @@ type Agent interface {
 	Plan(ctx context.Context, partition string) (*nodev1.PlanResponse, error)
 	Processes(ctx context.Context, partition string) ([]*nodev1.Process, error)
 	RunPromises(ctx context.Context, partition string, promises []string) (*nodev1.RunPromisesResponse, error)
-	LogPath(ctx context.Context, partition, process string) (string, error)
+	Log(ctx context.Context, partition, process string) (path string, opener privilege.User, err error)
 	Control(ctx context.Context, key supervise.Key, action supervise.Action) (*nodev1.Process, error)
 }
 
@@ -56,11 +57,11 @@ func (n *Node) RunPromises(ctx context.Context, r *nodev1.RunPromisesRequest) (*
 
 // Logs streams the output of a process.
 func (n *Node) Logs(ctx context.Context, r *nodev1.LogsRequest, stream *connect.ServerStream[nodev1.LogsResponse]) error {
-	path, err := n.agent.LogPath(ctx, r.GetPartition(), r.GetProcess())
+	path, user, err := n.agent.Log(ctx, r.GetPartition(), r.GetProcess())
 	if err != nil {
 		return nodeError(err)
 	}
-	return nodeError(tail(ctx, path, int64(r.GetTailBytes()), r.GetFollow(), func(output []byte) error {
+	return nodeError(tail(ctx, user, path, int64(r.GetTailBytes()), r.GetFollow(), func(output []byte) error {
 		return stream.Send(&nodev1.LogsResponse{Output: output})
 	}))
 }

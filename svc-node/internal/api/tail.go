@@ -7,7 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 const (
@@ -21,11 +24,11 @@ const (
 
 // tail passes the last bytes of a file on, and with follow what is added, also after the file was rotated. A file that
 // does not exist yet is empty.
-func tail(ctx context.Context, path string, bytes int64, follow bool, pass func([]byte) error) error {
+func tail(ctx context.Context, user privilege.User, path string, bytes int64, follow bool, pass func([]byte) error) error {
 	if bytes == 0 {
 		bytes = defaultTail
 	}
-	file, at, err := openLog(path, bytes)
+	file, at, err := openLog(user, path, bytes)
 	if err != nil {
 		return err
 	}
@@ -65,15 +68,20 @@ func tail(ctx context.Context, path string, bytes int64, follow bool, pass func(
 			if file != nil {
 				_ = file.Close()
 			}
-			if file, at, err = openLog(path, chunk); err != nil {
+			if file, at, err = openLog(user, path, chunk); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func openLog(path string, bytes int64) (*os.File, int64, error) {
-	file, err := os.Open(path) //nolint:gosec // the supervisor's file of a process that the caller named
+// openLog opens a log as the user that may put anything in its place.
+func openLog(user privilege.User, path string, bytes int64) (*os.File, int64, error) {
+	var file *os.File
+	err := user.Do(func() (err error) {
+		file, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the file of a process that the caller named
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
@@ -83,6 +91,9 @@ func openLog(path string, bytes int64) (*os.File, int64, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.Join(errors.New("cannot read the output: it is not in a file"), file.Close())
 	}
 	return file, max(0, info.Size()-bytes), nil
 }

@@ -3,42 +3,101 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
-// Directory is one partition's directory.
+// Root is where the partitions are, and whose they are.
+type Root struct {
+	// Path is the instance root, absolute. No partition's user may write in it.
+	Path string
+	// Own is the user of every partition when Users is nil: the agent's own.
+	Own privilege.User
+	// Users are the users of the partitions as formatted, by partition; a partition without one cannot be used.
+	Users map[string]privilege.User
+}
+
+// Directory names a partition. A name that would leave the root is refused.
+func (r Root) Directory(name string) (Directory, error) {
+	if name == "" || name == "." || strings.ContainsRune(name, filepath.Separator) || !filepath.IsLocal(name) {
+		return Directory{}, fmt.Errorf("cannot use partition %q: it is no name of a directory", name)
+	}
+	user := r.Own
+	if r.Users != nil {
+		formatted, ok := r.Users[name]
+		if !ok {
+			return Directory{}, fmt.Errorf("cannot use partition %s: it is not formatted (`vow node format`)", name)
+		}
+		user = formatted
+	}
+	return Directory{Name: name, Path: filepath.Join(r.Path, name), User: user}, nil
+}
+
+// Directory is a partition's directory.
 type Directory struct {
 	// Name is the partition's.
 	Name string
 	// Path is absolute.
 	Path string
-	// User is the name of the user that its processes run as.
-	User string
+	// User is who the partition's processes run as, and who the agent is while it touches what is in the directory.
+	User privilege.User
 }
 
-// NewDirectory names a partition under an instance root. A name that would leave it is refused.
-func NewDirectory(root, name, user string) (Directory, error) {
-	if name == "" || name == "." || strings.ContainsRune(name, filepath.Separator) || !filepath.IsLocal(name) {
-		return Directory{}, fmt.Errorf("cannot use partition %q: it is no name of a directory", name)
-	}
-	return Directory{Name: name, Path: filepath.Join(root, name), User: user}, nil
-}
+// Mode is that of a partition's directory: its user's and its group's alone.
+const Mode = 0o750
 
-// Ensure makes the directory and the folders in it that every partition has. Idempotent.
+// Ensure makes the directory and the folders that processes and promises are found in. The directory is the user's with
+// mode 0750, whatever the user made of it; one that belongs to somebody else is refused.
 func (d Directory) Ensure() error {
-	if err := os.MkdirAll(d.Path, 0o750); err != nil {
+	if err := d.own(); err != nil {
 		return fmt.Errorf("cannot make partition %s: %w", d.Name, err)
 	}
-	for _, folder := range []string{"etc", "etc/service", "etc/services", "etc/run", "etc/promise", "sbin", "var", ".slapgrid", ".slapgrid/log"} {
-		path := filepath.Join(d.Path, folder)
-		if info, err := os.Lstat(path); err == nil && (info.IsDir() || info.Mode()&os.ModeSymlink != 0) {
-			continue // a profile may have made it a link to where data is
+	return d.User.Do(func() error {
+		for _, folder := range []string{"etc", "etc/service", "etc/services", "etc/run", "etc/promise", "sbin", "var", ".slapgrid", ".slapgrid/log"} {
+			path := filepath.Join(d.Path, folder)
+			if info, err := os.Lstat(path); err == nil && (info.IsDir() || info.Mode()&os.ModeSymlink != 0) {
+				continue // a profile may have made it a link to where data is
+			}
+			if err := os.Mkdir(path, Mode); err != nil {
+				return fmt.Errorf("cannot make partition %s: %w", d.Name, err)
+			}
 		}
-		if err := os.Mkdir(path, 0o750); err != nil {
-			return fmt.Errorf("cannot make partition %s: %w", d.Name, err)
-		}
+		return nil
+	})
+}
+
+// own makes the directory itself, in a folder that its user cannot write in.
+func (d Directory) own() error {
+	if !d.User.Switch {
+		return os.MkdirAll(d.Path, Mode)
+	}
+	if err := d.User.Validate(); err != nil {
+		return err
+	}
+	err := os.Mkdir(d.Path, Mode)
+	if err == nil {
+		err = os.Lchown(d.Path, int(d.User.UID), int(d.User.GID))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(d.Path)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is no directory", d.Path)
+	case !ok || stat.Uid != d.User.UID || stat.Gid != d.User.GID:
+		return fmt.Errorf("%s does not belong to %s (user %d, group %d): `vow node format` gives it", d.Path, d.User.Name, d.User.UID, d.User.GID)
+	case info.Mode().Perm() != Mode || info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0:
+		return os.Chmod(d.Path, Mode)
 	}
 	return nil
 }
@@ -46,7 +105,7 @@ func (d Directory) Ensure() error {
 // Environment is the environment of the partition's processes and sensors: nothing of the agent's own.
 func (d Directory) Environment() []string {
 	return []string{
-		"HOME=" + d.Path, "USER=" + d.User, "LOGNAME=" + d.User, "LANG=C.UTF-8", "SHELL=/bin/sh",
+		"HOME=" + d.Path, "USER=" + d.User.Name, "LOGNAME=" + d.User.Name, "LANG=C.UTF-8", "SHELL=/bin/sh",
 		"PATH=" + filepath.Join(d.Path, "bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
 }
@@ -58,8 +117,13 @@ func (d Directory) LogPath(process string) string {
 
 // Hook is the path of the executable to run before the content is removed; empty = there is none.
 func (d Directory) Hook() string {
-	path := filepath.Join(d.Path, "sbin", "destroy")
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+	path, executable := filepath.Join(d.Path, "sbin", "destroy"), false
+	_ = d.User.Do(func() error { // an error is that there is none
+		info, err := os.Stat(path)
+		executable = err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+		return err
+	})
+	if executable {
 		return path
 	}
 	return ""

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 func newDirectory(t *testing.T) Directory {
 	t.Helper()
-	d, err := NewDirectory(t.TempDir(), "slappart0", "web")
+	d, err := Root{Path: t.TempDir(), Own: privilege.Own("web")}.Directory("slappart0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func TestTheLockExcludesTwoRunsInOneProcessAndInTwo(t *testing.T) {
 
 func TestNamesThatLeaveTheInstanceRootAreRefused(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "../x", "a/b", "/etc"} {
-		if _, err := NewDirectory("/srv", name, "web"); err == nil {
+		if _, err := (Root{Path: "/srv"}).Directory(name); err == nil {
 			t.Errorf("%q is a partition", name)
 		}
 	}

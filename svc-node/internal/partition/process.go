@@ -45,7 +45,15 @@ func NewRevisions() *Revisions { return &Revisions{known: map[string]revision{}}
 
 // Processes are the executables of etc/service, etc/services and etc/run, as the supervisor takes them, by folder and
 // name. One name in two folders is an error, since a process is known by its name.
-func (d Directory) Processes(revisions *Revisions) ([]supervise.Process, error) {
+func (d Directory) Processes(revisions *Revisions) (processes []supervise.Process, err error) {
+	err = d.User.Do(func() (err error) {
+		processes, err = d.processes(revisions)
+		return err
+	})
+	return processes, err
+}
+
+func (d Directory) processes(revisions *Revisions) ([]supervise.Process, error) {
 	var processes []supervise.Process
 	from := map[string]string{}
 	env := d.Environment()
@@ -78,7 +86,7 @@ func (d Directory) Processes(revisions *Revisions) ([]supervise.Process, error) 
 			p := supervise.Process{
 				Key:  supervise.Key{Partition: d.Name, Name: entry.Name()},
 				Kind: supervise.Service, Watched: true,
-				Path: path, Dir: d.Path, Env: env, Revision: hash,
+				Path: path, Dir: d.Path, Env: env, Account: d.User.Account(), Revision: hash,
 				Log: supervise.Log{Path: d.LogPath(entry.Name()), MaxBytes: LogBytes, Keep: LogKeep},
 			}
 			if folder == "etc/run" {
@@ -106,12 +114,13 @@ func (r *Revisions) of(path string, info fs.FileInfo) (string, error) {
 	if info.Size() > hashed {
 		fmt.Fprintf(sum, "%d %d", info.Size(), info.ModTime().UnixNano())
 	} else {
-		f, err := os.Open(path) //nolint:gosec // an executable of the partition
+		// A named pipe that took its place must not block us.
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // an executable of the partition
 		if err != nil {
 			return "", err
 		}
 		defer f.Close() // only read from
-		if _, err := io.Copy(sum, f); err != nil {
+		if _, err := io.Copy(sum, io.LimitReader(f, hashed)); err != nil {
 			return "", err
 		}
 	}

@@ -67,7 +67,7 @@ func (e *Engine) Run(ctx context.Context, run converge.Handle, want *masterv1.De
 	ended = converge.Ended{Partition: run.Partition, RunID: run.RunID}
 	ctx, span := e.start(ctx, run)
 	defer span.End()
-	directory, err := partition.NewDirectory(e.s.InstanceRoot, run.Partition, e.s.User)
+	directory, err := e.s.Root.Directory(run.Partition)
 	if err != nil {
 		e.s.Telemetry.Log.ErrorContext(ctx, "cannot run a partition", "error", err)
 		ended.Outcome = converge.Refused

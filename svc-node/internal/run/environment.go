@@ -12,6 +12,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/recipe"
 	"github.com/vow-os/vow/svc-node/profile"
 	"github.com/vow-os/vow/svc-node/supervise"
@@ -38,6 +39,8 @@ type Installer interface {
 type Installation struct {
 	// Environment has the partition's directory, parameters and names.
 	Environment profile.Environment
+	// User is the partition's, as whom everything in the directory is read and written.
+	User privilege.User
 	// Release is the directory of the installed software release.
 	Release string
 	World   recipe.World
@@ -85,8 +88,9 @@ type Tested struct {
 type Settings struct {
 	Computer string
 	BootID   string
-	// InstanceRoot and Locks are folders; User is who the partitions' processes run as.
-	InstanceRoot, Locks, User string
+	// Root is where the partitions are and whose; Locks is a folder outside of it.
+	Root  partition.Root
+	Locks string
 	// Executable is ${vow:executable}; ServerURL is where svc-master is, for profiles.
 	Executable, ServerURL string
 	// Timeout bounds a run.

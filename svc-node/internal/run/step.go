@@ -14,7 +14,6 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
-	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/profile"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -33,6 +32,7 @@ func (e *Engine) profileStep(ctx context.Context, w *work) (bool, error) {
 	}
 	return e.s.Installer.Install(ctx, Installation{
 		Environment: environment(e.s, w),
+		User:        w.directory.User,
 		Release:     w.release,
 		World:       e.newWorld(w),
 		Part: func(ctx context.Context, name string) (context.Context, func(error)) {
@@ -49,7 +49,7 @@ func (e *Engine) profileStep(ctx context.Context, w *work) (bool, error) {
 
 // Installation is what a run of a partition would install, to plan it without a run.
 func (e *Engine) Installation(desired *masterv1.DesiredPartition) (Installation, error) {
-	directory, err := partition.NewDirectory(e.s.InstanceRoot, desired.GetPartition(), e.s.User)
+	directory, err := e.s.Root.Directory(desired.GetPartition())
 	if err != nil {
 		return Installation{}, err
 	}
@@ -58,7 +58,7 @@ func (e *Engine) Installation(desired *masterv1.DesiredPartition) (Installation,
 		return Installation{}, err
 	}
 	w := &work{desired: desired, directory: directory, release: release}
-	return Installation{Environment: environment(e.s, w), Release: release, World: e.newWorld(w)}, nil
+	return Installation{Environment: environment(e.s, w), User: directory.User, Release: release, World: e.newWorld(w)}, nil
 }
 
 func environment(s Settings, w *work) profile.Environment {
@@ -160,15 +160,19 @@ func (e *Engine) destroy(ctx context.Context, w *work) error {
 		cmd := exec.CommandContext(ctx, hook) //nolint:gosec // the profile's own hook
 		cmd.Dir = w.directory.Path
 		cmd.Env = append(w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		cmd.WaitDelay = time.Second
-		output, err := cmd.CombinedOutput()
+		var output ending
+		cmd.Stdout, cmd.Stderr = &output, &output
+		err := w.directory.User.Start(cmd)
+		if err == nil {
+			err = cmd.Wait()
+		}
 		if cmd.ProcessState != nil {
 			span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
 		}
 		if err != nil {
-			return fmt.Errorf("cannot destroy: sbin/destroy failed: %w: %s", err, lastBytes(string(output), 4096))
+			return fmt.Errorf("cannot destroy: sbin/destroy failed: %w: %s", err, output.String())
 		}
 	}
 	if err := w.directory.Clear(); err != nil {

@@ -223,12 +223,14 @@ func (o *world) execute(ctx context.Context, name string, arguments ...string) e
 	cmd := exec.CommandContext(ctx, "/bin/sh", arguments...) //nolint:gosec // the profile's own command
 	cmd.Dir = o.w.directory.Path
 	cmd.Env = append(o.w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var output ending
 	cmd.Stdout, cmd.Stderr = &output, &output
-	err := cmd.Run()
+	err := o.w.directory.User.Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	if cmd.ProcessState != nil {
 		span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
 	}

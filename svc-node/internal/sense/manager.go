@@ -119,7 +119,7 @@ func (m *Manager) Observe(meter metric.Meter) metric.Registration {
 // Watch reads the promises of a partition and senses each by its own periodicity. Idempotent: a promise that is known
 // keeps its phase.
 func (m *Manager) Watch(directory partition.Directory, allocationID string) error {
-	promises, err := sensor.Promises(directory.Path)
+	promises, err := promisesOf(directory)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,15 @@ func (m *Manager) Watch(directory partition.Directory, allocationID string) erro
 	m.mu.Unlock()
 	m.signal()
 	return nil
+}
+
+// promisesOf reads the promises of a partition as its user.
+func promisesOf(directory partition.Directory) (promises []sensor.Promise, err error) {
+	err = directory.User.Do(func() (err error) {
+		promises, err = sensor.Promises(directory.Path)
+		return err
+	})
+	return promises, err
 }
 
 // Unwatch ends the sensing of a partition's promises.
@@ -191,7 +200,7 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 	from := telemetry.Inject(ctx)
 	began := time.Now()
 	g := m.s.Sensor.Sense(ctx, sensor.Request{
-		Partition: directory.Name, Directory: directory.Path, Promise: p,
+		Partition: directory.Name, Directory: directory.Path, User: directory.User, Promise: p,
 		Env: append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
 	})
 	if ctx.Err() != nil {

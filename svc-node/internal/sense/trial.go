@@ -35,7 +35,7 @@ type Trial struct {
 // Test senses all promises of a partition, failed ones again as package converge says, and has them evaluated. locally
 // tells that svc-promise did not answer in time.
 func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict, locally bool, err error) {
-	promises, err := sensor.Promises(t.Directory.Path)
+	promises, err := promisesOf(t.Directory)
 	if err != nil || len(promises) == 0 {
 		return nil, false, err
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 const (
@@ -28,6 +29,8 @@ type Request struct {
 	// Directory is the partition's, absolute: the working directory.
 	Directory string
 	Promise   Promise
+	// User is the partition's: who the sensor runs as.
+	User privilege.User
 	// Env is the whole environment.
 	Env []string
 }
@@ -43,9 +46,8 @@ func (Executable) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
 	output := &tail{limit: MaxCharacters * utf8.UTFMax}
 	cmd := exec.Command(r.Promise.Path) //nolint:gosec // that is what a promise is
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.Directory, r.Env, output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = drain
-	if err := cmd.Start(); err != nil {
+	if err := r.User.Start(cmd); err != nil {
 		return &typev1.SenseGroup{Error: "cannot execute etc/promise/" + r.Promise.Name + ": " + startError(err)}
 	}
 	killed := make(chan struct{})

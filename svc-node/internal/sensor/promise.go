@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -96,12 +98,7 @@ func (p *Promise) configure(path string) {
 			p.Problem = "cannot use " + filepath.Base(path) + ": " + strings.Join(problems, "; ")
 		}
 	}()
-	info, err := os.Stat(path)
-	if err != nil || info.Size() > maxConfig || !info.Mode().IsRegular() {
-		problem("not a file of at most %d bytes", maxConfig)
-		return
-	}
-	content, err := os.ReadFile(path) //nolint:gosec // a file of the partition
+	content, err := readConfig(path)
 	if err != nil {
 		problem("%v", err)
 		return
@@ -132,6 +129,23 @@ func (p *Promise) configure(path string) {
 	default:
 		problem("bang-on-failure is true or false")
 	}
+}
+
+// readConfig reads what the partition's user wrote, which may be anything, and may become something else meanwhile.
+func readConfig(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // a file of the partition, opened as its user
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // only read from
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.New("not a file")
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err == nil && len(content) > maxConfig {
+		err = fmt.Errorf("not a file of at most %d bytes", maxConfig)
+	}
+	return content, err
 }
 
 func seconds(value float64, least, most time.Duration) (time.Duration, bool) {

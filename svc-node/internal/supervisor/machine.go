@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vow-os/vow/svc-node/internal/cgroup"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/supervisorapi"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -351,16 +352,23 @@ func (m *machine) sweep() {
 	if m.rotating {
 		return
 	}
-	var logs []supervise.Log
+	type output struct {
+		log  supervise.Log
+		user privilege.User
+	}
+	var outputs []output
 	for _, unit := range m.set.Units() {
 		if unit.State.Live() && unit.Process.Log.MaxBytes > 0 {
-			logs = append(logs, unit.Process.Log)
+			outputs = append(outputs, output{unit.Process.Log, privilege.Of(unit.Process.Account)})
 		}
 	}
 	m.rotating = true
 	go func() {
-		for _, log := range logs {
-			if err := rotate(log); err != nil {
+		for _, o := range outputs {
+			if !tooLarge(o.log) {
+				continue
+			}
+			if err := o.user.Do(func() error { return rotate(o.log) }); err != nil {
 				m.log.WarnContext(m.ctx, "cannot rotate a log", "error", err)
 			}
 		}

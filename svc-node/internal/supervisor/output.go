@@ -9,15 +9,24 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
-// openOutput opens the file that takes a process's output, rotated if it has grown too large. Symbolic links are not
-// followed: the supervisor may be root.
-func openOutput(p supervise.Process) (*os.File, error) {
+// openOutput opens the file that takes a process's output, rotated if it has grown too large, as the process's user: what
+// is at the path, and on the way to it, is as that user made it.
+func openOutput(p supervise.Process) (file *os.File, err error) {
 	if p.Log.Path == "" {
 		return os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	}
+	err = privilege.Of(p.Account).Do(func() (err error) {
+		file, err = openLog(p)
+		return err
+	})
+	return file, err
+}
+
+func openLog(p supervise.Process) (*os.File, error) {
 	if tooLarge(p.Log) {
 		if err := shift(p.Log); err != nil {
 			return nil, err
@@ -30,17 +39,20 @@ func openOutput(p supervise.Process) (*os.File, error) {
 			return nil, err
 		}
 	}
-	const mode = os.O_APPEND | os.O_WRONLY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
+	// Not blocking, since opening a named pipe waits for its reader; a file knows no difference.
+	const mode = os.O_APPEND | os.O_WRONLY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC | syscall.O_NONBLOCK
 	// At a restart it is there, and opening it then waits for no lock of its folder, behind which a busy disk may be.
 	file, err := os.OpenFile(p.Log.Path, mode, 0)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return file, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.OpenFile(p.Log.Path, mode|os.O_CREATE|os.O_EXCL, 0o640)
 	}
-	file, err = os.OpenFile(p.Log.Path, mode|os.O_CREATE|os.O_EXCL, 0o640)
-	if err == nil && p.Account != nil && os.Getuid() == 0 {
-		err = file.Chown(int(p.Account.UID), int(p.Account.GID)) // its owner may read it
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("cannot write to %s: it is not a file", p.Log.Path), file.Close())
+	}
+	return file, nil
 }
 
 func tooLarge(log supervise.Log) bool {
@@ -67,7 +79,7 @@ func rotate(log supervise.Log) error {
 	if !tooLarge(log) {
 		return nil
 	}
-	file, err := os.OpenFile(log.Path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	file, err := os.OpenFile(log.Path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("cannot rotate %s: %w", log.Path, err)
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 // A child is created in two steps. The supervisor forks a stub: its own executable under the name stubName, in a session
@@ -99,9 +101,10 @@ func (o order) follow(output int) (string, error) {
 	}
 	if o.Switch { // package syscall, since it speaks for all threads
 		if err := errors.Join(syscall.Setgroups(o.Groups), syscall.Setresgid(o.GID, o.GID, o.GID),
-			syscall.Setresuid(o.UID, o.UID, o.UID)); err != nil {
+			syscall.Setresuid(o.UID, o.UID, o.UID), privilege.Confine()); err != nil {
 			return "user", err
 		}
+		unix.Umask(privilege.Umask)
 	}
 	if err := unix.Chdir(o.Dir); err != nil {
 		return "dir", err
