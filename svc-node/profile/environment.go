@@ -16,8 +16,8 @@ type Environment struct {
 	// SoftwareReleaseURL, SoftwareType, ComputerID, PartitionID, ServerURL and RequestedState fill
 	// [slap-connection] and what slapconfiguration tells.
 	SoftwareReleaseURL, SoftwareType, ComputerID, PartitionID, ServerURL, RequestedState string
-	// InstanceTitle and RootInstanceTitle are the titles of the instance and of its tree's root.
-	InstanceTitle, RootInstanceTitle string
+	// InstanceTitle and RootInstanceTitle are the titles of the instance and of its tree's root; InstanceGUID identifies it.
+	InstanceTitle, RootInstanceTitle, InstanceGUID string
 	// IPv4, IPv6 and Taps are the partition's addresses and network interfaces.
 	IPv4, IPv6, Taps []string
 	// Executable is the path of the running vow binary, ${vow:executable}.

@@ -41,6 +41,7 @@ func Recipes() *Registry {
 		simpleLogger(),
 		slapConfiguration(false),
 		slapConfiguration(true),
+		slapConfigurationSchema(),
 		switchSoftwareType(),
 		symbolicLink(),
 		urlParse(),

@@ -3,10 +3,30 @@ package recipe
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"path"
 	"strings"
 
 	"github.com/vow-os/vow/svc-node/profile"
 )
+
+var connectionAccepted = Option{
+	Name: "url, computer, partition, key, cert, server-url, computer-id, partition-id, key-file, cert-file, storage-home",
+	Text: "Accepted: the node's own connection is used.",
+}
+
+var configurationProvided = []Option{
+	{Name: "configuration.NAME", Text: "A parameter of the instance."},
+	{Name: "configuration", Text: "All parameters, defaults included, as data for templates."},
+	{Name: "slap-software-type", Text: "The software type."},
+	{Name: "slap-software-release-url, slap-computer-id, slap-computer-partition-id", Text: "What the instance is and where."},
+	{Name: "instance-title, root-instance-title, root-instance-short-title, instance-guid, instance-state", Text: "Titles, identity and requested state."},
+	{Name: "ipv4, ipv6, tap", Text: "Lists of the partition's addresses and interfaces."},
+	{Name: "ipv4-random, ipv6-random, tap-name", Text: "The first of each."},
+	{Name: "slave-instance-list", Text: "The shared instances the partition hosts, a list."},
+	{Name: "storage-dict, tap-network-information-dict", Text: "Always empty."},
+	{Name: "NAME-NAME", Text: "What the partition's file .slapos-resource holds, its nested names joined, with - for _."},
+}
 
 // slapConfiguration is slapos.cookbook:slapconfiguration and its serialised sibling: what the master says of
 // this instance.
@@ -16,44 +36,44 @@ func slapConfiguration(serialised bool) *Recipe {
 		Summary: "Gives the instance's parameters, software type and addresses to other sections.",
 		Options: []Option{
 			{Name: "configuration.*", Text: "Default of a parameter, used when the parameter is absent or empty."},
-			{Name: "url, computer, partition, key, cert, storage-home", Text: "Accepted: the node's own connection is used."},
+			connectionAccepted,
 		},
-		Provides: []Option{
-			{Name: "configuration.NAME", Text: "A parameter of the instance."},
-			{Name: "configuration", Text: "All parameters, defaults included, as data for templates."},
-			{Name: "slap-software-type", Text: "The software type."},
-			{Name: "slap-software-release-url, slap-computer-id, slap-computer-partition-id", Text: "What the instance is and where."},
-			{Name: "instance-title, root-instance-title, instance-state", Text: "Titles and requested state."},
-			{Name: "ipv4, ipv6, tap", Text: "Lists of the partition's addresses and interfaces."},
-			{Name: "ipv4-random, ipv6-random, tap-name", Text: "The first of each."},
-		},
+		Provides:  configurationProvided,
 		Signature: 1,
 	}
 	if serialised {
 		r.Name += ".serialised"
 		r.Summary += " Parameters are a JSON object under \"_\"."
-		r.Aliases = []string{"slapos.cookbook:slapconfiguration.jsonschema"}
 	} else {
 		r.Aliases = []string{"slapos.cookbook:slapparameter"}
 	}
 	r.Provide = func(_ context.Context, in *Init) (profile.Provided, error) {
-		given := map[string]any{}
-		for name, value := range in.Environment.Parameters {
-			given[name] = value
-		}
-		if text, ok := in.Environment.Parameters["_"]; ok && serialised {
-			delete(given, "_")
-			data, err := decodeObject(text)
-			if err != nil {
-				return profile.Provided{}, in.Error("recipe", "cannot read the instance's parameters: %w", err)
-			}
-			for name, value := range data {
-				given[name] = value
-			}
+		given, err := parametersOf(in, serialised)
+		if err != nil {
+			return profile.Provided{}, err
 		}
 		return describe(in, given), nil
 	}
 	return r
+}
+
+// parametersOf collects the instance's parameters. An empty parameter is no parameter: the profile's default stays.
+func parametersOf(in *Init, serialised bool) (map[string]any, error) {
+	given := map[string]any{}
+	for name, value := range in.Environment.Parameters {
+		given[name] = value
+	}
+	delete(given, sharedInstancesName)
+	if text, ok := in.Environment.Parameters["_"]; ok && serialised {
+		delete(given, "_")
+		data, err := decodeObject(text)
+		if err != nil {
+			return nil, in.Error("recipe", "cannot read the instance's parameters: %w", err)
+		}
+		maps.Copy(given, data)
+	}
+	maps.DeleteFunc(given, func(_ string, value any) bool { return value == nil || value == "" })
+	return given, nil
 }
 
 // describe turns parameters and environment into options.
@@ -69,10 +89,6 @@ func describe(in *Init, given map[string]any) profile.Provided {
 		}
 	}
 	for name, value := range given {
-		// An empty parameter is no parameter: the profile's default stays.
-		if value == nil || value == "" {
-			continue
-		}
 		all[name] = value
 		options["configuration."+name] = profile.Structured(value)
 	}
@@ -81,6 +97,7 @@ func describe(in *Init, given map[string]any) profile.Provided {
 		"slap-software-type": env.SoftwareType, "slap-software-release-url": env.SoftwareReleaseURL,
 		"slap-computer-id": env.ComputerID, "slap-computer-partition-id": env.PartitionID,
 		"instance-title": env.InstanceTitle, "root-instance-title": env.RootInstanceTitle, "instance-state": env.RequestedState,
+		"root-instance-short-title": env.RootInstanceTitle, "instance-guid": env.InstanceGUID,
 	} {
 		options[name] = profile.Text(text)
 	}
@@ -96,11 +113,25 @@ func describe(in *Init, given map[string]any) profile.Provided {
 			options[first[name]] = profile.Text(list[0])
 		}
 	}
-	if _, ok := in.Get("slave-instance-list"); !ok {
-		options["slave-instance-list"] = profile.Structured(sharedInstances(env.Parameters["slave_instance_list"]))
+	for _, name := range []string{"storage-dict", "tap-network-information-dict"} {
+		options[name] = profile.Structured(map[string]any{})
+	}
+	if _, ok := in.Get(hostedOption); !ok {
+		options[hostedOption] = profile.Structured(sharedInstances(env.Parameters[sharedInstancesName]))
+	}
+	for name, value := range resources(in) {
+		if _, ok := options[name]; !ok {
+			options[name] = value
+		}
 	}
 	return profile.Provided{Options: options}
 }
+
+const (
+	// hostedOption is the option, and sharedInstancesName the parameter, that lists the shared instances of a partition.
+	hostedOption        = "slave-instance-list"
+	sharedInstancesName = "slave_instance_list"
+)
 
 // sharedInstances reads the list of shared instances a partition hosts.
 func sharedInstances(text string) []any {
@@ -109,4 +140,33 @@ func sharedInstances(text string) []any {
 		return []any{}
 	}
 	return list
+}
+
+// resourceFile is where the format of a computer leaves what a partition has: addresses, interfaces.
+const resourceFile = ".slapos-resource"
+
+// resources reads it, if it is there: {"tun": {"ipv4": …}} becomes tun-ipv4.
+func resources(in *Init) map[string]profile.Value {
+	all := map[string]profile.Value{}
+	content, err := in.Files.Read(path.Join(in.Environment.BuildoutDirectory, resourceFile))
+	if err != nil {
+		return all
+	}
+	var data map[string]any
+	if json.Unmarshal(content, &data) != nil {
+		return all
+	}
+	var flatten func(prefix string, object map[string]any)
+	flatten = func(prefix string, object map[string]any) {
+		for name, value := range object {
+			name = prefix + strings.ReplaceAll(name, "_", "-")
+			if inner, ok := value.(map[string]any); ok {
+				flatten(name+"-", inner)
+				continue
+			}
+			all[name] = profile.Structured(value)
+		}
+	}
+	flatten("", data)
+	return all
 }

@@ -69,7 +69,7 @@ func environment(s Settings, w *work) profile.Environment {
 		SoftwareReleaseURL: d.GetSoftwareRelease(), SoftwareType: d.GetSoftwareType(),
 		ComputerID: s.Computer, PartitionID: d.GetPartition(), ServerURL: s.ServerURL,
 		RequestedState: requested(d).String(),
-		InstanceTitle:  d.GetTitle(), RootInstanceTitle: d.GetRootTitle(),
+		InstanceTitle:  d.GetTitle(), RootInstanceTitle: d.GetRootTitle(), InstanceGUID: d.GetInstanceId(),
 		Executable: s.Executable,
 	}
 	for _, address := range d.GetAddresses() {
