@@ -1,0 +1,207 @@
+package pythonhost
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Limits of what is read of a promise's file before it is executed.
+const (
+	// maxPlugin bounds the file of a promise in bytes.
+	maxPlugin = 1 << 20
+	// maxPaths is how many entries of sys.path it may name.
+	maxPaths = 500
+	// maxModules is how many modules it may name to be kept warm.
+	maxModules = 8
+	// ancestors is how far above an egg bin/buildout is looked for: <release>/develop-eggs/x.egg, <release>/eggs/…
+	ancestors = 4
+)
+
+var (
+	pathLiteral = regexp.MustCompile(`(?ms)^sys\.path\[0:0\]\s*=\s*\[(.*?)\]`)
+	pathItem    = regexp.MustCompile(`"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'`)
+	pluginOf    = regexp.MustCompile(`(?m)^from\s+(slapos\.promise\.plugin\.\w+)\s+import\b`)
+)
+
+// plan is which host senses a promise, and what it may keep warm for it.
+type plan struct {
+	interpreter string
+	// paths is what the promise puts before sys.path; trusted tells that the host may import from there.
+	paths   []string
+	trusted bool
+	modules []string
+}
+
+// key names the host of a plan: one per interpreter and release.
+func (p plan) key() string {
+	if !p.trusted {
+		return p.interpreter
+	}
+	return strings.Join(append([]string{p.interpreter}, p.paths...), "\x00")
+}
+
+// makePlan reads the head of a promise. The file is the partition's: what it says is used only as far as nobody but root
+// could have made what it names.
+func (p *Pool) makePlan(path string) (plan, error) {
+	content, err := readPlugin(path)
+	if err != nil {
+		return plan{}, err
+	}
+	made := plan{trusted: true}
+	if literal := pathLiteral.FindSubmatch(content); literal != nil {
+		items := pathItem.FindAllSubmatch(literal[1], maxPaths+1)
+		if len(items) > maxPaths {
+			return plan{}, fmt.Errorf("cannot use %s: it names more than %d entries of sys.path", path, maxPaths)
+		}
+		for _, item := range items {
+			made.paths = append(made.paths, string(item[1])+string(item[2]))
+		}
+	}
+	for _, entry := range made.paths {
+		made.trusted = made.trusted && filepath.IsAbs(entry) && p.trusts(entry)
+	}
+	made.interpreter, err = p.interpreter(content, made.paths)
+	if err != nil {
+		return plan{}, fmt.Errorf("cannot use %s: %w", path, err)
+	}
+	if made.trusted {
+		for _, found := range pluginOf.FindAllSubmatch(content, maxModules) {
+			made.modules = append(made.modules, string(found[1]))
+		}
+	}
+	return made, nil
+}
+
+func readPlugin(path string) ([]byte, error) {
+	// Not blocking: a plugin may be a FIFO that nobody writes to.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxPlugin {
+		return nil, fmt.Errorf("cannot read %s: it is not a file of at most %d bytes", path, maxPlugin)
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxPlugin))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return content, nil
+}
+
+// interpreter finds the Python of a promise: that of its first line, else that of its release's bin/buildout, else the
+// machine's.
+func (p *Pool) interpreter(content []byte, paths []string) (string, error) {
+	if found := shebang(content); found != "" {
+		return found, p.mustTrust(found)
+	}
+	seen := map[string]bool{}
+	for _, path := range paths {
+		for range ancestors {
+			path = filepath.Dir(path)
+			if seen[path] {
+				break
+			}
+			seen[path] = true
+			head, err := readHead(filepath.Join(path, "bin", "buildout"))
+			if err != nil {
+				continue
+			}
+			if found := shebang(head); found != "" {
+				return found, p.mustTrust(found)
+			}
+		}
+	}
+	if p.s.Interpreter != "" {
+		return p.s.Interpreter, nil
+	}
+	found, err := exec.LookPath("python3")
+	if err != nil {
+		return "", fmt.Errorf("there is no python3 on this machine: %w", err)
+	}
+	return found, nil
+}
+
+func readHead(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	head := make([]byte, 4096)
+	n, err := file.Read(head)
+	return head[:n], err
+}
+
+// shebang is the Python that a file's first line names, absolute; empty = none.
+func shebang(content []byte) string {
+	line, _, _ := bytes.Cut(content, []byte("\n"))
+	rest, ok := bytes.CutPrefix(line, []byte("#!"))
+	fields := strings.Fields(string(rest))
+	if !ok || len(fields) == 0 || !filepath.IsAbs(fields[0]) || !strings.HasPrefix(filepath.Base(fields[0]), "python") {
+		return "" // also /usr/bin/env python3: that is the machine's
+	}
+	return fields[0]
+}
+
+func (p *Pool) mustTrust(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("its interpreter cannot be used: %w", err)
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+		return fmt.Errorf("its interpreter %s is no program", path)
+	case !p.trusts(path):
+		return fmt.Errorf("others than root can change its interpreter %s", path)
+	}
+	return nil
+}
+
+// trusts tells whether nobody but root can change what a path names or anything on the way to it. An agent that is not
+// root has nothing to protect: what it starts is the same user.
+func (p *Pool) trusts(path string) bool {
+	if p.uid != 0 {
+		return true
+	}
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	for _, start := range slices.Compact([]string{filepath.Clean(path), resolved}) {
+		for at := start; ; at = filepath.Dir(at) {
+			info, err := os.Lstat(at)
+			if err != nil {
+				return false
+			}
+			stat, ok := info.Sys().(*syscall.Stat_t)
+			link := info.Mode()&os.ModeSymlink != 0
+			sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0
+			if !ok || stat.Uid != 0 || !link && !sticky && info.Mode().Perm()&0o022 != 0 {
+				return false
+			}
+			if at == "/" {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// environment is a list of NAME=value as a map.
+func environment(list []string) map[string]string {
+	values := make(map[string]string, len(list))
+	for _, entry := range list {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
+			values[name] = strings.ToValidUTF8(value, "\uFFFD")
+		}
+	}
+	return values
+}

@@ -1,0 +1,373 @@
+package pythonhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/backoff"
+)
+
+// Defaults and limits.
+const (
+	// DefaultIdle is after how long without a promise a host ends.
+	DefaultIdle = 10 * time.Minute
+	// restartDelay and maxRestartDelay bound how long the next start of a host that keeps dying waits.
+	restartDelay, maxRestartDelay = 50 * time.Millisecond, 30 * time.Second
+	// healthy is how long a host lives before earlier deaths are forgotten.
+	healthy = time.Minute
+	// maxRemembered bounds what is remembered of promises; beyond it all is forgotten and learned again.
+	maxRemembered = 100_000
+	// maxCold is how many modules of a release may turn out to start threads.
+	maxCold = 100
+)
+
+// Settings is what a Pool works with.
+type Settings struct {
+	// Directory is where the program is unpacked. Every partition's user can enter it, and only the agent's write there.
+	Directory string
+	// Interpreter is the Python of promises whose release has none; empty = python3 of the machine.
+	Interpreter string
+	// Config adds to what a promise is told with getConfig: computer-id, master-url, partition-cert, partition-key.
+	Config map[string]any
+	// Idle is DefaultIdle if zero.
+	Idle time.Duration
+}
+
+// Pool has the hosts of a node. Its methods may be called at the same time.
+type Pool struct {
+	s      Settings
+	uid    int
+	ids    atomic.Uint64
+	ctx    context.Context //nolint:containedctx // the life of the hosts, which outlive the calls that start them
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	modules string // where the program is; empty = not yet unpacked
+	slots   map[string]*slot
+	plans   map[string]planned
+	failed  map[string]bool // by path: promises whose last execution failed
+	reaper  *time.Timer
+}
+
+// slot is the place of one host: which is running, if any, and how its predecessors fared.
+type slot struct {
+	// gate is held shared while promises are sensed, and alone by one that was in a host when it died.
+	gate sync.RWMutex
+	// starting is held while a host is started, so that there is one.
+	starting sync.Mutex
+	deaths   int
+	started  time.Time
+	cold     []string
+
+	mu      sync.Mutex
+	running *host
+}
+
+// planned is a plan with what tells that its file is still the same.
+type planned struct {
+	plan
+	modified time.Time
+	size     int64
+	inode    uint64
+}
+
+// New makes a pool; hosts are started when they are needed.
+func New(s Settings) *Pool {
+	if s.Idle <= 0 {
+		s.Idle = DefaultIdle
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Pool{
+		s: s, uid: os.Getuid(), ctx: ctx, cancel: cancel,
+		slots: map[string]*slot{}, plans: map[string]planned{}, failed: map[string]bool{},
+	}
+}
+
+// Close ends all hosts and what they sense. Sense must not be called after it.
+func (p *Pool) Close() {
+	p.cancel()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaper != nil {
+		p.reaper.Stop()
+	}
+	for _, s := range p.slots {
+		s.end()
+	}
+}
+
+// Sense executes one Python promise and tells what it recorded and decided. Name, sequence, time and the run are the
+// caller's to fill in. It ends with the promise's time-out, or with ctx.
+func (p *Pool) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
+	group, err := p.sense(ctx, r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return &typev1.SenseGroup{Error: "cannot sense " + r.File + ": stopped"}
+		}
+		return &typev1.SenseGroup{Error: clip("cannot sense " + r.File + ": " + err.Error())}
+	}
+	return group
+}
+
+func (p *Pool) sense(ctx context.Context, r Request) (*typev1.SenseGroup, error) {
+	made, err := p.plan(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	if r.User != nil {
+		if err := own(r.Directory, r.User); err != nil {
+			return nil, err
+		}
+	}
+	config := map[string]any{"partition-id": r.Partition}
+	maps.Copy(config, p.s.Config)
+	call := &request{
+		Name: filepath.Base(r.Path), Path: r.Path, Directory: r.Directory, Timeout: r.Timeout.Seconds(), Anomaly: !r.Asked,
+		Warm: made.trusted && len(made.paths) > 0, Modules: made.modules, Environment: environment(r.Env), Config: config, User: r.User,
+	}
+	a, err := p.ask(ctx, made, call)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	failedBefore := p.failed[r.Path]
+	p.mu.Unlock()
+	told := translate(a, r, failedBefore)
+	if told.lost != "" {
+		// The promise's own files tell it too, so that existing tools and its own windows see it.
+		call.Lost, call.Modules = told.lost, nil
+		if _, err := p.ask(ctx, made, call); err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	if told.Period > 0 && r.Learned != nil {
+		r.Learned(told.Traits)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.failed) >= maxRemembered {
+		clear(p.failed)
+	}
+	delete(p.failed, r.Path)
+	if failed(told.group) {
+		p.failed[r.Path] = true
+	}
+	return told.group, nil
+}
+
+// plan reads what a promise needs, unless its file is the one that was read before.
+func (p *Pool) plan(path string) (plan, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return plan{}, fmt.Errorf("cannot read it: %w", err)
+	}
+	var inode uint64
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = stat.Ino
+	}
+	p.mu.Lock()
+	known, ok := p.plans[path]
+	p.mu.Unlock()
+	if ok && known.modified.Equal(info.ModTime()) && known.size == info.Size() && known.inode == inode {
+		return known.plan, nil
+	}
+	made, err := p.makePlan(path)
+	if err != nil {
+		return plan{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.plans) >= maxRemembered {
+		clear(p.plans)
+	}
+	p.plans[path] = planned{plan: made, modified: info.ModTime(), size: info.Size(), inode: inode}
+	return made, nil
+}
+
+// ask has a request executed. If the host dies meanwhile, it is executed again with no other beside it.
+func (p *Pool) ask(ctx context.Context, made plan, r *request) (*answer, error) {
+	s := p.slot(made.key())
+	s.gate.RLock()
+	a, err := p.try(ctx, s, made, r)
+	s.gate.RUnlock()
+	if !errors.Is(err, errDied) {
+		return a, err
+	}
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	a, err = p.try(ctx, s, made, r)
+	if errors.Is(err, errDied) {
+		return nil, fmt.Errorf("%w twice while it was sensed, the second time alone: the promise ended it", err)
+	}
+	return a, err
+}
+
+// try has a request executed once.
+func (p *Pool) try(ctx context.Context, s *slot, made plan, r *request) (*answer, error) {
+	for {
+		h, err := p.host(ctx, s, made)
+		if err != nil {
+			return nil, err
+		}
+		r.ID = p.ids.Add(1)
+		s.mu.Lock()
+		r.Cold = s.cold
+		s.mu.Unlock()
+		a, err := h.call(ctx, r)
+		if err != nil || a.How != "threads" {
+			return a, err
+		}
+		<-h.ended
+		s.mu.Lock()
+		tooMany := len(s.cold) >= maxCold
+		if !slices.Contains(s.cold, a.Output) {
+			s.cold = append(slices.Clone(s.cold), a.Output)
+		}
+		s.mu.Unlock()
+		if tooMany {
+			return nil, fmt.Errorf("more than %d modules of its release start threads when they are imported", maxCold)
+		}
+	}
+}
+
+func (p *Pool) slot(key string) *slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.slots[key]
+	if s == nil {
+		s = &slot{}
+		p.slots[key] = s
+	}
+	if p.reaper == nil {
+		p.reaper = time.AfterFunc(p.s.Idle, p.reap)
+	}
+	return s
+}
+
+// reap ends hosts that nobody used for long.
+func (p *Pool) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return
+	}
+	running := false
+	for key, s := range p.slots {
+		s.mu.Lock()
+		h := s.running
+		s.mu.Unlock()
+		switch {
+		case h == nil:
+		case h.idle(p.s.Idle):
+			s.end()
+			if s.gate.TryLock() { // nobody is about to start the next
+				delete(p.slots, key)
+				s.gate.Unlock()
+			}
+		default:
+			running = true
+		}
+	}
+	p.reaper = nil
+	if running {
+		p.reaper = time.AfterFunc(p.s.Idle/2, p.reap)
+	}
+}
+
+// host is the running host of a slot; one is started if there is none, later the oftener it died.
+func (p *Pool) host(ctx context.Context, s *slot, made plan) (*host, error) {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	s.mu.Lock()
+	h := s.running
+	s.mu.Unlock()
+	if h != nil {
+		select {
+		case <-h.ended:
+			if time.Since(s.started) > healthy {
+				s.deaths = 0
+			}
+			s.deaths++
+		default:
+			return h, nil
+		}
+	}
+	if s.deaths > 1 {
+		if err := wait(ctx, backoff.Delay(s.deaths-1, made.interpreter, restartDelay, maxRestartDelay)-time.Since(s.started)); err != nil {
+			return nil, err
+		}
+	}
+	modules, err := p.unpacked()
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	if made.trusted {
+		paths = made.paths
+	}
+	s.started = time.Now()
+	h, err = startHost(ctx, made.interpreter, modules, paths)
+	if err != nil {
+		s.deaths++
+		return nil, err
+	}
+	if p.ctx.Err() != nil {
+		h.kill()
+		return nil, errors.New("the agent stops")
+	}
+	s.mu.Lock()
+	s.running = h
+	s.mu.Unlock()
+	return h, nil
+}
+
+func (p *Pool) unpacked() (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.modules != "" {
+		if _, err := os.Stat(p.modules); err == nil {
+			return p.modules, nil
+		}
+	}
+	folder, err := unpack(p.s.Directory)
+	if err == nil {
+		p.modules = folder
+	}
+	return folder, err
+}
+
+// end ends the host of a slot, if there is one.
+func (s *slot) end() {
+	s.mu.Lock()
+	h := s.running
+	s.running = nil
+	s.mu.Unlock()
+	if h != nil {
+		h.kill()
+		<-h.ended
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,1 @@
+"""The collector database, as far as promises read it."""
