@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -45,6 +46,9 @@ const theTrace = `exit (svc-node)
           step services (svc-node)
 `
 
+// again is how often a sensor was executed: until its services are up, every 50 ms (docs/rules.md, sensing in a run), which depends on how fast they start.
+var again = regexp.MustCompile(`(exec [a-z-]+ \(svc-node\)) ×\d+`)
+
 // TestTheDemoConvergesAndItsTraceIsExactlyTheStory runs `vow demo` with an OTLP endpoint over real sockets and compares what arrived.
 func TestTheDemoConvergesAndItsTraceIsExactlyTheStory(t *testing.T) {
 	receiver := story.NewReceiver()
@@ -79,7 +83,7 @@ func TestTheDemoConvergesAndItsTraceIsExactlyTheStory(t *testing.T) {
 			drawn.WriteString(line)
 		}
 	}
-	if drawn.String() != theTrace {
-		t.Errorf("got:\n%s\nwant:\n%s", drawn.String(), theTrace)
+	if got := again.ReplaceAllString(drawn.String(), "$1"); got != theTrace {
+		t.Errorf("got:\n%s\nwant:\n%s", got, theTrace)
 	}
 }
