@@ -20,6 +20,10 @@ import (
 // sweepEvery is the time between two looks at the sizes of logs: 300 files a minute are 1 ms of CPU.
 const sweepEvery = time.Minute
 
+// spareAfter is how long after an event of the start of a process the next stub is made: the new process has the
+// processors for itself first.
+const spareAfter = 10 * time.Millisecond
+
 // machine is everything that the one goroutine of loop owns.
 type machine struct {
 	ctx     context.Context
@@ -61,7 +65,7 @@ type child struct {
 
 // loop runs until everything has stopped, or until a signal or call asks for a re-execution (true).
 func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
-	due := newAlarm()
+	due, spare := newAlarm(), newAlarm()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	m.reap() // who ended before we listened
@@ -95,6 +99,10 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 			m.step(supervise.Tick{})
 		case event := <-m.events:
 			m.step(event)
+			if m.spare == nil {
+				spare.timer.Reset(spareAfter)
+			}
+		case <-spare.timer.C:
 			m.prepare()
 		case c := <-m.calls:
 			if c.request.Do != supervisorapi.Reexec {

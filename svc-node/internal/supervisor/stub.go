@@ -61,6 +61,7 @@ func Stub() {
 	}
 	runtime.LockOSThread() // the thread that execs is the one that yields; now, since it takes 0.1 ms and we have time
 	unix.CloseOnExec(gateFile)
+	warm()
 	o, output, err := receive(gateFile)
 	if errors.Is(err, io.EOF) {
 		os.Exit(125) // the supervisor is gone, or does not want the process any more
@@ -78,6 +79,17 @@ func Stub() {
 	// The supervisor reads this before it hears of our end, since it closes the gate in answer.
 	_, _ = readRetry(gateFile, make([]byte, 1))
 	os.Exit(126)
+}
+
+// stubEnv keeps the runtime of a stub small: each thread more is one that exec has to end and wait for.
+var stubEnv = []string{"GOMAXPROCS=1", "GOGC=off"}
+
+// warm reads an order like those to come: what a program does for the first time costs it page faults and, in
+// encoding/json, the analysis of the type, which then are no part of a restart.
+func warm() {
+	data, _ := json.Marshal(order{Argv: []string{""}, Env: []string{""}, Groups: []int{0}})
+	var o order
+	_ = json.NewDecoder(bytes.NewReader(data)).Decode(&o)
 }
 
 // follow returns only if it fails, with the stage at which it did.
@@ -203,7 +215,7 @@ func newStub(group *os.File) (*gate, error) {
 		attributes.UseCgroupFD, attributes.CgroupFD = true, int(group.Fd())
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{stubName}, &syscall.ProcAttr{
-		Dir: "/", Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}, Sys: attributes,
+		Dir: "/", Env: stubEnv, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])}, Sys: attributes,
 	})
 	if err == nil {
 		err = unix.SetNonblock(pair[0], true) // so that waiting for it costs no thread
