@@ -87,7 +87,7 @@ func (s Settings) withDefaults() Settings {
 		s.Version = "0.1.0-dev"
 	}
 	if s.Sensor == nil {
-		s.Sensor = sensor.Executable{}
+		s.Sensor = sensor.NewKinds()
 	}
 	if s.RunTimeout == 0 {
 		s.RunTimeout = DefaultRunTimeout

@@ -138,6 +138,7 @@ const (
 const (
 	KindPlugin     = "plugin"
 	KindExecutable = "executable"
+	KindBuiltin    = "builtin"
 )
 
 // Values of Verdict.
@@ -240,12 +241,12 @@ func Attributes() []Attribute {
 		{Epoch, "The epoch of the tree's shard; a newer one wins over any generation.", "int", "", nil},
 		{Generation, "The generation of the tree that the run settles.", "int", "", nil},
 		{StepName, "The step of a run.", "string", "", []string{StepRelease, StepProfile, StepServices, StepPromises}},
-		{PromiseKind, "How the promise is written.", "string", "", []string{KindPlugin, KindExecutable}},
+		{PromiseKind, "How the promise is written.", "string", "", []string{KindPlugin, KindExecutable, KindBuiltin}},
 		{Verdict, "What the test or anomaly detector said; a failed promise is a result, not an error.", "string", "", []string{
 			VerdictNone, VerdictPassed, VerdictFailed,
 		}},
 		{EvaluatedBy, "Who evaluated the promises of a run.", "string", "", []string{EvaluatedByService, EvaluatedByNode}},
-		{SensorKind, "What the sensor is.", "string", "", []string{KindPlugin, KindExecutable}},
+		{SensorKind, "What the sensor is.", "string", "", []string{KindPlugin, KindExecutable, KindBuiltin}},
 		{ProcessReason, "How a process that nobody stopped ended: out_of_memory beyond its own limit, start if it could not be started, unknown for an adopted one.", "string", "", []string{
 			ExitCode, ExitSignal, ExitMemory, ExitStart, ExitUnknown,
 		}},

@@ -23,11 +23,10 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
-// Sensor executes one promise's sensor. The group's entries, value and error are its answer; name, sequence, times, kind
-// and run are filled in by the Manager.
-type Sensor interface {
-	Sense(ctx context.Context, r sensor.Request) *typev1.SenseGroup
-}
+// Sensor executes one promise's sensor. The group's entries, value, windows and error are its answer; name, sequence,
+// times, kind and run are filled in by the Manager. One that also has Senses is asked which kinds it senses: promises of
+// other kinds are none.
+type Sensor = sensor.Sensor
 
 // Evaluator decides on the groups of one promise, oldest first, as svc-promise would.
 type Evaluator interface {
@@ -68,6 +67,7 @@ type Manager struct {
 	due     schedule
 	outbox  outbox
 	banged  map[verdictKey]string
+	traits  map[traitsKey]sensor.Traits
 }
 
 // watch is a partition whose promises are sensed.
@@ -88,30 +88,28 @@ func New(s Settings) *Manager {
 		s: s, tracer: s.Telemetry.Tracer(scope), duration: conv.SensorDuration.New(meter), limits: conv.LimitHits.New(meter),
 		budget: make(chan struct{}, max(1, s.Slots)), wake: make(chan struct{}, 1),
 		watched: map[string]*watch{}, outbox: newOutbox(), banged: map[verdictKey]string{},
+		traits: map[traitsKey]sensor.Traits{},
 	}
 }
 
 // Observe makes the gauge of promises.
 func (m *Manager) Observe(meter metric.Meter) metric.Registration {
 	return conv.PromiseCount.Observe(meter, func(_ context.Context, observe conv.Observer) {
-		counts := map[string]int64{}
+		type key struct{ kind, verdict string }
+		counts := map[key]int64{}
 		m.mu.Lock()
 		for _, w := range m.watched {
 			for _, p := range w.promises {
-				failed, known := w.verdicts[p.Name]
-				switch {
-				case !known:
-					counts[conv.VerdictNone]++
-				case failed:
-					counts[conv.VerdictFailed]++
-				default:
-					counts[conv.VerdictPassed]++
+				verdict := conv.VerdictNone
+				if failed, known := w.verdicts[p.Name]; known {
+					verdict = verdictName(failed)
 				}
+				counts[key{kindName(p.Kind), verdict}]++
 			}
 		}
 		m.mu.Unlock()
-		for verdict, count := range counts {
-			observe(count, conv.PromiseKind.String(conv.KindExecutable), conv.Verdict.String(verdict))
+		for k, count := range counts {
+			observe(count, conv.PromiseKind.String(k.kind), conv.Verdict.String(k.verdict))
 		}
 	})
 }
@@ -119,7 +117,7 @@ func (m *Manager) Observe(meter metric.Meter) metric.Registration {
 // Watch reads the promises of a partition and senses each by its own periodicity. Idempotent: a promise that is known
 // keeps its phase.
 func (m *Manager) Watch(directory partition.Directory, allocationID string) error {
-	promises, err := promisesOf(directory)
+	promises, err := m.list(directory)
 	if err != nil {
 		return err
 	}
@@ -131,7 +129,7 @@ func (m *Manager) Watch(directory partition.Directory, allocationID string) erro
 		w.verdicts = was.verdicts
 	}
 	m.watched[directory.Name] = w
-	if was == nil || was.allocationID != allocationID || !slices.Equal(was.promises, promises) {
+	if was == nil || was.allocationID != allocationID || !slices.EqualFunc(was.promises, promises, sensor.Promise.Equal) {
 		m.due.forget(directory.Name)
 		for _, p := range promises {
 			m.due.add(directory.Name, allocationID, p, now)
@@ -142,20 +140,12 @@ func (m *Manager) Watch(directory partition.Directory, allocationID string) erro
 	return nil
 }
 
-// promisesOf reads the promises of a partition as its user.
-func promisesOf(directory partition.Directory) (promises []sensor.Promise, err error) {
-	err = directory.User.Do(func() (err error) {
-		promises, err = sensor.Promises(directory.Path)
-		return err
-	})
-	return promises, err
-}
-
 // Unwatch ends the sensing of a partition's promises.
 func (m *Manager) Unwatch(partition string) {
 	m.mu.Lock()
 	delete(m.watched, partition)
 	m.due.forget(partition)
+	m.forgetTraits(partition)
 	m.mu.Unlock()
 }
 
@@ -200,15 +190,17 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 	from := telemetry.Inject(ctx)
 	began := time.Now()
 	g := m.s.Sensor.Sense(ctx, sensor.Request{
-		Partition: directory.Name, Directory: directory.Path, User: directory.User, Promise: p,
-		Env: append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
+		Partition: directory.Name, Directory: directory.Path, User: directory.User, Promise: p, Asked: runID != "",
+		Env:     append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
+		Learned: func(t sensor.Traits) { m.learned(directory.Name, p.Name, t) },
 	})
 	if ctx.Err() != nil {
 		return nil, telemetry.Carrier{} // stopped: what it says is about us, not about the promise
 	}
 	took := time.Since(began)
 	g.Promise, g.RunId, g.At, g.DurationSeconds = p.Name, runID, timestamppb.New(began), took.Seconds()
-	g.Kind, g.BangDisabled = typev1.PromiseKind_PROMISE_KIND_EXECUTABLE, p.BangDisabled
+	g.Testless, g.Anomalyless = p.Testless, p.Anomalyless
+	g.Kind, g.BangDisabled = p.Kind, g.GetBangDisabled() || p.BangDisabled
 	if p.Problem != "" {
 		g.Entries = append(g.Entries, &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_WARNING, Message: p.Problem})
 	}
@@ -221,7 +213,7 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 		span.SetAttributes(errorType)
 	}
 	span.SetAttributes(conv.Verdict.String(verdict))
-	m.duration.Record(ctx, took, conv.SensorKind.String(conv.KindExecutable), errorType)
+	m.duration.Record(ctx, took, conv.SensorKind.String(kindName(p.Kind)), errorType)
 	if !span.SpanContext().IsSampled() {
 		from = telemetry.Carrier{}
 	}
@@ -235,7 +227,7 @@ func (m *Manager) start(ctx context.Context, directory partition.Directory, p se
 		return m.tracer.Start(ctx, conv.ExecSpan(p.Name), trace.WithAttributes(conv.ExecutableName.String(p.Name)))
 	}
 	return m.tracer.Start(ctx, conv.SpanSense, trace.WithAttributes(
-		conv.PartitionID.String(directory.Name), conv.PromiseName.String(p.Name), conv.SensorKind.String(conv.KindExecutable)))
+		conv.PartitionID.String(directory.Name), conv.PromiseName.String(p.Name), conv.SensorKind.String(kindName(p.Kind))))
 }
 
 // record numbers a group and keeps it; with from it also goes out on the stream. Order of numbers and order of the

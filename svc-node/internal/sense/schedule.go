@@ -36,8 +36,11 @@ func (s *schedule) Pop() any {
 	return last
 }
 
-// add makes the next appointment of a promise, at its own phase.
+// add makes the next appointment of a promise, at its own phase. An anomalyless one has none: only runs sense it.
 func (s *schedule) add(partition, allocationID string, p sensor.Promise, now time.Time) {
+	if p.Anomalyless {
+		return
+	}
 	heap.Push(s, &appointment{
 		at: backoff.NextInGrid(allocationID+"/"+p.Name, p.Period, now), partition: partition, allocationID: allocationID, promise: p,
 	})
@@ -54,6 +57,16 @@ func (s *schedule) forget(partition string) {
 	clear((*s)[len(kept):])
 	*s = kept
 	heap.Init(s)
+}
+
+// drop drops the appointment of one promise.
+func (s *schedule) drop(partition, promise string) {
+	for i, a := range *s {
+		if a.partition == partition && a.promise.Name == promise {
+			heap.Remove(s, i)
+			return
+		}
+	}
 }
 
 // Run senses by the schedule until ctx ends, and then waits for the sensors.

@@ -35,15 +35,20 @@ type Trial struct {
 // Test senses all promises of a partition, failed ones again as package converge says, and has them evaluated. locally
 // tells that svc-promise did not answer in time.
 func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict, locally bool, err error) {
-	promises, err := promisesOf(t.Directory)
-	if err != nil || len(promises) == 0 {
+	promises, err := m.list(t.Directory)
+	if err != nil {
 		return nil, false, err
 	}
 	byName := make(map[string]sensor.Promise, len(promises))
 	names := make([]string, 0, len(promises))
 	for _, p := range promises {
-		byName[p.Name] = p
-		names = append(names, p.Name)
+		if !p.Testless {
+			byName[p.Name] = p
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, false, nil
 	}
 	last := make(map[string]*typev1.SenseGroup, len(promises))
 	s := converge.NewSensing(names, t.Started, time.Now())
@@ -112,7 +117,7 @@ func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseG
 		m.enqueue(ctx, t.Directory.Name, t.AllocationID, g, telemetry.Carrier{})
 		m.mu.Unlock()
 		_, span := m.tracer.Start(ctx, conv.SpanEvaluatePromise, trace.WithAttributes(
-			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(conv.KindExecutable), conv.EvaluatedBy.String(conv.EvaluatedByNode)))
+			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(kindName(g.GetKind())), conv.EvaluatedBy.String(conv.EvaluatedByNode)))
 		v, err := m.verdict(t.AllocationID, g.GetPromise())
 		if err != nil {
 			span.End()
@@ -136,7 +141,7 @@ func (m *Manager) verdict(allocationID, promise string) (*typev1.Verdict, error)
 
 // Try senses promises of a partition for a person: nothing is recorded, numbered or reported. Unknown names are left out.
 func (m *Manager) Try(ctx context.Context, directory partition.Directory, names []string) ([]*typev1.SenseGroup, []*typev1.Verdict, error) {
-	promises, err := sensor.Promises(directory.Path)
+	promises, err := m.list(directory)
 	if err != nil {
 		return nil, nil, err
 	}

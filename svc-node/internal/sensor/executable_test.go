@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/sensor/child"
 )
 
 // write makes an executable of etc/promise and returns the partition's directory.
@@ -38,9 +39,9 @@ func write(t *testing.T, files map[string]string) string {
 func sense(t *testing.T, script string, timeout time.Duration) *typev1.SenseGroup {
 	t.Helper()
 	dir := write(t, map[string]string{"p": script})
-	return Executable{}.Sense(t.Context(), Request{
+	return NewExecutable(child.NewRunner()).Sense(t.Context(), Request{
 		Directory: dir, Env: []string{"PATH=/usr/bin:/bin", "HOME=" + dir},
-		Promise: Promise{Name: "p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: timeout},
+		Promise: Promise{Name: "p", File: "etc/promise/p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: timeout},
 	})
 }
 
@@ -74,9 +75,9 @@ func TestExitZeroPassesAndAnyOtherEndFails(t *testing.T) {
 func TestASensorThatHangsIsKilledWithAllItStarted(t *testing.T) {
 	began := time.Now()
 	dir := write(t, map[string]string{"p": "#!/bin/sh\nsleep 600 &\necho $! > child\necho waiting\nsleep 600\n"})
-	g := Executable{}.Sense(t.Context(), Request{
+	g := NewExecutable(child.NewRunner()).Sense(t.Context(), Request{
 		Directory: dir, Env: []string{"PATH=/usr/bin:/bin"},
-		Promise: Promise{Name: "p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: 300 * time.Millisecond},
+		Promise: Promise{Name: "p", File: "etc/promise/p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: 300 * time.Millisecond},
 	})
 	if e := entry(t, g); e.GetMessage() != "timed out after 300ms: waiting" || e.GetLevel() != typev1.LogLevel_LOG_LEVEL_ERROR {
 		t.Errorf("entry is %v", e)
@@ -87,13 +88,14 @@ func TestASensorThatHangsIsKilledWithAllItStarted(t *testing.T) {
 	gone(t, filepath.Join(dir, "child"))
 }
 
-func TestWhatASensorLeavesInTheBackgroundEndsWithIt(t *testing.T) {
+func TestAProcessThatASensorLeavesBehindEndsAndFailsIt(t *testing.T) {
 	dir := write(t, map[string]string{"p": "#!/bin/sh\nsleep 600 &\necho $! > child\necho done\n"})
-	g := Executable{}.Sense(t.Context(), Request{
+	g := NewExecutable(child.NewRunner()).Sense(t.Context(), Request{
 		Directory: dir, Env: []string{"PATH=/usr/bin:/bin"},
-		Promise: Promise{Name: "p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: 20 * time.Second},
+		Promise: Promise{Name: "p", File: "etc/promise/p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: 20 * time.Second},
 	})
-	if e := entry(t, g); e.GetMessage() != "done" || e.GetLevel() != typev1.LogLevel_LOG_LEVEL_INFO {
+	e := entry(t, g)
+	if !strings.Contains(e.GetMessage(), "left processes behind, which are ended now: sleep (") || !strings.HasSuffix(e.GetMessage(), ": done") || e.GetLevel() != typev1.LogLevel_LOG_LEVEL_ERROR {
 		t.Errorf("entry is %v", e)
 	}
 	gone(t, filepath.Join(dir, "child"))
@@ -152,7 +154,7 @@ func TestAStoppedAgentBlamesNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := write(t, map[string]string{"p": "#!/bin/sh\nsleep 600\n"})
-	g := Executable{}.Sense(ctx, Request{Directory: dir, Promise: Promise{Name: "p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: time.Minute}})
+	g := NewExecutable(child.NewRunner()).Sense(ctx, Request{Directory: dir, Promise: Promise{Name: "p", File: "etc/promise/p", Path: filepath.Join(dir, "etc", "promise", "p"), Timeout: time.Minute}})
 	if !strings.Contains(g.GetError(), "stopped") {
 		t.Errorf("group is %v", g)
 	}

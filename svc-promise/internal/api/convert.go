@@ -86,8 +86,11 @@ func runsOf(r *promisev1.PartitionRuns) verdict.Runs {
 }
 
 func kindOf(k typev1.PromiseKind) window.Kind {
-	if k == typev1.PromiseKind_PROMISE_KIND_EXECUTABLE {
+	switch k {
+	case typev1.PromiseKind_PROMISE_KIND_EXECUTABLE:
 		return conv.KindExecutable
+	case typev1.PromiseKind_PROMISE_KIND_BUILTIN:
+		return conv.KindBuiltin
 	}
 	return conv.KindPlugin
 }
