@@ -136,6 +136,11 @@ fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=5s)
 sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST_FLAGS=…)
 	go test -count=1 -timeout 15m -v $(TEST_FLAGS) ./sim/...
 
+# Tests that read VOW_SOAK do all of what CI has a minute for.
+.PHONY: soak
+soak: ## Run the tests that kill and cut at random at their full length
+	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor
+
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module
 	go test -run '^$$' -bench . -benchmem work

@@ -21,9 +21,11 @@ type chaos struct {
 	bound   time.Duration
 }
 
-// chaosOf is 500 moments in CI; 60 show a mistake to whoever is changing something.
+// chaosOf is 500 moments, in CI as many of them as a minute takes; 60 show a mistake to whoever is changing something.
 func chaosOf() chaos {
 	switch {
+	case os.Getenv("VOW_SOAK") != "":
+		return chaos{500, 30 * time.Minute}
 	case testing.Short():
 		return chaos{20, 10 * time.Second}
 	case os.Getenv("CI") != "":
