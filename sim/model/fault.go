@@ -133,7 +133,7 @@ func (w *World) breakTenant() {
 	w.summary.Breakages++
 	switch {
 	case w.chance(0.2):
-		t.fails, t.stage = 1+w.rand.IntN(3), converge.Stage(w.rand.IntN(2))+converge.AtRelease
+		t.fails, t.stage = 1+w.rand.IntN(3), []converge.Stage{converge.AtRelease, converge.AtProfile}[w.rand.IntN(2)]
 		w.say("fault", "the next %d runs of %s on %s fail at %s", t.fails, t.allocation, n.name, t.stage)
 	case w.chance(0.2):
 		t.published++

@@ -71,6 +71,9 @@ func (r *run) next(e converge.StepEnded) {
 	switch r.stages.Stage {
 	case converge.AtRelease:
 		w.soon(n.host, time.Millisecond, func() { r.ended("release", false) })
+	case converge.AtPrepare, converge.AtRetention, converge.AtPrerm, converge.AtDestroy:
+		// They do nothing but to the disk, of which this world has none.
+		r.next(converge.StepEnded{Stage: r.stages.Stage, Result: converge.Success})
 	case converge.AtProfile:
 		w.soon(n.host, w.between(5*time.Millisecond, 50*time.Millisecond), r.profile)
 	case converge.AtServices:

@@ -40,6 +40,9 @@ func New(cfg Config, s Settings) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if s.RunTimeout == 0 {
+		s.RunTimeout = cfg.PartitionTimeout
+	}
 	s = s.withDefaults()
 	t := s.Telemetry
 	bootID, err := bootID(s.BootID)
@@ -90,7 +93,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
-		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
+		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, MinFree: cfg.InstanceMinFreeSpace << 20, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
 		Call: func(ctx context.Context, method string, request []byte) ([]byte, string, string) {
 			return node.Call(ctx, method, request)
 		},

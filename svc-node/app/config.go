@@ -23,23 +23,25 @@ import (
 type Config struct {
 	Telemetry telemetry.Config `embed:""`
 
-	Computer         string        `help:"Name of this computer: 1 to 63 characters of a-z, 0-9 and -." default:"${computer}"`
-	InstanceRoot     string        `help:"Folder of the partitions." type:"path" default:"${state}/instance"`
-	SoftwareRoot     string        `help:"Folder of the installed software releases." type:"path" default:"${state}/software"`
-	StateDir         string        `help:"Folder of what the agent itself keeps." type:"path" default:"${state}/node"`
-	SupervisorDir    string        `help:"Folder of the supervisor, in which its socket is." type:"path" default:"${state}/supervisor"`
-	Socket           string        `help:"Unix socket on which vow.node.v1 is served; empty for none." type:"path" default:"${state}/node/node.sock"`
-	AdminAddress     string        `help:"Address of metrics, pprof and readiness, host:port; empty for none." default:"${admin_address}"`
-	Partitions       int           `help:"Number of partitions, slappart0 and on." default:"10"`
-	PartitionAddress []string      `help:"IP addresses that services of the partitions may listen on." default:"127.0.0.1"`
-	Periodicity      time.Duration `help:"Longest time between two runs of a partition, 1m to 24h." default:"24h"`
-	Slots            int           `help:"How many partitions run at once; 0 = the number of CPUs." default:"0"`
-	Register         bool          `help:"Register the computer at start." default:"true" negatable:""`
-	Master           string        `help:"Address of svc-master." default:"127.0.0.1:7711"`
-	Scheduler        string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
-	Promise          string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
-	Executable       string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
-	Buildout         string        `help:"Path of a buildout executable for instance profiles with recipes that are not built in; empty = the release's bin/buildout alone." type:"path"`
+	Computer             string        `help:"Name of this computer: 1 to 63 characters of a-z, 0-9 and -." default:"${computer}"`
+	InstanceRoot         string        `help:"Folder of the partitions." type:"path" default:"${state}/instance"`
+	SoftwareRoot         string        `help:"Folder of the installed software releases." type:"path" default:"${state}/software"`
+	StateDir             string        `help:"Folder of what the agent itself keeps." type:"path" default:"${state}/node"`
+	SupervisorDir        string        `help:"Folder of the supervisor, in which its socket is." type:"path" default:"${state}/supervisor"`
+	Socket               string        `help:"Unix socket on which vow.node.v1 is served; empty for none." type:"path" default:"${state}/node/node.sock"`
+	AdminAddress         string        `help:"Address of metrics, pprof and readiness, host:port; empty for none." default:"${admin_address}"`
+	Partitions           int           `help:"Number of partitions, slappart0 and on." default:"10"`
+	PartitionAddress     []string      `help:"IP addresses that services of the partitions may listen on." default:"127.0.0.1"`
+	Periodicity          time.Duration `help:"Longest time between two runs of a partition, 1m to 24h." default:"24h"`
+	PartitionTimeout     time.Duration `help:"Longest time of one run of a partition: beyond it what it executes is killed and it ends as timeout." default:"10m"`
+	InstanceMinFreeSpace int64         `help:"MiB that the disk of the partitions must have free before a profile is carried out; 0 for any." default:"1000"`
+	Slots                int           `help:"How many partitions run at once; 0 = the number of CPUs." default:"0"`
+	Register             bool          `help:"Register the computer at start." default:"true" negatable:""`
+	Master               string        `help:"Address of svc-master." default:"127.0.0.1:7711"`
+	Scheduler            string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
+	Promise              string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
+	Executable           string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
+	Buildout             string        `help:"Path of a buildout executable for instance profiles with recipes that are not built in; empty = the release's bin/buildout alone." type:"path"`
 
 	ProcessMemory    int64    `help:"Limit of memory of each service, with its descendants, in MiB; 0 for none. Needs cgroups; where they are not permitted, 'vow node ps' says so." default:"0"`
 	ProcessCPU       int      `help:"Limit of CPU of each service in thousandths of a processor; 0 for none. Needs cgroups." default:"0"`
@@ -74,6 +76,12 @@ func (c Config) Validate() error {
 	}
 	if c.Slots < 0 || c.Slots > 4096 {
 		return fmt.Errorf("cannot use --slots=%d: want 0 to 4096", c.Slots)
+	}
+	if c.PartitionTimeout < 0 || c.PartitionTimeout > 24*time.Hour {
+		return fmt.Errorf("cannot use --partition-timeout=%s: want up to 24h", c.PartitionTimeout)
+	}
+	if c.InstanceMinFreeSpace < 0 || c.InstanceMinFreeSpace > 1<<30 {
+		return fmt.Errorf("cannot use --instance-min-free-space=%d: want 0 to 2^30 MiB", c.InstanceMinFreeSpace)
 	}
 	if err := c.policy().Limits.Validate(); err != nil {
 		return fmt.Errorf("cannot use --process-*: %w", err)

@@ -64,7 +64,7 @@ func TestAnOrderInstallsStartsTestsAndReports(t *testing.T) {
 		for _, s := range r.GetSteps() {
 			steps = append(steps, s.GetName())
 		}
-		if got := strings.Join(steps, " "); got != "release profile services promises" {
+		if got := strings.Join(steps, " "); got != "release prepare profile services promises" {
 			t.Errorf("steps are %q", got)
 		}
 		if r.GetToken() != 1 || !r.GetChanged() || r.GetEvaluatedLocally() || len(r.GetVerdicts()) != 1 {
@@ -331,7 +331,7 @@ func TestADestroyedPartitionIsEmptiedReportedAndFreed(t *testing.T) {
 		n.want(d)
 		n.order("slappart0", "t1.a1", 1)
 		time.Sleep(time.Second)
-		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS || len(r.GetSteps()) != 1 {
+		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS || len(r.GetSteps()) != 4 {
 			t.Errorf("report is %v", r)
 		}
 		if units := n.processes.look("slappart0"); len(units) != 0 {
@@ -359,7 +359,7 @@ func TestAStoppedPartitionRunsWithoutPromises(t *testing.T) {
 		n.want(d)
 		n.order("slappart0", "t1.a1", 1)
 		time.Sleep(time.Second)
-		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS || len(r.GetSteps()) != 3 || len(r.GetVerdicts()) != 0 {
+		if r := n.report(1); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS || len(r.GetSteps()) != 4 || len(r.GetVerdicts()) != 0 {
 			t.Errorf("report is %v", r)
 		}
 		sensed := n.sensors.count("answers")

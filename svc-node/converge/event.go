@@ -41,6 +41,8 @@ type Ended struct {
 	// Result and ErrorType are meant when the outcome is Done.
 	Result    Result
 	ErrorType string
+	// RetainedUntil is until when the content of the destroyed instance is kept; zero = it is not.
+	RetainedUntil time.Time
 	// Token that svc-master gave to the run; 0 = none.
 	Token uint64
 }

@@ -120,6 +120,8 @@ type Partition struct {
 	NotBefore time.Time
 	// BootDue is when the partition runs after a boot without an order; zero = not due for that.
 	BootDue time.Time
+	// RetainedUntil is when the partition runs again to remove what is kept of a destroyed instance; zero = nothing is.
+	RetainedUntil time.Time
 	// Ended holds the ids of the last runs.
 	Ended []string
 	// Substituted is the order that a local run was made for, because svc-master did not begin it.
@@ -273,7 +275,7 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 	switch e.Outcome {
 	case Done:
 		p.Ended = append(slices.Clone(p.Ended[max(0, len(p.Ended)-Remembered+1):]), e.RunID)
-		p.Latest, p.ErrorType, p.EndedAt = e.Result, e.ErrorType, now
+		p.Latest, p.ErrorType, p.EndedAt, p.RetainedUntil = e.Result, e.ErrorType, now, e.RetainedUntil
 		if e.Result == Success {
 			p.LastSuccess, p.Failures = e.RunID, 0
 		} else {
@@ -346,6 +348,9 @@ func (p Partition) due(alone time.Time) (time.Time, Cause) {
 		if p.Latest == 0 {
 			consider(p.KnownSince, Changed)
 		}
+	}
+	if !p.RetainedUntil.IsZero() && p.RetainedUntil.Before(at) {
+		at = p.RetainedUntil // its time is the node's own, with the control plane or without
 	}
 	if at.Before(p.NotBefore) {
 		at = p.NotBefore

@@ -4,26 +4,34 @@ import "fmt"
 
 // Stage is where a run is.
 //
-//	           begun            installed         carried out         handed over        evaluated
-//	Beginning ───────▶ AtRelease ─────────▶ AtProfile ──────▶ AtServices ──────▶ AtPromises ──────▶ Reporting
-//	    │ destroyed: ▶ AtServices              │                 │ stopped,          │                  ▲
-//	    │                                      │                 │ destroyed ────────┼──────────────────┤
-//	    └── any step that does not succeed ────┴─────────────────┴───────────────────┴──────────────────┘
+//	           begun            installed         ready          carried out         handed over        evaluated
+//	Beginning ───────▶ AtRelease ───────▶ AtPrepare ───▶ AtProfile ──────▶ AtServices ──────▶ AtPromises ──────▶ Reporting
+//	    │                  │                  │              │  started: ▶ Reporting │ stopped: ▶ Reporting          ▲
+//	    │                  └── does not succeed, of a stopped one: ▶ AtServices ◀────┤                               │
+//	    │ destroyed                                                                  │ destroyed                     │
+//	    └───────────────────────────────▶ AtServices ◀───────────────────────────────┘                               │
+//	                                          └─▶ AtRetention ──▶ AtPrerm ──▶ AtDestroy ─────────────────────────────┤
+//	                                                  │ kept                                                         │
+//	                                                  └──────── any other step that does not succeed ────────────────┘
 type Stage uint8
 
 // The stages.
 const (
 	Beginning Stage = iota
 	AtRelease
+	AtPrepare
 	AtProfile
 	AtServices
 	AtPromises
+	AtRetention
+	AtPrerm
+	AtDestroy
 	Reporting
 )
 
 // String returns the stage's name; for a step it is the step's name in reports and telemetry.
 func (s Stage) String() string {
-	names := [...]string{"begin", "release", "profile", "services", "promises", "report"}
+	names := [...]string{"begin", "release", "prepare", "profile", "services", "promises", "retention", "prerm", "destroy", "report"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -49,6 +57,8 @@ type StepEnded struct {
 	Error     string
 	ErrorType string
 	Changed   bool
+	// Kept says that the content of a destroyed instance is kept for now: the run ends here, a success. With AtRetention only.
+	Kept bool
 }
 
 // Step is the transition function of a run: what comes next is the stage of the returned run. Reporting is the last.
@@ -58,7 +68,14 @@ func (r Run) Step(e StepEnded) (Run, string) {
 	}
 	r.Changed = r.Changed || e.Changed
 	if e.Result != Success {
-		r.Stage, r.Result, r.Error, r.ErrorType = Reporting, e.Result, e.Error, e.ErrorType
+		if r.Result == 0 { // the first one is why
+			r.Result, r.Error, r.ErrorType = e.Result, e.Error, e.ErrorType
+		}
+		if r.Requested == Stopped && r.Stage < AtServices {
+			r.Stage = AtServices // what is to be stopped is stopped, whatever its profile says (SlapOS stops "finally")
+			return r, "a step did not succeed: services are stopped all the same"
+		}
+		r.Stage = Reporting
 		return r, "a step did not succeed"
 	}
 	switch r.Stage {
@@ -69,21 +86,35 @@ func (r Run) Step(e StepEnded) (Run, string) {
 			return r, "destroyed: nothing is installed"
 		}
 		r.Stage = AtRelease
-	case AtRelease:
-		r.Stage = AtProfile
-	case AtProfile:
-		r.Stage = AtServices
 	case AtServices:
-		if r.Requested != Started {
-			r.Stage, r.Result = Reporting, Success
-			return r, r.Requested.String() + ": promises are not tested"
+		switch r.Requested {
+		case Started:
+			r.Stage = AtPromises
+		case Destroyed:
+			r.Stage = AtRetention
+		case Stopped:
+			return r.over("stopped: promises are not tested")
 		}
-		r.Stage = AtPromises
-	case AtPromises:
-		r.Stage, r.Result = Reporting, Success
-		return r, "all steps succeeded"
+	case AtRetention:
+		if e.Kept {
+			return r.over("destroyed: the content is kept for now")
+		}
+		r.Stage = AtPrerm
+	case AtPromises, AtDestroy:
+		return r.over("all steps succeeded")
+	case AtRelease, AtPrepare, AtProfile, AtPrerm:
+		r.Stage++
 	case Reporting:
 		return r, "over"
 	}
 	return r, "next step"
+}
+
+// over ends the run: a success unless an earlier step was none.
+func (r Run) over(why string) (Run, string) {
+	r.Stage = Reporting
+	if r.Result == 0 {
+		r.Result = Success
+	}
+	return r, why
 }

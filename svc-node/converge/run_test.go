@@ -31,13 +31,17 @@ func TestTheStepsOfARun(t *testing.T) {
 		want      string
 		result    converge.Result
 	}{
-		{converge.Started, converge.Reporting, "release profile services promises", converge.Success},
-		{converge.Stopped, converge.Reporting, "release profile services", converge.Success},
-		{converge.Destroyed, converge.Reporting, "services", converge.Success},
+		{converge.Started, converge.Reporting, "release prepare profile services promises", converge.Success},
+		{converge.Stopped, converge.Reporting, "release prepare profile services", converge.Success},
+		{converge.Stopped, converge.AtRelease, "release services", converge.Failure},
+		{converge.Stopped, converge.AtProfile, "release prepare profile services", converge.Failure},
+		{converge.Destroyed, converge.Reporting, "services retention prerm destroy", converge.Success},
+		{converge.Destroyed, converge.AtPrerm, "services retention prerm", converge.Failure},
+		{converge.Destroyed, converge.AtDestroy, "services retention prerm destroy", converge.Failure},
 		{converge.Started, converge.AtRelease, "release", converge.Failure},
-		{converge.Started, converge.AtProfile, "release profile", converge.Failure},
-		{converge.Started, converge.AtServices, "release profile services", converge.Failure},
-		{converge.Started, converge.AtPromises, "release profile services promises", converge.Failure},
+		{converge.Started, converge.AtProfile, "release prepare profile", converge.Failure},
+		{converge.Started, converge.AtServices, "release prepare profile services", converge.Failure},
+		{converge.Started, converge.AtPromises, "release prepare profile services promises", converge.Failure},
 		{converge.Destroyed, converge.AtServices, "services", converge.Failure},
 	} {
 		taken, run := steps(c.requested, c.failing)
@@ -50,6 +54,40 @@ func TestTheStepsOfARun(t *testing.T) {
 		if run.Changed != strings.Contains(taken, "profile") {
 			t.Errorf("%s: changed is %t after %q", c.requested, run.Changed, taken)
 		}
+	}
+}
+
+func TestARunThatKeepsTheContentEndsThereASuccess(t *testing.T) {
+	run := converge.Run{Stage: converge.AtRetention, Requested: converge.Destroyed}
+	if run, _ = run.Step(converge.StepEnded{Stage: converge.AtRetention, Result: converge.Success, Kept: true}); run.Stage != converge.Reporting || run.Result != converge.Success {
+		t.Errorf("the run is at %s: %s", run.Stage, run.Result)
+	}
+}
+
+func TestThePartitionRunsWhenItsContentIsKeptNoLonger(t *testing.T) {
+	kept := epoch.Add(36 * time.Hour)
+	node := converge.NewNode("c1", "boot-1", 1, 0, epoch)
+	for _, link := range []converge.Link{converge.Orders, converge.Master} {
+		node, _, _ = node.Step(converge.LinkChanged{Link: link, Up: true}, epoch)
+	}
+	node, _, _ = node.Step(converge.Wanted{Items: []converge.Desired{{Partition: "p0", AllocationID: "t.a1", Requested: converge.Destroyed, Period: 24 * time.Hour}}}, epoch)
+	node, _, _ = node.Step(converge.Ordered{Order: converge.Order{RunID: "run-1", Partition: "p0", AllocationID: "t.a1", Cause: converge.Changed}}, epoch)
+	end := func(run string, until time.Time, now time.Time) (effects []converge.Effect) {
+		node, effects, _ = node.Step(converge.Ended{Partition: "p0", RunID: run, Outcome: converge.Done, Result: converge.Success, RetainedUntil: until}, now)
+		return effects
+	}
+	end("run-1", kept, epoch.Add(time.Second))
+	node, _, _ = node.Step(converge.Ordered{Order: converge.Order{RunID: "run-2", Partition: "p0", AllocationID: "t.a1", Cause: converge.Periodicity}}, epoch.Add(23*time.Hour))
+	end("run-2", kept, epoch.Add(23*time.Hour))
+	if at, ok := node.Due(); !ok || !at.Equal(kept) {
+		t.Fatalf("it runs at %s, kept until %s", at, kept)
+	}
+	node, effects, _ := node.Step(converge.Tick{}, kept)
+	if len(effects) != 2 {
+		t.Fatalf("at that time: %v", effects)
+	}
+	if run := effects[1].(converge.StartRun).Run; run.Local || !run.Own {
+		t.Errorf("the run is %+v", run)
 	}
 }
 

@@ -85,6 +85,7 @@ func (r Result) String() string {
 // Classes of errors that a report names (docs/architecture.md, svc-node).
 const (
 	TypeRelease      = "release"
+	TypeDisk         = "disk"
 	TypeProfile      = "profile"
 	TypeNotAvailable = "not_available"
 	TypeServices     = "services"

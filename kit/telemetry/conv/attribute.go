@@ -128,10 +128,14 @@ const (
 
 // Values of StepName, in the order of a run.
 const (
-	StepRelease  = "release"
-	StepProfile  = "profile"
-	StepServices = "services"
-	StepPromises = "promises"
+	StepRelease   = "release"
+	StepPrepare   = "prepare"
+	StepProfile   = "profile"
+	StepServices  = "services"
+	StepPromises  = "promises"
+	StepRetention = "retention"
+	StepPrerm     = "prerm"
+	StepDestroy   = "destroy"
 )
 
 // Values of PromiseKind and SensorKind.
@@ -240,7 +244,9 @@ func Attributes() []Attribute {
 		{RunLocal, "Whether the node ran without an order.", "boolean", "", nil},
 		{Epoch, "The epoch of the tree's shard; a newer one wins over any generation.", "int", "", nil},
 		{Generation, "The generation of the tree that the run settles.", "int", "", nil},
-		{StepName, "The step of a run.", "string", "", []string{StepRelease, StepProfile, StepServices, StepPromises}},
+		{StepName, "The step of a run.", "string", "", []string{
+			StepRelease, StepPrepare, StepProfile, StepServices, StepPromises, StepRetention, StepPrerm, StepDestroy,
+		}},
 		{PromiseKind, "How the promise is written.", "string", "", []string{KindPlugin, KindExecutable, KindBuiltin}},
 		{Verdict, "What the test or anomaly detector said; a failed promise is a result, not an error.", "string", "", []string{
 			VerdictNone, VerdictPassed, VerdictFailed,

@@ -106,7 +106,7 @@ func New(s Settings) (*Agent, error) {
 	})
 	a.engine = run.New(run.Settings{
 		Computer: s.Computer, BootID: s.BootID, Root: s.Root, Locks: locks,
-		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout,
+		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout, MinFree: s.MinFree,
 		Master: s.Master, Supervisor: s.Supervisor, Installer: s.Installer, Releases: a.software, Senses: senses{a.senses},
 		Revisions: partition.NewRevisions(), Policy: s.Policy, Telemetry: s.Telemetry,
 		Learned: func(d *masterv1.DesiredPartition) { a.tell(a.group.Context(), converge.Learned{Item: desiredOf(d)}) },

@@ -47,6 +47,7 @@ func partitionOf(p *storev1.NodePartition) converge.Partition {
 		Name: p.GetDesired().GetPartition(), Desired: desiredOf(p.GetDesired()), Latest: converge.Result(p.GetLatest()),
 		ErrorType: p.GetErrorType(), EndedAt: timeOf(p.GetEndedAt()), LastSuccess: p.GetLastSuccessRunId(),
 		Failures: int(p.GetFailures()), KnownSince: timeOf(p.GetKnownSince()), Ended: p.GetEndedRunIds(), LastToken: p.GetLastToken(),
+		RetainedUntil: timeOf(p.GetRetainedUntil()),
 	}
 }
 
@@ -55,6 +56,7 @@ func recordOf(p converge.Partition, text string) *storev1.NodePartition {
 		Desired: contentOf(p.Desired), Latest: typev1.RunResult(p.Latest), ErrorType: p.ErrorType, Error: text,
 		EndedAt: timestampOf(p.EndedAt), LastSuccessRunId: p.LastSuccess, Failures: uint32(p.Failures),
 		KnownSince: timestampOf(p.KnownSince), EndedRunIds: p.Ended, LastToken: p.LastToken,
+		RetainedUntil: timestampOf(p.RetainedUntil),
 	}
 }
 

@@ -73,7 +73,9 @@ type Settings struct {
 
 	// RunTimeout bounds a run; SenseDelay and SenseBatch are as in sense.Settings; ReconnectWindow is used until
 	// svc-master advises one.
-	RunTimeout      time.Duration
+	RunTimeout time.Duration
+	// MinFree is as in run.Settings.
+	MinFree         int64
 	SenseDelay      time.Duration
 	SenseBatch      int
 	ReconnectWindow time.Duration

@@ -60,3 +60,21 @@ func SyncDir(dir string) error {
 	}
 	return err
 }
+
+// Link makes path a symbolic link to target, in the place of what it was.
+func Link(target, path string) error {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("cannot link %s: %w", path, err)
+	}
+	defer os.Remove(dir) //nolint:errcheck // empty by now
+	name := filepath.Join(dir, "link")
+	if err := os.Symlink(target, name); err != nil {
+		return fmt.Errorf("cannot link %s: %w", path, err)
+	}
+	if err := os.Rename(name, path); err != nil {
+		_ = os.Remove(name)
+		return fmt.Errorf("cannot link %s: %w", path, err)
+	}
+	return nil
+}

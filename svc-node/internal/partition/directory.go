@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
@@ -117,16 +119,44 @@ func (d Directory) LogPath(process string) string {
 
 // Hook is the path of the executable to run before the content is removed; empty = there is none.
 func (d Directory) Hook() string {
-	path, executable := filepath.Join(d.Path, "sbin", "destroy"), false
-	_ = d.User.Do(func() error { // an error is that there is none
-		info, err := os.Stat(path)
-		executable = err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-		return err
-	})
-	if executable {
-		return path
+	if hooks, _ := d.Executables("sbin"); slices.Contains(hooks, "destroy") { // an error is that there is none
+		return filepath.Join(d.Path, "sbin", "destroy")
 	}
 	return ""
+}
+
+// Executables are the names of the executables in a folder of the partition, sorted; a folder that is not there has none.
+func (d Directory) Executables(folder string) (names []string, err error) {
+	err = d.User.Do(func() error {
+		entries, err := os.ReadDir(filepath.Join(d.Path, folder))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		for _, entry := range entries {
+			info, statErr := os.Stat(filepath.Join(d.Path, folder, entry.Name()))
+			if statErr == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && !strings.HasPrefix(entry.Name(), ".") {
+				names = append(names, entry.Name())
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s of %s: %w", folder, d.Name, err)
+	}
+	return names, nil
+}
+
+// LinkRelease makes `software_release` lead to the installed release, as SlapOS's profiles expect it.
+func (d Directory) LinkRelease(release string) (changed bool, err error) {
+	err = d.User.Do(func() error {
+		link := filepath.Join(d.Path, "software_release")
+		if now, err := os.Readlink(link); err == nil && now == release {
+			return nil
+		}
+		changed = true
+		return atomicfile.Link(release, link)
+	})
+	return changed, err
 }
 
 // Clear removes the content; the directory itself stays. Idempotent.

@@ -29,6 +29,8 @@ const (
 	// reportPatience is how long a report is tried before it is spooled: the slot is free again soon, and a restart of
 	// svc-master is outlived.
 	reportPatience = 3 * time.Second
+	// stopping bounds the stopping of services: SlapOS's supervisord gives a process 60 s.
+	stopping = 2 * time.Minute
 	// MaxError is how much of an error is reported: the last bytes.
 	MaxError = 16 << 10
 )
@@ -59,6 +61,7 @@ type work struct {
 	steps     []*masterv1.StepReport
 	began     time.Time
 	span      trace.SpanContext
+	retained  time.Time // until when the content of a destroyed instance is kept; zero = it is not
 }
 
 // Run carries out a run; want is the last known desired state. It returns when the run is reported or spooled, or could
@@ -117,9 +120,11 @@ func (e *Engine) Run(ctx context.Context, run converge.Handle, want *masterv1.De
 		ended.Outcome = converge.Unbegun
 		return ended, "cannot finish the run: the agent stops"
 	}
+	e.keepError(ctx, w, done)
 	e.report(ctx, w, done)
 	e.finished(ctx, span, w, done)
 	ended.Outcome, ended.Result, ended.ErrorType = converge.Done, done.Result, done.ErrorType
+	ended.RetainedUntil = w.retained
 	return ended, done.Error
 }
 
@@ -155,7 +160,14 @@ func (e *Engine) carry(ctx context.Context, w *work) converge.Run {
 		Stage: converge.Beginning, Result: converge.Success, Requested: converge.Requested(w.desired.GetState()),
 	})
 	for r.Stage != converge.Reporting && ctx.Err() == nil {
-		r, _ = r.Step(e.step(timed, w, r.Stage))
+		within := timed
+		if r.Requested == converge.Stopped && r.Stage == converge.AtServices {
+			// What is to be stopped is stopped, also when the profile took all of the time.
+			var done context.CancelFunc
+			within, done = context.WithTimeout(ctx, stopping)
+			defer done()
+		}
+		r, _ = r.Step(e.step(within, w, r.Stage))
 	}
 	return r
 }
@@ -166,7 +178,7 @@ func (e *Engine) report(ctx context.Context, w *work, done converge.Run) {
 		Computer: e.s.Computer, Partition: w.run.Partition, AllocationId: w.run.AllocationID, RunId: w.run.RunID,
 		Token: w.token, Result: typev1.RunResult(done.Result), Error: lastBytes(done.Error, MaxError), ErrorType: done.ErrorType,
 		Changed: done.Changed, Verdicts: w.tested.Verdicts, EvaluatedLocally: w.tested.Locally, Steps: w.steps,
-		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause),
+		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause), RetainedUntil: timestamp(w.retained),
 	}
 	var err error
 	if w.run.Local {

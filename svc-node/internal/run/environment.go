@@ -94,7 +94,9 @@ type Settings struct {
 	// Executable is ${vow:executable}; ServerURL is where svc-master is, for profiles.
 	Executable, ServerURL string
 	// Timeout bounds a run.
-	Timeout    time.Duration
+	Timeout time.Duration
+	// MinFree is how many bytes the disk of the partitions must have free before a profile is carried out; 0 = any.
+	MinFree    int64
 	Master     peer.Master
 	Supervisor Supervisor
 	Installer  Installer

@@ -3,15 +3,10 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os/exec"
-	"syscall"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/profile"
@@ -27,9 +22,6 @@ func (e *Engine) releaseStep(_ context.Context, w *work) (bool, error) {
 
 // profileStep brings the directory to what the profile says.
 func (e *Engine) profileStep(ctx context.Context, w *work) (bool, error) {
-	if err := w.directory.Ensure(); err != nil {
-		return false, internal(err)
-	}
 	return e.s.Installer.Install(ctx, Installation{
 		Environment: environment(e.s, w),
 		User:        w.directory.User,
@@ -86,8 +78,8 @@ func requested(d *masterv1.DesiredPartition) converge.Requested {
 	return converge.Requested(d.GetState())
 }
 
-// servicesStep hands the wanted processes to the supervisor and waits until it has them; of a destroyed instance it
-// removes everything.
+// servicesStep hands the wanted processes to the supervisor and waits until it has them; of a stopped or destroyed instance
+// none is wanted.
 func (e *Engine) servicesStep(ctx context.Context, w *work) (bool, error) {
 	var wanted []supervise.Process
 	if requested(w.desired) == converge.Started {
@@ -120,9 +112,6 @@ func (e *Engine) servicesStep(ctx context.Context, w *work) (bool, error) {
 			w.started = u.RanSince
 		}
 	}
-	if requested(w.desired) == converge.Destroyed {
-		return true, e.destroy(ctx, w)
-	}
 	return changed, nil
 }
 
@@ -150,35 +139,6 @@ func unsettled(units []supervise.Unit) bool {
 		}
 	}
 	return false
-}
-
-// destroy runs the hook and removes the content. A hook that fails keeps the content for the next try.
-func (e *Engine) destroy(ctx context.Context, w *work) error {
-	if hook := w.directory.Hook(); hook != "" {
-		ctx, span := e.tracer.Start(ctx, conv.ExecSpan("destroy"), trace.WithAttributes(conv.ExecutableName.String("destroy")))
-		defer span.End()
-		cmd := exec.CommandContext(ctx, hook) //nolint:gosec // the profile's own hook
-		cmd.Dir = w.directory.Path
-		cmd.Env = append(w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
-		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-		cmd.WaitDelay = time.Second
-		var output ending
-		cmd.Stdout, cmd.Stderr = &output, &output
-		err := w.directory.User.Start(cmd)
-		if err == nil {
-			err = cmd.Wait()
-		}
-		if cmd.ProcessState != nil {
-			span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
-		}
-		if err != nil {
-			return fmt.Errorf("cannot destroy: sbin/destroy failed: %w: %s", err, output.String())
-		}
-	}
-	if err := w.directory.Clear(); err != nil {
-		return internal(err)
-	}
-	return nil
 }
 
 // promisesStep senses and evaluates every promise.

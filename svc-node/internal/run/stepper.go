@@ -58,9 +58,9 @@ func (e *Engine) step(ctx context.Context, w *work, stage converge.Stage) conver
 	stepCtx, span := e.tracer.Start(ctx, conv.StepSpan(stage.String()), trace.WithAttributes(attrs...))
 	defer span.End()
 	began := time.Now()
-	changed, err := e.do(stepCtx, w, stage)
+	changed, kept, err := e.do(stepCtx, w, stage)
 	ended := classify(ctx, stage, err)
-	ended.Changed = changed
+	ended.Changed, ended.Kept = changed, kept
 
 	took := time.Since(began)
 	result := conv.RunResult.String(ended.Result.String())
@@ -83,19 +83,26 @@ func (e *Engine) step(ctx context.Context, w *work, stage converge.Stage) conver
 	return ended
 }
 
-func (e *Engine) do(ctx context.Context, w *work, stage converge.Stage) (changed bool, err error) {
+func (e *Engine) do(ctx context.Context, w *work, stage converge.Stage) (changed, kept bool, err error) {
 	switch stage {
-	case converge.AtRelease:
-		return e.releaseStep(ctx, w)
-	case converge.AtProfile:
-		return e.profileStep(ctx, w)
-	case converge.AtServices:
-		return e.servicesStep(ctx, w)
-	case converge.AtPromises:
-		return e.promisesStep(ctx, w)
+	case converge.AtRetention:
+		kept, err = e.retentionStep(ctx, w)
+		return false, kept, err
 	case converge.Beginning, converge.Reporting:
+		return false, false, internal(errors.New("cannot carry out step " + stage.String()))
+	case converge.AtRelease, converge.AtPrepare, converge.AtProfile, converge.AtServices, converge.AtPromises, converge.AtPrerm, converge.AtDestroy:
 	}
-	return false, internal(errors.New("cannot carry out step " + stage.String()))
+	changed, err = e.steps()[stage](ctx, w)
+	return changed, false, err
+}
+
+// steps are what is done at each stage but retention, which may end the run.
+func (e *Engine) steps() map[converge.Stage]func(context.Context, *work) (changed bool, err error) {
+	return map[converge.Stage]func(context.Context, *work) (bool, error){
+
+		converge.AtRelease: e.releaseStep, converge.AtPrepare: e.prepareStep, converge.AtProfile: e.profileStep,
+		converge.AtServices: e.servicesStep, converge.AtPromises: e.promisesStep, converge.AtPrerm: e.prermStep, converge.AtDestroy: e.destroyStep,
+	}
 }
 
 // classify tells what kind of end an error is. Without a mark it is the user's software, in the step's own class.

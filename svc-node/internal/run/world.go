@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -100,6 +101,11 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	default:
 		return recipe.Instance{}, fmt.Errorf("cannot request the state %q: started, stopped and destroyed are", r.State)
 	}
+	retention, err := retentionDelay(r)
+	if err != nil {
+		return recipe.Instance{}, err
+	}
+	request.RetentionDelay = retention
 	key := answerKey{instance: request.GetRequesterId(), title: r.Title}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -113,6 +119,19 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	i := instance(answer.GetInstance(), answer.GetReady(), answer.GetReason())
 	o.answers.put(key, i)
 	return i, nil
+}
+
+// retentionDelay is what the SLA of a request says in days, as SlapOS does.
+func retentionDelay(r recipe.Request) (*durationpb.Duration, error) {
+	text := r.SLA["retention_delay"]
+	if text == "" {
+		return nil, nil
+	}
+	days, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(days >= 0 && days <= 3650) {
+		return nil, fmt.Errorf("cannot request %q: sla-retention_delay is %q, want 0 to 3650 days", r.Title, text)
+	}
+	return durationpb.New(time.Duration(days * 24 * float64(time.Hour))), nil
 }
 
 // peek tells what is known of an instance without requesting it.
