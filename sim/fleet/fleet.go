@@ -90,7 +90,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 		})
 	})
 	f.control(Promise, promise.Service, 7713, func(at place) (service, error) {
-		return promise.New(promise.Config{Master: address(Master, 7711)}, promise.Settings{Server: at.server, Telemetry: at.telemetry, Dial: at.dial})
+		return promise.New(promise.Config{Master: address(Master, 7711)}, promise.Settings{Server: at.server, Store: f.redis, Telemetry: at.telemetry, Dial: at.dial})
 	})
 	for _, name := range []string{Master, Scheduler, Promise} {
 		f.Network.SetLatency(name, about(s.Latency/2, name))

@@ -116,7 +116,7 @@ func beginReplicas(t *testing.T) *replicas {
 	}
 	r.toSchedulers = relayTo(t, schedulers...)
 	var address string
-	r.promise, address = replica("svc-promise", 0, "--master", r.toMasters.address())
+	r.promise, address = replica("svc-promise", 0, "--redis-url", r.redis.URL(), "--master", r.toMasters.address())
 	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.toMasters.address(), r.toSchedulers.address(), address
 	supervised := filepath.Join(r.dir, "supervisor")
 	r.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(r.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, r.agent(supervised)...)}

@@ -156,7 +156,7 @@ func begin(t *testing.T) *suite {
 	}
 	s.master = s.service("svc-master", "--redis-url", s.redis.URL())
 	s.scheduler = s.service("svc-scheduler", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
-	s.promise = s.service("svc-promise", "--master", s.address["svc-master"])
+	s.promise = s.service("svc-promise", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
 	supervised := filepath.Join(s.dir, "supervisor")
 	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, s.agent(supervised)...)}
 	for _, p := range []*process{s.master, s.scheduler, s.promise, s.supervisor} {

@@ -54,6 +54,7 @@ type control struct {
 	states     []*masterv1.ReportSoftwareStateRequest
 	groups     []*typev1.SenseGroup
 	replayed   []*typev1.SenseGroup
+	mutes      []*promisev1.AllocationMutes // told when a Sense stream is opened
 	evaluated  []*promisev1.EvaluateRequest
 	hellos     []*schedulerv1.OrdersRequest
 	statuses   []*masterv1.NodeStatus
@@ -236,7 +237,7 @@ func (c *control) Sense(_ context.Context, stream *connect.BidiStream[promisev1.
 	if _, err := stream.Receive(); err != nil {
 		return err
 	}
-	if err := stream.Send(&promisev1.SenseResponse{Replay: []*promisev1.ReplayWanted{{}}}); err != nil {
+	if err := stream.Send(&promisev1.SenseResponse{Replay: []*promisev1.ReplayWanted{{}}, Mutes: look(c, func() []*promisev1.AllocationMutes { return c.mutes })}); err != nil {
 		return err
 	}
 	for {

@@ -10,10 +10,14 @@ import (
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-promise/internal/alarm"
 	"github.com/vow-os/vow/svc-promise/internal/api"
+	"github.com/vow-os/vow/svc-promise/internal/mute"
+	"github.com/vow-os/vow/svc-promise/internal/recorder"
+	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/internal/window"
 )
 
@@ -26,15 +30,30 @@ const sweepEvery = time.Hour
 // Config is what a user sets.
 type Config struct {
 	rpc.Config `embed:""`
+	Store      store.Config     `embed:""`
 	Telemetry  telemetry.Config `embed:""`
 
 	Master string `help:"Address of svc-master." default:"127.0.0.1:7711"`
+}
+
+// Validate checks the configuration; its errors name the flag.
+func (c Config) Validate() error {
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	return c.Store.Validate()
 }
 
 // Settings is what a developer passes.
 type Settings struct {
 	// Server has listeners and intervals; its Telemetry and Log are those below.
 	Server rpc.Settings
+	// Store is an open store to use instead of opening Config.Store; its owner stops it, after this service.
+	Store *store.Store
+	// StoreSettings are used when Store is nil.
+	StoreSettings store.Settings
+	// HistoryEvery is how often points are written; 2 s if zero.
+	HistoryEvery time.Duration
 	// Dial replaces the network.
 	Dial rpc.Dial
 	// Telemetry may be nil.
@@ -49,8 +68,11 @@ type App struct {
 
 var _ app.Service = (*App)(nil)
 
-// New checks the configuration and wires the parts.
+// New checks the configuration and wires what needs no store; the rest is made by Start.
 func New(cfg Config, s Settings) (*App, error) {
+	if err := cfg.Validate(); err != nil && s.Store == nil {
+		return nil, err
+	}
 	t := telemetry.OrDisabled(s.Telemetry)
 	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle})
 	if err != nil {
@@ -64,15 +86,31 @@ func New(cfg Config, s Settings) (*App, error) {
 	group := app.NewGroup(context.Background(), t.Log)
 	master, windows, contacts := api.NewMaster(connection), window.New(), api.NewContacts()
 	alarms := alarm.New(alarm.Settings{Teller: master, Telemetry: t, Group: group, GaveUp: func(b alarm.Bang) { windows.Unsent(b.Allocation, b.Promise) }})
-	server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, alarms, contacts, t), server.HandlerOptions()...))
-	server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, contacts, t), server.HandlerOptions()...))
 
+	var opened *store.Store
 	var counting metric.Registration
 	a := &App{server: server}
 	a.Sequence = app.NewSequence(
 		t.Log,
 		app.Part{Name: "connection to svc-master", Stop: func(context.Context) error { connection.Close(); return nil }},
+		app.Part{Name: "store", Start: func(ctx context.Context) (err error) {
+			if opened = s.Store; opened != nil {
+				return nil
+			}
+			s.StoreSettings.Telemetry = t
+			opened, err = store.Open(ctx, cfg.Store, s.StoreSettings)
+			return err
+		}, Stop: func(ctx context.Context) error {
+			if s.Store != nil {
+				return nil
+			}
+			return opened.Stop(ctx)
+		}},
 		app.Part{Name: "windows", Start: func(context.Context) error {
+			kept := redisstore.New(opened)
+			mutes := mute.New(kept)
+			server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, mutes, alarms, contacts, t), server.HandlerOptions()...))
+			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, t), server.HandlerOptions()...))
 			counting = conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
 				for tally, n := range windows.Count() {
 					observe(n, conv.PromiseKind.String(string(tally.Kind)), conv.Verdict.String(value(tally.Failed)))
@@ -80,6 +118,8 @@ func New(cfg Config, s Settings) (*App, error) {
 			})
 			group.Go("sweep", func(ctx context.Context) error { return sweep(ctx, windows) })
 			group.Go("contacts", func(ctx context.Context) error { return contacts.Report(ctx, master, t) })
+			group.Go("history", recorder.New(windows, kept, s.HistoryEvery, t).Run)
+			group.Go("mutes", func(ctx context.Context) error { return mutes.Run(ctx, t) })
 			return nil
 		}, Stop: func(ctx context.Context) error {
 			_ = counting.Unregister() // its only error is a foreign registration

@@ -17,6 +17,8 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/memnet"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/store"
+	"github.com/vow-os/vow/kit/store/storetest"
 )
 
 // master takes bangs and contacts, and answers with err while it is set.
@@ -47,6 +49,9 @@ func (m *master) ReportContacts(_ context.Context, r *masterv1.ReportContactsReq
 type story struct {
 	t       *testing.T
 	master  *master
+	redis   *store.Store
+	network *memnet.Network
+	service *App
 	sense   promisev1connect.SenseServiceClient
 	promise promisev1connect.PromiseServiceClient
 }
@@ -54,7 +59,7 @@ type story struct {
 func begin(t *testing.T) *story {
 	t.Helper()
 	network := memnet.New()
-	s := &story{t: t, master: &master{bangs: make(chan *masterv1.BangRequest, 100), contacts: make(chan []*masterv1.Contact, 1000), away: make(chan bool, 1)}}
+	s := &story{t: t, redis: storetest.Embedded(t), network: network, master: &master{bangs: make(chan *masterv1.BangRequest, 100), contacts: make(chan []*masterv1.Contact, 1000), away: make(chan bool, 1)}}
 	s.master.away <- false
 	listener, err := network.Listen("master:1")
 	if err != nil {
@@ -69,16 +74,7 @@ func begin(t *testing.T) *story {
 	if err := fake.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if listener, err = network.Listen("promise:1"); err != nil {
-		t.Fatal(err)
-	}
-	service, err := New(Config{Master: "master:1"}, Settings{Server: rpc.Settings{Listener: listener}, Dial: network.Dialer("promise")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := service.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s.start()
 	client, err := rpc.NewClient(rpc.Target{Address: "promise:1"}, rpc.ClientSettings{Dial: network.Dialer("laptop")})
 	if err != nil {
 		t.Fatal(err)
@@ -87,15 +83,35 @@ func begin(t *testing.T) *story {
 	s.promise = promisev1connect.NewPromiseServiceClient(client.HTTP(), client.BaseURL(), client.Options()...)
 	t.Cleanup(func() {
 		client.Close()
-		if err := service.Stop(context.Background()); err != nil {
-			t.Errorf("stop: %v", err)
-		}
+		s.stop()
 		if err := fake.Stop(context.Background()); err != nil {
 			t.Errorf("stop the master: %v", err)
 		}
 		synctest.Wait()
 	})
 	return s
+}
+
+// start starts the service, with nothing in memory.
+func (s *story) start() {
+	s.t.Helper()
+	listener, err := s.network.Listen("promise:1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.service, err = New(Config{Master: "master:1"}, Settings{Server: rpc.Settings{Listener: listener}, Store: s.redis, Dial: s.network.Dialer("promise")}); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.service.Start(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *story) stop() {
+	s.t.Helper()
+	if err := s.service.Stop(context.Background()); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
 }
 
 // node is one open Sense stream.

@@ -96,7 +96,7 @@ func New(s Settings) (*Agent, error) {
 	a.software = newSoftware(s)
 	a.senses = sense.New(sense.Settings{
 		Computer: s.Computer, BootID: s.BootID, Slots: s.Slots, Sensor: s.Sensor, Evaluator: s.Evaluator, Promise: s.Promise,
-		Log: a.groups, Telemetry: s.Telemetry, Delay: s.SenseDelay, Batch: s.SenseBatch, Runs: a.runs,
+		Log: a.groups, Telemetry: s.Telemetry, Delay: s.SenseDelay, Batch: s.SenseBatch, Runs: a.runs, Mutes: filepath.Join(s.StateDir, "mutes"),
 		Bang: func(_ context.Context, partition string, bang *masterv1.BangRequest) {
 			a.group.Go("anomaly", func(ctx context.Context) error {
 				a.bang(ctx, partition, bang)

@@ -155,7 +155,7 @@ func (e *Engine) promisesStep(ctx context.Context, w *work) (bool, error) {
 	w.tested = tested
 	verdicts := make([]converge.Tested, len(tested.Verdicts))
 	for i, v := range tested.Verdicts {
-		verdicts[i] = converge.Tested{Promise: v.GetPromise(), Failed: v.GetTestFailed(), Message: v.GetMessage()}
+		verdicts[i] = converge.Tested{Promise: v.GetPromise(), Failed: v.GetTestFailed() && v.GetMute() == nil, Message: v.GetMessage()}
 	}
 	if result, message := converge.Verdict(verdicts); result != converge.Success {
 		return false, errors.New(message)

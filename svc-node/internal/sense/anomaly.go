@@ -35,6 +35,9 @@ func (m *Manager) anomalies(ctx context.Context, items []item) {
 			delete(m.banged, key)
 			continue
 		}
+		if v.GetMute() != nil {
+			continue
+		}
 		episode := runs.GetLastSuccessRunId() + "/" + runs.GetRunInProgress()
 		if m.banged[key] == episode {
 			continue

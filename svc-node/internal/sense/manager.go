@@ -43,6 +43,8 @@ type Settings struct {
 	Promise   peer.Promise
 	Log       *senselog.Log
 	Telemetry *telemetry.Telemetry
+	// Mutes is the file that keeps which promises are muted; empty = they are not kept.
+	Mutes string
 	// Delay is how long a group of a passing promise may wait for others before it is sent; Batch how many go in one
 	// message.
 	Delay time.Duration
@@ -67,6 +69,7 @@ type Manager struct {
 	due     schedule
 	outbox  outbox
 	banged  map[verdictKey]string
+	mutes   mutes
 	traits  map[traitsKey]sensor.Traits
 }
 
@@ -84,10 +87,14 @@ type verdictKey struct{ allocationID, promise string }
 func New(s Settings) *Manager {
 	const scope = "svc-node/internal/sense"
 	meter := s.Telemetry.Meter(scope)
+	muted, err := loadMutes(s.Mutes)
+	if err != nil {
+		s.Telemetry.Log.Error("svc-promise tells again which promises are muted", "error", err)
+	}
 	return &Manager{
 		s: s, tracer: s.Telemetry.Tracer(scope), duration: conv.SensorDuration.New(meter), limits: conv.LimitHits.New(meter),
 		budget: make(chan struct{}, max(1, s.Slots)), wake: make(chan struct{}, 1),
-		watched: map[string]*watch{}, outbox: newOutbox(), banged: map[verdictKey]string{},
+		watched: map[string]*watch{}, outbox: newOutbox(), banged: map[verdictKey]string{}, mutes: muted,
 		traits: map[traitsKey]sensor.Traits{},
 	}
 }
@@ -158,6 +165,7 @@ func (m *Manager) Forget(allocationID string) error {
 			delete(m.banged, key)
 		}
 	}
+	m.unmute(allocationID)
 	m.mu.Unlock()
 	return m.s.Log.Forget(allocationID)
 }
@@ -200,6 +208,7 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 	took := time.Since(began)
 	g.Promise, g.RunId, g.At, g.DurationSeconds = p.Name, runID, timestamppb.New(began), took.Seconds()
 	g.Testless, g.Anomalyless = p.Testless, p.Anomalyless
+	g.PeriodSeconds = p.Period.Seconds()
 	g.Kind, g.BangDisabled = p.Kind, g.GetBangDisabled() || p.BangDisabled
 	if p.Problem != "" {
 		g.Entries = append(g.Entries, &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_WARNING, Message: p.Problem})

@@ -175,6 +175,9 @@ func (m *Manager) take(ctx context.Context, r *promisev1.SenseResponse) {
 			m.s.Telemetry.Log.ErrorContext(ctx, "sense groups cannot be replayed", "error", err)
 		}
 	}
+	if len(r.GetMutes()) > 0 {
+		m.muted(ctx, r.GetMutes())
+	}
 	for _, change := range r.GetChanges() {
 		m.turned(ctx, change)
 	}

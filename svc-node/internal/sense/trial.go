@@ -118,7 +118,9 @@ func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseG
 		m.mu.Unlock()
 		_, span := m.tracer.Start(ctx, conv.SpanEvaluatePromise, trace.WithAttributes(
 			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(kindName(g.GetKind())), conv.EvaluatedBy.String(conv.EvaluatedByNode)))
+		m.mu.Lock()
 		v, err := m.verdict(t.AllocationID, g.GetPromise())
+		m.mu.Unlock()
 		if err != nil {
 			span.End()
 			return nil, false, err
@@ -130,13 +132,15 @@ func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseG
 	return verdicts, true, nil
 }
 
-// verdict decides with the groups of the node's own log.
+// verdict decides with the groups of the node's own log. The lock is held.
 func (m *Manager) verdict(allocationID, promise string) (*typev1.Verdict, error) {
 	groups, err := m.s.Log.Groups(allocationID, promise)
 	if err != nil {
 		return nil, err
 	}
-	return m.s.Evaluator.Evaluate(promise, groups), nil
+	v := m.s.Evaluator.Evaluate(promise, groups)
+	v.Mute = m.mutes.find(allocationID, promise, time.Now())
+	return v, nil
 }
 
 // Try senses promises of a partition for a person: nothing is recorded, numbered or reported. Unknown names are left out.

@@ -8,8 +8,11 @@ import (
 
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/history"
+	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/internal/window"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
@@ -81,6 +84,21 @@ func cut(text string) string {
 	return text
 }
 
+// pointOf is what is kept of a group over time.
+func pointOf(g *typev1.SenseGroup, r *verdict.Recorded, computer, partition string) history.Point {
+	p := history.Point{
+		Sequence: g.GetSequence(), At: r.Group.At, Value: g.GetValue(), Valued: g.Value != nil, Failed: r.Group.Failed, Asked: r.Asked, Message: r.Group.Message,
+		Kind: g.GetKind(), Period: g.GetPeriodSeconds(), Computer: computer, Partition: partition,
+	}
+	if r.OwnTest.Decided { // it stands instead of the entries
+		p.Failed = r.OwnTest.Failed
+		if r.OwnTest.Message != "" {
+			p.Message = r.OwnTest.Message
+		}
+	}
+	return p
+}
+
 func runsOf(r *promisev1.PartitionRuns) verdict.Runs {
 	return verdict.Runs{LatestSuccess: r.GetLatestSuccess(), LastSuccess: r.GetLastSuccessRunId(), InProgress: r.GetRunInProgress()}
 }
@@ -95,10 +113,29 @@ func kindOf(k typev1.PromiseKind) window.Kind {
 	return conv.KindPlugin
 }
 
-func verdictOf(name string, v verdict.Verdict) *typev1.Verdict {
-	one := &typev1.Verdict{Promise: name, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence}
+func verdictOf(name string, v verdict.Verdict, m *typev1.Mute) *typev1.Verdict {
+	one := &typev1.Verdict{Promise: name, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence, Mute: m}
 	if !v.Since.IsZero() {
 		one.Since = timestamppb.New(v.Since)
+	}
+	return one
+}
+
+// statusOf is a promise as the store knows it.
+func statusOf(p *redisstore.Promise, m *typev1.Mute) *promisev1.PromiseStatus {
+	r := p.Record
+	v := r.GetVerdict()
+	v.Promise, v.Mute = p.Promise, m
+	one := &promisev1.PromiseStatus{
+		Verdict: v, Kind: r.GetKind(), At: r.GetAt(), Value: r.Value, PeriodSeconds: r.GetPeriodSeconds(), First: r.GetFirst(), LastPassed: r.GetLastPassed(), LastFailed: r.GetLastFailed(),
+		Passed: r.GetPassed(), Failed: r.GetFailed(), Computer: r.GetComputer(), Partition: r.GetPartition(),
+	}
+	if period := time.Duration(r.GetPeriodSeconds() * float64(time.Second)); period > 0 {
+		// The node spreads its promises by the same grid (docs/rules.md, hashes).
+		one.Next = timestamppb.New(backoff.NextInGrid(p.Allocation+"/"+p.Promise, period, r.GetAt().AsTime()))
+	}
+	for _, c := range history.Crimes(r) {
+		one.Crimes = append(one.Crimes, c.GetEvidence())
 	}
 	return one
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/svc-promise/internal/mute"
+	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/internal/window"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
@@ -18,6 +20,8 @@ import (
 // Promise is the handler of PromiseService.
 type Promise struct {
 	windows     *window.Windows
+	store       *redisstore.Store
+	mutes       *mute.Registry
 	contacts    *Contacts
 	tracer      trace.Tracer
 	transitions conv.Counter
@@ -36,8 +40,8 @@ var (
 )
 
 // NewPromise makes the handler.
-func NewPromise(w *window.Windows, c *Contacts, t *telemetry.Telemetry) *Promise {
-	return &Promise{windows: w, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
+func NewPromise(w *window.Windows, s *redisstore.Store, m *mute.Registry, c *Contacts, t *telemetry.Telemetry) *Promise {
+	return &Promise{windows: w, store: s, mutes: m, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
 }
 
 // Evaluate tests the promises of a run.
@@ -51,7 +55,9 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(string(kindOf(g.GetKind()))), conv.EvaluatedBy.String(conv.EvaluatedByService),
 		))
 		// The runs do not matter: what a run asked for never bangs.
-		outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recordedOf(g, verdict.Runs{}, true, false), now)
+		recorded := recordedOf(g, verdict.Runs{}, true, false)
+		point := pointOf(g, &recorded, request.GetComputer(), request.GetPartition())
+		outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recorded, point, now)
 		if err != nil {
 			span.End()
 			return nil, rpc.ResourceExhausted(err, 0)
@@ -62,7 +68,7 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 		}
 		span.SetAttributes(conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 		span.End()
-		one := verdictOf(g.GetPromise(), outcome.Verdict)
+		one := verdictOf(g.GetPromise(), outcome.Verdict, p.mutes.Of(request.GetAllocationId(), g.GetPromise(), now))
 		if i, again := at[g.GetPromise()]; again {
 			response.Verdicts[i] = one
 			continue
@@ -75,14 +81,9 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 
 // Verdicts of an allocation; none when nothing was heard of it.
 func (p *Promise) Verdicts(_ context.Context, request *promisev1.VerdictsRequest) (*promisev1.VerdictsResponse, error) {
-	response := &promisev1.VerdictsResponse{}
+	response, now := &promisev1.VerdictsResponse{}, time.Now()
 	for _, v := range p.windows.Verdicts(request.GetAllocationId()) {
-		response.Verdicts = append(response.Verdicts, verdictOf(v.Promise, v.Verdict))
+		response.Verdicts = append(response.Verdicts, verdictOf(v.Promise, v.Verdict, p.mutes.Of(request.GetAllocationId(), v.Promise, now)))
 	}
 	return response, nil
-}
-
-// History needs a store of values, which svc-promise does not have yet (docs/unimplemented.md).
-func (p *Promise) History(context.Context, *promisev1.HistoryRequest) (*promisev1.HistoryResponse, error) {
-	return nil, rpc.Unimplemented(promisev1connect.PromiseServiceHistoryProcedure)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-promise/internal/alarm"
+	"github.com/vow-os/vow/svc-promise/internal/mute"
 	"github.com/vow-os/vow/svc-promise/internal/window"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
@@ -26,6 +27,7 @@ const replayAgain = time.Minute
 // Sense is the handler of SenseService.
 type Sense struct {
 	Windows   *window.Windows
+	Mutes     *mute.Registry
 	Alarm     *alarm.Alarm
 	Contacts  *Contacts
 	Telemetry *telemetry.Telemetry
@@ -35,9 +37,9 @@ type Sense struct {
 }
 
 // NewSense makes the handler.
-func NewSense(w *window.Windows, a *alarm.Alarm, c *Contacts, t *telemetry.Telemetry) *Sense {
+func NewSense(w *window.Windows, m *mute.Registry, a *alarm.Alarm, c *Contacts, t *telemetry.Telemetry) *Sense {
 	meter := t.Meter("svc-promise/api")
-	return &Sense{Windows: w, Alarm: a, Contacts: c, Telemetry: t, transitions: conv.PromiseTransitions.New(meter), limits: conv.LimitHits.New(meter)}
+	return &Sense{Windows: w, Mutes: m, Alarm: a, Contacts: c, Telemetry: t, transitions: conv.PromiseTransitions.New(meter), limits: conv.LimitHits.New(meter)}
 }
 
 // batch is a received batch on its way to its acknowledgement.
@@ -47,6 +49,8 @@ type batch struct {
 	waits   []<-chan struct{}
 	// lacking are allocations of which a window lacks groups.
 	lacking []string
+	// told are the allocations of the batch.
+	told []string
 }
 
 // stream is what Sense needs of the RPC library's.
@@ -109,7 +113,9 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 	runs, id := runsOf(a.GetRuns()), a.GetRuns().GetAllocationId()
 	now, complete := time.Now(), true
 	for _, g := range a.GetGroups() {
-		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recordedOf(g, runs, false, a.GetReplay()), now)
+		recorded, muted := recordedOf(g, runs, false, a.GetReplay()), s.Mutes.Of(id, g.GetPromise(), now)
+		recorded.Muted = muted != nil
+		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recorded, pointOf(g, &recorded, computer, a.GetRuns().GetPartition()), now)
 		if err != nil {
 			s.limits.Add(ctx, 1, conv.LimitName.String(limitOf(err)))
 			s.Telemetry.Log.WarnContext(ctx, "cannot record a group", "computer", computer, "allocation", id, "promise", g.GetPromise(), "error", err)
@@ -119,7 +125,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 		if outcome.Effect.Has(verdict.Changed) {
 			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 			turned(ctx, s.Telemetry, computer, a.GetRuns().GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
-			into.changes = append(into.changes, &promisev1.VerdictChange{AllocationId: id, Verdict: verdictOf(g.GetPromise(), outcome.Verdict)})
+			into.changes = append(into.changes, &promisev1.VerdictChange{AllocationId: id, Verdict: verdictOf(g.GetPromise(), outcome.Verdict, muted)})
 		}
 		if outcome.Effect.Has(verdict.Bang) || outcome.Effect.Has(verdict.BangNotAllowed) {
 			s.Alarm.Raise(telemetry.Extract(ctx, carrierOf(a.GetTrace())), alarm.Bang{
@@ -128,6 +134,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 			})
 		}
 	}
+	into.told = append(into.told, id)
 	if !complete && !a.GetReplay() {
 		into.lacking = append(into.lacking, id)
 	}
@@ -138,7 +145,7 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 // acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs.
 func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan batch) error {
 	var waiting []batch
-	asked := map[string]time.Time{}
+	asked, muted := map[string]time.Time{}, newTold(s.Mutes)
 	for {
 		var acknowledged uint64
 		for len(waiting) > 0 && len(waiting[0].waits) == 0 {
@@ -153,6 +160,12 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 		if len(waiting) >= maxUnacknowledged {
 			more = nil
 		}
+		changed := s.Mutes.Changed()
+		if mutes := muted.news(time.Now()); len(mutes) > 0 {
+			if err := node.Send(&promisev1.SenseResponse{Mutes: mutes}); err != nil {
+				return ended(err)
+			}
+		}
 		var told <-chan struct{}
 		if len(waiting) > 0 {
 			told = waiting[0].waits[0]
@@ -160,10 +173,12 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-changed:
 		case <-told:
 			waiting[0].waits = waiting[0].waits[1:]
 		case one := <-more:
 			waiting = append(waiting, one)
+			muted.heard(one.told)
 			replay := wanted(one.lacking, asked, time.Now())
 			if len(one.changes) > 0 || len(replay) > 0 {
 				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes, Replay: replay}); err != nil {

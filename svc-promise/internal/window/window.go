@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vow-os/vow/svc-promise/internal/history"
+	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
@@ -18,6 +20,8 @@ const (
 	MaxAllocations = 100_000
 	// Silence after which an allocation, or one of its promises, is forgotten: a partition runs at least once a day, and a run senses each promise.
 	Silence = 25 * time.Hour
+	// MaxPending points wait for the store, about 200 bytes each: what 300,000 groups a second make in 3 s. Past that the newest are not kept for charts.
+	MaxPending = 1_000_000
 )
 
 // What keeps a group from being recorded.
@@ -33,6 +37,9 @@ type Kind string
 type Windows struct {
 	mu          sync.Mutex // never held while anything waits
 	allocations map[string]*allocation
+	pending     map[redisstore.Key]*[]history.Point
+	points      int    // in pending
+	dropped     uint64 // since the last Take
 }
 
 type allocation struct {
@@ -44,10 +51,14 @@ type promise struct {
 	verdict.Promise
 	kind  Kind
 	heard time.Time
+	// pending is where its points wait for the store; nil = none do.
+	pending *[]history.Point
 }
 
 // New returns no windows.
-func New() *Windows { return &Windows{allocations: map[string]*allocation{}} }
+func New() *Windows {
+	return &Windows{allocations: map[string]*allocation{}, pending: map[redisstore.Key]*[]history.Point{}}
+}
 
 // Outcome is what recording a group did.
 type Outcome struct {
@@ -60,8 +71,8 @@ type Outcome struct {
 	Complete bool
 }
 
-// Record puts a group into its window. now is when it was heard.
-func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorded, now time.Time) (Outcome, error) {
+// Record puts a group into its window, and its point among those that wait for the store; the verdict is added to it. now is when it was heard.
+func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorded, point history.Point, now time.Time) (Outcome, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.allocations[allocationID]
@@ -83,7 +94,59 @@ func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorde
 	}
 	p.kind, p.heard = kind, now
 	effect, reason := p.Step(e)
+	point.TestFailed, point.Anomaly = point.Failed, false
+	if v := p.Verdict(); v.Sequence == point.Sequence {
+		point.TestFailed, point.Anomaly = v.TestFailed, v.Anomaly
+	}
+	w.keep(p, allocationID, name, point)
 	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict(), Runs: p.Runs(), Complete: p.Complete()}, nil
+}
+
+// keep adds a point to those that wait. The lock is held.
+func (w *Windows) keep(p *promise, allocationID, name string, point history.Point) {
+	if w.points >= MaxPending {
+		w.dropped++
+		return
+	}
+	if p.pending == nil {
+		p.pending = w.waiting(redisstore.Key{Allocation: allocationID, Promise: name})
+	}
+	*p.pending = append(*p.pending, point)
+	w.points++
+}
+
+func (w *Windows) waiting(key redisstore.Key) *[]history.Point {
+	if w.pending[key] == nil {
+		w.pending[key] = &[]history.Point{}
+	}
+	return w.pending[key]
+}
+
+// Take returns the points that wait for the store, which wait no longer, and how many were dropped since the last time.
+func (w *Windows) Take() (points map[redisstore.Key]*[]history.Point, dropped uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.pending {
+		if a := w.allocations[key.Allocation]; a != nil && a.promises[key.Promise] != nil {
+			a.promises[key.Promise].pending = nil
+		}
+	}
+	points, dropped = w.pending, w.dropped
+	w.pending, w.points, w.dropped = make(map[redisstore.Key]*[]history.Point, len(points)), 0, 0
+	return points, dropped
+}
+
+// GiveBack takes points that could not be kept; they wait for the next time.
+func (w *Windows) GiveBack(key redisstore.Key, points []history.Point) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.points+len(points) > MaxPending {
+		w.dropped += uint64(len(points))
+		return
+	}
+	into := w.waiting(key)
+	*into = append(*into, points...)
+	w.points += len(points)
 }
 
 // Unsent takes back the bang of a promise, so that its next group tries again.

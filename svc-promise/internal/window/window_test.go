@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vow-os/vow/svc-promise/internal/history"
+	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
@@ -21,7 +23,7 @@ func group(n uint64, failed bool) verdict.Recorded {
 func TestPromisesOfDifferentAllocationsDoNotTouchEachOther(t *testing.T) {
 	w := New()
 	for _, a := range []string{"t1.a1", "t1.a2"} {
-		if got, err := w.Record(a, "web", "executable", group(1, a == "t1.a1"), now); err != nil || got.Verdict.Anomaly != (a == "t1.a1") {
+		if got, err := w.Record(a, "web", "executable", group(1, a == "t1.a1"), history.Point{}, now); err != nil || got.Verdict.Anomaly != (a == "t1.a1") {
 			t.Errorf("%s: %+v, %v", a, got, err)
 		}
 	}
@@ -29,7 +31,7 @@ func TestPromisesOfDifferentAllocationsDoNotTouchEachOther(t *testing.T) {
 
 func TestAnAllocationThatIsSilentForLongIsForgotten(t *testing.T) {
 	w := New()
-	if _, err := w.Record("t1.a1", "web", "executable", group(1, true), now); err != nil {
+	if _, err := w.Record("t1.a1", "web", "executable", group(1, true), history.Point{}, now); err != nil {
 		t.Fatal(err)
 	}
 	w.Sweep(now.Add(Silence))
@@ -45,11 +47,11 @@ func TestAnAllocationThatIsSilentForLongIsForgotten(t *testing.T) {
 func TestTheNumberOfPromisesIsBounded(t *testing.T) {
 	w := New()
 	for i := range MaxPromises {
-		if _, err := w.Record("t1.a1", fmt.Sprint(i), "executable", group(1, false), now); err != nil {
+		if _, err := w.Record("t1.a1", fmt.Sprint(i), "executable", group(1, false), history.Point{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.Record("t1.a1", "one more", "executable", group(1, false), now); !errors.Is(err, ErrTooManyPromises) {
+	if _, err := w.Record("t1.a1", "one more", "executable", group(1, false), history.Point{}, now); !errors.Is(err, ErrTooManyPromises) {
 		t.Errorf("got %v", err)
 	}
 	if got := w.Count()[Tally{"executable", false}]; got != MaxPromises {
@@ -61,7 +63,7 @@ func TestTheNumberOfPromisesIsBounded(t *testing.T) {
 func TestAPromiseThatIsSilentForLongIsForgotten(t *testing.T) {
 	w := New()
 	record := func(name string, n uint64, at time.Time) {
-		if _, err := w.Record("t1.a1", name, "executable", group(n, true), at); err != nil {
+		if _, err := w.Record("t1.a1", name, "executable", group(n, true), history.Point{}, at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,5 +77,34 @@ func TestAPromiseThatIsSilentForLongIsForgotten(t *testing.T) {
 	w.Sweep(now.Add(Silence + time.Second))
 	if all := w.Verdicts("t1.a1"); len(all) != 1 || all[0].Promise != "kept" {
 		t.Errorf("the promises are %+v", all)
+	}
+}
+
+func TestPointsWaitForTheStoreAndAreTakenOnce(t *testing.T) {
+	w := New()
+	key := redisstore.Key{Allocation: "t1.a1", Promise: "web"}
+	record := func(n uint64) {
+		if _, err := w.Record(key.Allocation, key.Promise, "executable", group(n, true), history.Point{Sequence: n, Failed: true}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(2)
+	record(1)
+	points, _ := w.Take()
+	if got := *points[key]; len(points) != 1 || len(got) != 2 || !got[0].Anomaly || got[1].Anomaly {
+		t.Fatalf("took %+v", points)
+	}
+	record(3)
+	w.GiveBack(key, *points[key])
+	if points, dropped := w.Take(); len(*points[key]) != 3 || dropped != 0 {
+		t.Errorf("took %+v, dropped %d", points, dropped)
+	}
+	if points, _ := w.Take(); len(points) != 0 {
+		t.Errorf("took %+v again", points)
+	}
+	w.points = MaxPending
+	record(4)
+	if points, dropped := w.Take(); len(points) != 0 || dropped != 1 {
+		t.Errorf("past the limit: %+v, dropped %d", points, dropped)
 	}
 }

@@ -204,8 +204,8 @@ func (f *Fleet) newScheduler(t *telemetry.Telemetry) (service, error) {
 
 func (f *Fleet) newPromise(t *telemetry.Telemetry) (service, error) {
 	return promise.New(promise.Config{
-		Config: rpc.Config{Address: f.config.Endpoints.Promise, AdminAddress: f.config.Admin.Promise}, Master: f.endpoints.Master,
-	}, promise.Settings{Telemetry: t})
+		Config: rpc.Config{Address: f.config.Endpoints.Promise, AdminAddress: f.config.Admin.Promise}, Store: f.store, Master: f.endpoints.Master,
+	}, promise.Settings{Telemetry: t, Store: f.embedded})
 }
 
 func (f *Fleet) startSupervisor(ctx context.Context) error {

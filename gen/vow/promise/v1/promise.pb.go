@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Crime is a monitoring crime of a promise.
+type Crime int32
+
+const (
+	// Never sent.
+	Crime_CRIME_UNSPECIFIED Crime = 0
+	// A promise sensed every minute or more often by its own periodicity.
+	Crime_CRIME_SENSED_TOO_OFTEN Crime = 1
+	// A promise that failed since it was first sensed, at least 10 min ago.
+	Crime_CRIME_NEVER_PASSED Crime = 2
+)
+
+// Enum value maps for Crime.
+var (
+	Crime_name = map[int32]string{
+		0: "CRIME_UNSPECIFIED",
+		1: "CRIME_SENSED_TOO_OFTEN",
+		2: "CRIME_NEVER_PASSED",
+	}
+	Crime_value = map[string]int32{
+		"CRIME_UNSPECIFIED":      0,
+		"CRIME_SENSED_TOO_OFTEN": 1,
+		"CRIME_NEVER_PASSED":     2,
+	}
+)
+
+func (x Crime) Enum() *Crime {
+	p := new(Crime)
+	*p = x
+	return p
+}
+
+func (x Crime) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Crime) Descriptor() protoreflect.EnumDescriptor {
+	return file_vow_promise_v1_promise_proto_enumTypes[0].Descriptor()
+}
+
+func (Crime) Type() protoreflect.EnumType {
+	return &file_vow_promise_v1_promise_proto_enumTypes[0]
+}
+
+func (x Crime) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Crime.Descriptor instead.
+func (Crime) EnumDescriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{0}
+}
+
 // PartitionRuns is what a node knows of a partition's runs when it sends groups; anomalies bang only while the latest run is a success.
 type PartitionRuns struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -409,7 +462,9 @@ type SenseResponse struct {
 	// Windows to fill: sent after hello, because windows are rebuilt from the nodes, and when a window lacks groups that went to another replica.
 	Replay []*ReplayWanted `protobuf:"bytes,2,rep,name=replay,proto3" json:"replay,omitempty"`
 	// Verdicts that turned.
-	Changes       []*VerdictChange `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*VerdictChange `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Mutes of allocations that this stream told of; each replaces what was told of it before.
+	Mutes         []*AllocationMutes `protobuf:"bytes,4,rep,name=mutes,proto3" json:"mutes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -465,6 +520,123 @@ func (x *SenseResponse) GetChanges() []*VerdictChange {
 	return nil
 }
 
+func (x *SenseResponse) GetMutes() []*AllocationMutes {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
+// PromiseMute is a muted promise.
+type PromiseMute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the promise.
+	Promise string `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	// The mute.
+	Mute          *v1.Mute `protobuf:"bytes,2,opt,name=mute,proto3" json:"mute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromiseMute) Reset() {
+	*x = PromiseMute{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromiseMute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromiseMute) ProtoMessage() {}
+
+func (x *PromiseMute) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromiseMute.ProtoReflect.Descriptor instead.
+func (*PromiseMute) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PromiseMute) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *PromiseMute) GetMute() *v1.Mute {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+// AllocationMutes is all mutes of an allocation.
+type AllocationMutes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation.
+	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// By name; none = nothing is muted.
+	Mutes         []*PromiseMute `protobuf:"bytes,2,rep,name=mutes,proto3" json:"mutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllocationMutes) Reset() {
+	*x = AllocationMutes{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllocationMutes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllocationMutes) ProtoMessage() {}
+
+func (x *AllocationMutes) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllocationMutes.ProtoReflect.Descriptor instead.
+func (*AllocationMutes) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AllocationMutes) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *AllocationMutes) GetMutes() []*PromiseMute {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
 // EvaluateRequest is the groups of a run.
 type EvaluateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -484,7 +656,7 @@ type EvaluateRequest struct {
 
 func (x *EvaluateRequest) Reset() {
 	*x = EvaluateRequest{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[7]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +668,7 @@ func (x *EvaluateRequest) String() string {
 func (*EvaluateRequest) ProtoMessage() {}
 
 func (x *EvaluateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[7]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +681,7 @@ func (x *EvaluateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateRequest.ProtoReflect.Descriptor instead.
 func (*EvaluateRequest) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{7}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EvaluateRequest) GetComputer() string {
@@ -558,7 +730,7 @@ type EvaluateResponse struct {
 
 func (x *EvaluateResponse) Reset() {
 	*x = EvaluateResponse{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[8]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +742,7 @@ func (x *EvaluateResponse) String() string {
 func (*EvaluateResponse) ProtoMessage() {}
 
 func (x *EvaluateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[8]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +755,7 @@ func (x *EvaluateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluateResponse.ProtoReflect.Descriptor instead.
 func (*EvaluateResponse) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{8}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EvaluateResponse) GetVerdicts() []*v1.Verdict {
@@ -604,7 +776,7 @@ type VerdictsRequest struct {
 
 func (x *VerdictsRequest) Reset() {
 	*x = VerdictsRequest{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[9]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +788,7 @@ func (x *VerdictsRequest) String() string {
 func (*VerdictsRequest) ProtoMessage() {}
 
 func (x *VerdictsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[9]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +801,7 @@ func (x *VerdictsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictsRequest.ProtoReflect.Descriptor instead.
 func (*VerdictsRequest) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{9}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *VerdictsRequest) GetAllocationId() string {
@@ -650,7 +822,7 @@ type VerdictsResponse struct {
 
 func (x *VerdictsResponse) Reset() {
 	*x = VerdictsResponse{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[10]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +834,7 @@ func (x *VerdictsResponse) String() string {
 func (*VerdictsResponse) ProtoMessage() {}
 
 func (x *VerdictsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[10]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,12 +847,267 @@ func (x *VerdictsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictsResponse.ProtoReflect.Descriptor instead.
 func (*VerdictsResponse) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{10}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VerdictsResponse) GetVerdicts() []*v1.Verdict {
 	if x != nil {
 		return x.Verdicts
+	}
+	return nil
+}
+
+// ListPromisesRequest names an allocation.
+type ListPromisesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation.
+	AllocationId  string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPromisesRequest) Reset() {
+	*x = ListPromisesRequest{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPromisesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPromisesRequest) ProtoMessage() {}
+
+func (x *ListPromisesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPromisesRequest.ProtoReflect.Descriptor instead.
+func (*ListPromisesRequest) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListPromisesRequest) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+// PromiseStatus is what is known of a promise.
+type PromiseStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verdict of its newest group, with its mute.
+	Verdict *v1.Verdict `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// How it senses.
+	Kind v1.PromiseKind `protobuf:"varint,2,opt,name=kind,proto3,enum=vow.type.v1.PromiseKind" json:"kind,omitempty"`
+	// When its newest group was sensed, by the node's clock.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Its newest value, when there is one.
+	Value *float64 `protobuf:"fixed64,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// Its periodicity in seconds; 0 = not told.
+	PeriodSeconds float64 `protobuf:"fixed64,5,opt,name=period_seconds,json=periodSeconds,proto3" json:"period_seconds,omitempty"`
+	// When it is sensed next by its own periodicity; unset = not known.
+	Next *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next,proto3" json:"next,omitempty"`
+	// When its first group was sensed.
+	First *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=first,proto3" json:"first,omitempty"`
+	// When it passed last; unset = never.
+	LastPassed *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_passed,json=lastPassed,proto3" json:"last_passed,omitempty"`
+	// When it failed last; unset = never.
+	LastFailed *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_failed,json=lastFailed,proto3" json:"last_failed,omitempty"`
+	// Groups that passed.
+	Passed uint64 `protobuf:"varint,10,opt,name=passed,proto3" json:"passed,omitempty"`
+	// Groups that failed.
+	Failed uint64 `protobuf:"varint,11,opt,name=failed,proto3" json:"failed,omitempty"`
+	// The computer that told of it.
+	Computer string `protobuf:"bytes,12,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Its partition there.
+	Partition string `protobuf:"bytes,13,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Monitoring crimes, in words.
+	Crimes        []string `protobuf:"bytes,14,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromiseStatus) Reset() {
+	*x = PromiseStatus{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromiseStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromiseStatus) ProtoMessage() {}
+
+func (x *PromiseStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromiseStatus.ProtoReflect.Descriptor instead.
+func (*PromiseStatus) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PromiseStatus) GetVerdict() *v1.Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetKind() v1.PromiseKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.PromiseKind(0)
+}
+
+func (x *PromiseStatus) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetValue() float64 {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return 0
+}
+
+func (x *PromiseStatus) GetPeriodSeconds() float64 {
+	if x != nil {
+		return x.PeriodSeconds
+	}
+	return 0
+}
+
+func (x *PromiseStatus) GetNext() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetLastPassed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastPassed
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetLastFailed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastFailed
+	}
+	return nil
+}
+
+func (x *PromiseStatus) GetPassed() uint64 {
+	if x != nil {
+		return x.Passed
+	}
+	return 0
+}
+
+func (x *PromiseStatus) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *PromiseStatus) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *PromiseStatus) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *PromiseStatus) GetCrimes() []string {
+	if x != nil {
+		return x.Crimes
+	}
+	return nil
+}
+
+// ListPromisesResponse is the promises.
+type ListPromisesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name.
+	Promises      []*PromiseStatus `protobuf:"bytes,1,rep,name=promises,proto3" json:"promises,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPromisesResponse) Reset() {
+	*x = ListPromisesResponse{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPromisesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPromisesResponse) ProtoMessage() {}
+
+func (x *ListPromisesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPromisesResponse.ProtoReflect.Descriptor instead.
+func (*ListPromisesResponse) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListPromisesResponse) GetPromises() []*PromiseStatus {
+	if x != nil {
+		return x.Promises
 	}
 	return nil
 }
@@ -702,7 +1129,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[11]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +1141,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[11]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +1154,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{11}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HistoryRequest) GetAllocationId() string {
@@ -758,22 +1185,36 @@ func (x *HistoryRequest) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// HistoryPoint is one group of the past.
+// HistoryPoint is one group of the past, or what became of several.
 type HistoryPoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When.
+	// When: a group's own time, or the begin of the bucket's.
 	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
-	// Its value, when there is one.
+	// Its value, when there is one; of several the mean.
 	Value *float64 `protobuf:"fixed64,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
-	// True when the group failed.
-	Failed        bool `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// True when the group failed; of several, when any did.
+	Failed bool `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// How long the bucket is, in seconds: 600, 3600 or 86400. 0 = one group.
+	WidthSeconds uint32 `protobuf:"varint,4,opt,name=width_seconds,json=widthSeconds,proto3" json:"width_seconds,omitempty"`
+	// Groups in it.
+	Count uint32 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	// Groups in it that failed.
+	FailedCount uint32 `protobuf:"varint,6,opt,name=failed_count,json=failedCount,proto3" json:"failed_count,omitempty"`
+	// Least and greatest value.
+	Min *float64 `protobuf:"fixed64,7,opt,name=min,proto3,oneof" json:"min,omitempty"`
+	// Greatest value.
+	Max *float64 `protobuf:"fixed64,8,opt,name=max,proto3,oneof" json:"max,omitempty"`
+	// Of one group: its sequence.
+	Sequence uint64 `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Of one group: there was an anomaly. Of several: there was one.
+	Anomaly       bool `protobuf:"varint,10,opt,name=anomaly,proto3" json:"anomaly,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryPoint) Reset() {
 	*x = HistoryPoint{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[12]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1226,7 @@ func (x *HistoryPoint) String() string {
 func (*HistoryPoint) ProtoMessage() {}
 
 func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[12]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1239,7 @@ func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryPoint.ProtoReflect.Descriptor instead.
 func (*HistoryPoint) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{12}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryPoint) GetAt() *timestamppb.Timestamp {
@@ -822,18 +1263,201 @@ func (x *HistoryPoint) GetFailed() bool {
 	return false
 }
 
+func (x *HistoryPoint) GetWidthSeconds() uint32 {
+	if x != nil {
+		return x.WidthSeconds
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetFailedCount() uint32 {
+	if x != nil {
+		return x.FailedCount
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetMin() float64 {
+	if x != nil && x.Min != nil {
+		return *x.Min
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetMax() float64 {
+	if x != nil && x.Max != nil {
+		return *x.Max
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetAnomaly() bool {
+	if x != nil {
+		return x.Anomaly
+	}
+	return false
+}
+
+// HistoryDay is the groups of one UTC day.
+type HistoryDay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its begin.
+	Day *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=day,proto3" json:"day,omitempty"`
+	// Groups that passed.
+	Passed uint32 `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
+	// Groups that failed.
+	Failed        uint32 `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryDay) Reset() {
+	*x = HistoryDay{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryDay) ProtoMessage() {}
+
+func (x *HistoryDay) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryDay.ProtoReflect.Descriptor instead.
+func (*HistoryDay) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HistoryDay) GetDay() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Day
+	}
+	return nil
+}
+
+func (x *HistoryDay) GetPassed() uint32 {
+	if x != nil {
+		return x.Passed
+	}
+	return 0
+}
+
+func (x *HistoryDay) GetFailed() uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+// HistoryMessage is what a promise said when its verdict or its message changed.
+type HistoryMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When its group was sensed.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// True when the test failed.
+	Failed bool `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Its end, at most 1000 bytes.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryMessage) Reset() {
+	*x = HistoryMessage{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryMessage) ProtoMessage() {}
+
+func (x *HistoryMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryMessage.ProtoReflect.Descriptor instead.
+func (*HistoryMessage) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *HistoryMessage) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *HistoryMessage) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *HistoryMessage) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // HistoryResponse is the points.
 type HistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Oldest first; downsampled with age.
-	Points        []*HistoryPoint `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Oldest first; downsampled with age: every group for 6 hours (at most 120 an hour), then 10 minutes for a day, an hour for two weeks, a day for 400 days.
+	Points []*HistoryPoint `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Days of the range, oldest first.
+	Days []*HistoryDay `protobuf:"bytes,2,rep,name=days,proto3" json:"days,omitempty"`
+	// The newest messages, oldest first, at most 10.
+	Messages []*HistoryMessage `protobuf:"bytes,3,rep,name=messages,proto3" json:"messages,omitempty"`
+	// What is known of the promise now.
+	Status        *PromiseStatus `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[13]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1469,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_promise_v1_promise_proto_msgTypes[13]
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,12 +1482,637 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{13}
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HistoryResponse) GetPoints() []*HistoryPoint {
 	if x != nil {
 		return x.Points
+	}
+	return nil
+}
+
+func (x *HistoryResponse) GetDays() []*HistoryDay {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *HistoryResponse) GetMessages() []*HistoryMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *HistoryResponse) GetStatus() *PromiseStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// MutePromiseRequest says what to mute.
+type MutePromiseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation.
+	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// Name of the promise; it need not have been sensed yet.
+	Promise string `protobuf:"bytes,2,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Until when; at most a year from now.
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who. Until identity exists, what the caller says.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MutePromiseRequest) Reset() {
+	*x = MutePromiseRequest{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MutePromiseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MutePromiseRequest) ProtoMessage() {}
+
+func (x *MutePromiseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MutePromiseRequest.ProtoReflect.Descriptor instead.
+func (*MutePromiseRequest) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MutePromiseRequest) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *MutePromiseRequest) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *MutePromiseRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *MutePromiseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MutePromiseRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// MutePromiseResponse is the mute in force.
+type MutePromiseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The mute.
+	Mute          *v1.Mute `protobuf:"bytes,1,opt,name=mute,proto3" json:"mute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MutePromiseResponse) Reset() {
+	*x = MutePromiseResponse{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MutePromiseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MutePromiseResponse) ProtoMessage() {}
+
+func (x *MutePromiseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MutePromiseResponse.ProtoReflect.Descriptor instead.
+func (*MutePromiseResponse) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *MutePromiseResponse) GetMute() *v1.Mute {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+// UnmutePromiseRequest says what to unmute.
+type UnmutePromiseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation.
+	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// Name of the promise.
+	Promise string `protobuf:"bytes,2,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Why, for people; may be empty.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who. Until identity exists, what the caller says.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmutePromiseRequest) Reset() {
+	*x = UnmutePromiseRequest{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmutePromiseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmutePromiseRequest) ProtoMessage() {}
+
+func (x *UnmutePromiseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmutePromiseRequest.ProtoReflect.Descriptor instead.
+func (*UnmutePromiseRequest) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *UnmutePromiseRequest) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *UnmutePromiseRequest) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *UnmutePromiseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UnmutePromiseRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// UnmutePromiseResponse is empty.
+type UnmutePromiseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnmutePromiseResponse) Reset() {
+	*x = UnmutePromiseResponse{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnmutePromiseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnmutePromiseResponse) ProtoMessage() {}
+
+func (x *UnmutePromiseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnmutePromiseResponse.ProtoReflect.Descriptor instead.
+func (*UnmutePromiseResponse) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{24}
+}
+
+// ListMutesRequest may name an allocation.
+type ListMutesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation; empty = all.
+	AllocationId  string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMutesRequest) Reset() {
+	*x = ListMutesRequest{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMutesRequest) ProtoMessage() {}
+
+func (x *ListMutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMutesRequest.ProtoReflect.Descriptor instead.
+func (*ListMutesRequest) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListMutesRequest) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+// MuteAct is one act of muting or unmuting.
+type MuteAct struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation.
+	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// Name of the promise.
+	Promise string `protobuf:"bytes,2,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Who, why, when; `until` is unset when it was unmuted.
+	Mute          *v1.Mute `protobuf:"bytes,3,opt,name=mute,proto3" json:"mute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MuteAct) Reset() {
+	*x = MuteAct{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MuteAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MuteAct) ProtoMessage() {}
+
+func (x *MuteAct) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MuteAct.ProtoReflect.Descriptor instead.
+func (*MuteAct) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MuteAct) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *MuteAct) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *MuteAct) GetMute() *v1.Mute {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+// ListMutesResponse is the mutes.
+type ListMutesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Mutes in force, by allocation and promise.
+	Mutes []*MuteAct `protobuf:"bytes,1,rep,name=mutes,proto3" json:"mutes,omitempty"`
+	// What was done, newest first, at most 1000 acts of the fleet.
+	Acts          []*MuteAct `protobuf:"bytes,2,rep,name=acts,proto3" json:"acts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMutesResponse) Reset() {
+	*x = ListMutesResponse{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMutesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMutesResponse) ProtoMessage() {}
+
+func (x *ListMutesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMutesResponse.ProtoReflect.Descriptor instead.
+func (*ListMutesResponse) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListMutesResponse) GetMutes() []*MuteAct {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
+func (x *ListMutesResponse) GetActs() []*MuteAct {
+	if x != nil {
+		return x.Acts
+	}
+	return nil
+}
+
+// PromiseCrime is a crime with its evidence.
+type PromiseCrime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which.
+	Crime Crime `protobuf:"varint,1,opt,name=crime,proto3,enum=vow.promise.v1.Crime" json:"crime,omitempty"`
+	// Allocation.
+	AllocationId string `protobuf:"bytes,2,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// Name of the promise.
+	Promise string `protobuf:"bytes,3,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Its computer.
+	Computer string `protobuf:"bytes,4,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Its partition there.
+	Partition string `protobuf:"bytes,5,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Since when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// When it was seen last.
+	Seen *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=seen,proto3" json:"seen,omitempty"`
+	// The evidence, for people.
+	Evidence      string `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromiseCrime) Reset() {
+	*x = PromiseCrime{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromiseCrime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromiseCrime) ProtoMessage() {}
+
+func (x *PromiseCrime) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromiseCrime.ProtoReflect.Descriptor instead.
+func (*PromiseCrime) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *PromiseCrime) GetCrime() Crime {
+	if x != nil {
+		return x.Crime
+	}
+	return Crime_CRIME_UNSPECIFIED
+}
+
+func (x *PromiseCrime) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *PromiseCrime) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *PromiseCrime) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *PromiseCrime) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *PromiseCrime) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *PromiseCrime) GetSeen() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
+func (x *PromiseCrime) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+// ListCrimesRequest may name an allocation.
+type ListCrimesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Allocation; empty = all.
+	AllocationId  string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCrimesRequest) Reset() {
+	*x = ListCrimesRequest{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCrimesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCrimesRequest) ProtoMessage() {}
+
+func (x *ListCrimesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCrimesRequest.ProtoReflect.Descriptor instead.
+func (*ListCrimesRequest) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListCrimesRequest) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+// ListCrimesResponse is the crimes.
+type ListCrimesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By allocation, promise and crime; at most 10,000.
+	Crimes        []*PromiseCrime `protobuf:"bytes,1,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCrimesResponse) Reset() {
+	*x = ListCrimesResponse{}
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCrimesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCrimesResponse) ProtoMessage() {}
+
+func (x *ListCrimesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_promise_v1_promise_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCrimesResponse.ProtoReflect.Descriptor instead.
+func (*ListCrimesResponse) Descriptor() ([]byte, []int) {
+	return file_vow_promise_v1_promise_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListCrimesResponse) GetCrimes() []*PromiseCrime {
+	if x != nil {
+		return x.Crimes
 	}
 	return nil
 }
@@ -896,11 +2145,18 @@ const file_vow_promise_v1_promise_proto_rawDesc = "" +
 	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\x12.\n" +
 	"\averdict\x18\x02 \x01(\v2\x14.vow.type.v1.VerdictR\averdict\"3\n" +
 	"\fReplayWanted\x12#\n" +
-	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\"\xa2\x01\n" +
+	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\"\xd9\x01\n" +
 	"\rSenseResponse\x12\"\n" +
 	"\facknowledged\x18\x01 \x01(\x04R\facknowledged\x124\n" +
 	"\x06replay\x18\x02 \x03(\v2\x1c.vow.promise.v1.ReplayWantedR\x06replay\x127\n" +
-	"\achanges\x18\x03 \x03(\v2\x1d.vow.promise.v1.VerdictChangeR\achanges\"\xef\x01\n" +
+	"\achanges\x18\x03 \x03(\v2\x1d.vow.promise.v1.VerdictChangeR\achanges\x125\n" +
+	"\x05mutes\x18\x04 \x03(\v2\x1f.vow.promise.v1.AllocationMutesR\x05mutes\"N\n" +
+	"\vPromiseMute\x12\x18\n" +
+	"\apromise\x18\x01 \x01(\tR\apromise\x12%\n" +
+	"\x04mute\x18\x02 \x01(\v2\x11.vow.type.v1.MuteR\x04mute\"i\n" +
+	"\x0fAllocationMutes\x12#\n" +
+	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\x121\n" +
+	"\x05mutes\x18\x02 \x03(\v2\x1b.vow.promise.v1.PromiseMuteR\x05mutes\"\xef\x01\n" +
 	"\x0fEvaluateRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12.\n" +
 	"\rallocation_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12'\n" +
@@ -912,26 +2168,122 @@ const file_vow_promise_v1_promise_proto_rawDesc = "" +
 	"\x0fVerdictsRequest\x12.\n" +
 	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\"D\n" +
 	"\x10VerdictsResponse\x120\n" +
-	"\bverdicts\x18\x01 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts\"\xc8\x01\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts\"E\n" +
+	"\x13ListPromisesRequest\x12.\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\"\xc3\x04\n" +
+	"\rPromiseStatus\x12.\n" +
+	"\averdict\x18\x01 \x01(\v2\x14.vow.type.v1.VerdictR\averdict\x12,\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x18.vow.type.v1.PromiseKindR\x04kind\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x19\n" +
+	"\x05value\x18\x04 \x01(\x01H\x00R\x05value\x88\x01\x01\x12%\n" +
+	"\x0eperiod_seconds\x18\x05 \x01(\x01R\rperiodSeconds\x12.\n" +
+	"\x04next\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04next\x120\n" +
+	"\x05first\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12;\n" +
+	"\vlast_passed\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastPassed\x12;\n" +
+	"\vlast_failed\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastFailed\x12\x16\n" +
+	"\x06passed\x18\n" +
+	" \x01(\x04R\x06passed\x12\x16\n" +
+	"\x06failed\x18\v \x01(\x04R\x06failed\x12\x1a\n" +
+	"\bcomputer\x18\f \x01(\tR\bcomputer\x12\x1c\n" +
+	"\tpartition\x18\r \x01(\tR\tpartition\x12\x16\n" +
+	"\x06crimes\x18\x0e \x03(\tR\x06crimesB\b\n" +
+	"\x06_value\"Q\n" +
+	"\x14ListPromisesResponse\x129\n" +
+	"\bpromises\x18\x01 \x03(\v2\x1d.vow.promise.v1.PromiseStatusR\bpromises\"\xc8\x01\n" +
 	"\x0eHistoryRequest\x12.\n" +
 	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12$\n" +
 	"\apromise\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\xff\x01R\apromise\x12.\n" +
 	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
-	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"w\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xc9\x02\n" +
 	"\fHistoryPoint\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x16\n" +
-	"\x06failed\x18\x03 \x01(\bR\x06failedB\b\n" +
-	"\x06_value\"G\n" +
+	"\x06failed\x18\x03 \x01(\bR\x06failed\x12#\n" +
+	"\rwidth_seconds\x18\x04 \x01(\rR\fwidthSeconds\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\rR\x05count\x12!\n" +
+	"\ffailed_count\x18\x06 \x01(\rR\vfailedCount\x12\x15\n" +
+	"\x03min\x18\a \x01(\x01H\x01R\x03min\x88\x01\x01\x12\x15\n" +
+	"\x03max\x18\b \x01(\x01H\x02R\x03max\x88\x01\x01\x12\x1a\n" +
+	"\bsequence\x18\t \x01(\x04R\bsequence\x12\x18\n" +
+	"\aanomaly\x18\n" +
+	" \x01(\bR\aanomalyB\b\n" +
+	"\x06_valueB\x06\n" +
+	"\x04_minB\x06\n" +
+	"\x04_max\"j\n" +
+	"\n" +
+	"HistoryDay\x12,\n" +
+	"\x03day\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03day\x12\x16\n" +
+	"\x06passed\x18\x02 \x01(\rR\x06passed\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\rR\x06failed\"n\n" +
+	"\x0eHistoryMessage\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06failed\x18\x02 \x01(\bR\x06failed\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xea\x01\n" +
 	"\x0fHistoryResponse\x124\n" +
-	"\x06points\x18\x01 \x03(\v2\x1c.vow.promise.v1.HistoryPointR\x06points2X\n" +
+	"\x06points\x18\x01 \x03(\v2\x1c.vow.promise.v1.HistoryPointR\x06points\x12.\n" +
+	"\x04days\x18\x02 \x03(\v2\x1a.vow.promise.v1.HistoryDayR\x04days\x12:\n" +
+	"\bmessages\x18\x03 \x03(\v2\x1e.vow.promise.v1.HistoryMessageR\bmessages\x125\n" +
+	"\x06status\x18\x04 \x01(\v2\x1d.vow.promise.v1.PromiseStatusR\x06status\"\xe4\x01\n" +
+	"\x12MutePromiseRequest\x12.\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12$\n" +
+	"\apromise\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\apromise\x128\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x05until\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xe8\aR\x06reason\x12\x1a\n" +
+	"\x02by\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\x02by\"<\n" +
+	"\x13MutePromiseResponse\x12%\n" +
+	"\x04mute\x18\x01 \x01(\v2\x11.vow.type.v1.MuteR\x04mute\"\xaa\x01\n" +
+	"\x14UnmutePromiseRequest\x12.\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12$\n" +
+	"\apromise\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\apromise\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reason\x12\x1a\n" +
+	"\x02by\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\x02by\"\x17\n" +
+	"\x15UnmutePromiseResponse\"@\n" +
+	"\x10ListMutesRequest\x12,\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\"o\n" +
+	"\aMuteAct\x12#\n" +
+	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\x12\x18\n" +
+	"\apromise\x18\x02 \x01(\tR\apromise\x12%\n" +
+	"\x04mute\x18\x03 \x01(\v2\x11.vow.type.v1.MuteR\x04mute\"o\n" +
+	"\x11ListMutesResponse\x12-\n" +
+	"\x05mutes\x18\x01 \x03(\v2\x17.vow.promise.v1.MuteActR\x05mutes\x12+\n" +
+	"\x04acts\x18\x02 \x03(\v2\x17.vow.promise.v1.MuteActR\x04acts\"\xb2\x02\n" +
+	"\fPromiseCrime\x12+\n" +
+	"\x05crime\x18\x01 \x01(\x0e2\x15.vow.promise.v1.CrimeR\x05crime\x12#\n" +
+	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x18\n" +
+	"\apromise\x18\x03 \x01(\tR\apromise\x12\x1a\n" +
+	"\bcomputer\x18\x04 \x01(\tR\bcomputer\x12\x1c\n" +
+	"\tpartition\x18\x05 \x01(\tR\tpartition\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12.\n" +
+	"\x04seen\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04seen\x12\x1a\n" +
+	"\bevidence\x18\b \x01(\tR\bevidence\"A\n" +
+	"\x11ListCrimesRequest\x12,\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\"J\n" +
+	"\x12ListCrimesResponse\x124\n" +
+	"\x06crimes\x18\x01 \x03(\v2\x1c.vow.promise.v1.PromiseCrimeR\x06crimes*R\n" +
+	"\x05Crime\x12\x15\n" +
+	"\x11CRIME_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CRIME_SENSED_TOO_OFTEN\x10\x01\x12\x16\n" +
+	"\x12CRIME_NEVER_PASSED\x10\x022X\n" +
 	"\fSenseService\x12H\n" +
-	"\x05Sense\x12\x1c.vow.promise.v1.SenseRequest\x1a\x1d.vow.promise.v1.SenseResponse(\x010\x012\xfa\x01\n" +
+	"\x05Sense\x12\x1c.vow.promise.v1.SenseRequest\x1a\x1d.vow.promise.v1.SenseResponse(\x010\x012\xb2\x05\n" +
 	"\x0ePromiseService\x12M\n" +
 	"\bEvaluate\x12\x1f.vow.promise.v1.EvaluateRequest\x1a .vow.promise.v1.EvaluateResponse\x12M\n" +
-	"\bVerdicts\x12\x1f.vow.promise.v1.VerdictsRequest\x1a .vow.promise.v1.VerdictsResponse\x12J\n" +
-	"\aHistory\x12\x1e.vow.promise.v1.HistoryRequest\x1a\x1f.vow.promise.v1.HistoryResponseB\xb0\x01\n" +
+	"\bVerdicts\x12\x1f.vow.promise.v1.VerdictsRequest\x1a .vow.promise.v1.VerdictsResponse\x12Y\n" +
+	"\fListPromises\x12#.vow.promise.v1.ListPromisesRequest\x1a$.vow.promise.v1.ListPromisesResponse\x12J\n" +
+	"\aHistory\x12\x1e.vow.promise.v1.HistoryRequest\x1a\x1f.vow.promise.v1.HistoryResponse\x12V\n" +
+	"\vMutePromise\x12\".vow.promise.v1.MutePromiseRequest\x1a#.vow.promise.v1.MutePromiseResponse\x12\\\n" +
+	"\rUnmutePromise\x12$.vow.promise.v1.UnmutePromiseRequest\x1a%.vow.promise.v1.UnmutePromiseResponse\x12P\n" +
+	"\tListMutes\x12 .vow.promise.v1.ListMutesRequest\x1a!.vow.promise.v1.ListMutesResponse\x12S\n" +
+	"\n" +
+	"ListCrimes\x12!.vow.promise.v1.ListCrimesRequest\x1a\".vow.promise.v1.ListCrimesResponseB\xb0\x01\n" +
 	"\x12com.vow.promise.v1B\fPromiseProtoP\x01Z2github.com/vow-os/vow/gen/vow/promise/v1;promisev1\xa2\x02\x03VPX\xaa\x02\x0eVow.Promise.V1\xca\x02\x0eVow\\Promise\\V1\xe2\x02\x1aVow\\Promise\\V1\\GPBMetadata\xea\x02\x10Vow::Promise::V1b\x06proto3"
 
 var (
@@ -946,56 +2298,112 @@ func file_vow_promise_v1_promise_proto_rawDescGZIP() []byte {
 	return file_vow_promise_v1_promise_proto_rawDescData
 }
 
-var file_vow_promise_v1_promise_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_vow_promise_v1_promise_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_vow_promise_v1_promise_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_vow_promise_v1_promise_proto_goTypes = []any{
-	(*PartitionRuns)(nil),         // 0: vow.promise.v1.PartitionRuns
-	(*AllocationGroups)(nil),      // 1: vow.promise.v1.AllocationGroups
-	(*SenseHello)(nil),            // 2: vow.promise.v1.SenseHello
-	(*SenseRequest)(nil),          // 3: vow.promise.v1.SenseRequest
-	(*VerdictChange)(nil),         // 4: vow.promise.v1.VerdictChange
-	(*ReplayWanted)(nil),          // 5: vow.promise.v1.ReplayWanted
-	(*SenseResponse)(nil),         // 6: vow.promise.v1.SenseResponse
-	(*EvaluateRequest)(nil),       // 7: vow.promise.v1.EvaluateRequest
-	(*EvaluateResponse)(nil),      // 8: vow.promise.v1.EvaluateResponse
-	(*VerdictsRequest)(nil),       // 9: vow.promise.v1.VerdictsRequest
-	(*VerdictsResponse)(nil),      // 10: vow.promise.v1.VerdictsResponse
-	(*HistoryRequest)(nil),        // 11: vow.promise.v1.HistoryRequest
-	(*HistoryPoint)(nil),          // 12: vow.promise.v1.HistoryPoint
-	(*HistoryResponse)(nil),       // 13: vow.promise.v1.HistoryResponse
-	(*v1.SenseGroup)(nil),         // 14: vow.type.v1.SenseGroup
-	(*v1.TraceContext)(nil),       // 15: vow.type.v1.TraceContext
-	(*v1.Verdict)(nil),            // 16: vow.type.v1.Verdict
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(Crime)(0),                    // 0: vow.promise.v1.Crime
+	(*PartitionRuns)(nil),         // 1: vow.promise.v1.PartitionRuns
+	(*AllocationGroups)(nil),      // 2: vow.promise.v1.AllocationGroups
+	(*SenseHello)(nil),            // 3: vow.promise.v1.SenseHello
+	(*SenseRequest)(nil),          // 4: vow.promise.v1.SenseRequest
+	(*VerdictChange)(nil),         // 5: vow.promise.v1.VerdictChange
+	(*ReplayWanted)(nil),          // 6: vow.promise.v1.ReplayWanted
+	(*SenseResponse)(nil),         // 7: vow.promise.v1.SenseResponse
+	(*PromiseMute)(nil),           // 8: vow.promise.v1.PromiseMute
+	(*AllocationMutes)(nil),       // 9: vow.promise.v1.AllocationMutes
+	(*EvaluateRequest)(nil),       // 10: vow.promise.v1.EvaluateRequest
+	(*EvaluateResponse)(nil),      // 11: vow.promise.v1.EvaluateResponse
+	(*VerdictsRequest)(nil),       // 12: vow.promise.v1.VerdictsRequest
+	(*VerdictsResponse)(nil),      // 13: vow.promise.v1.VerdictsResponse
+	(*ListPromisesRequest)(nil),   // 14: vow.promise.v1.ListPromisesRequest
+	(*PromiseStatus)(nil),         // 15: vow.promise.v1.PromiseStatus
+	(*ListPromisesResponse)(nil),  // 16: vow.promise.v1.ListPromisesResponse
+	(*HistoryRequest)(nil),        // 17: vow.promise.v1.HistoryRequest
+	(*HistoryPoint)(nil),          // 18: vow.promise.v1.HistoryPoint
+	(*HistoryDay)(nil),            // 19: vow.promise.v1.HistoryDay
+	(*HistoryMessage)(nil),        // 20: vow.promise.v1.HistoryMessage
+	(*HistoryResponse)(nil),       // 21: vow.promise.v1.HistoryResponse
+	(*MutePromiseRequest)(nil),    // 22: vow.promise.v1.MutePromiseRequest
+	(*MutePromiseResponse)(nil),   // 23: vow.promise.v1.MutePromiseResponse
+	(*UnmutePromiseRequest)(nil),  // 24: vow.promise.v1.UnmutePromiseRequest
+	(*UnmutePromiseResponse)(nil), // 25: vow.promise.v1.UnmutePromiseResponse
+	(*ListMutesRequest)(nil),      // 26: vow.promise.v1.ListMutesRequest
+	(*MuteAct)(nil),               // 27: vow.promise.v1.MuteAct
+	(*ListMutesResponse)(nil),     // 28: vow.promise.v1.ListMutesResponse
+	(*PromiseCrime)(nil),          // 29: vow.promise.v1.PromiseCrime
+	(*ListCrimesRequest)(nil),     // 30: vow.promise.v1.ListCrimesRequest
+	(*ListCrimesResponse)(nil),    // 31: vow.promise.v1.ListCrimesResponse
+	(*v1.SenseGroup)(nil),         // 32: vow.type.v1.SenseGroup
+	(*v1.TraceContext)(nil),       // 33: vow.type.v1.TraceContext
+	(*v1.Verdict)(nil),            // 34: vow.type.v1.Verdict
+	(*v1.Mute)(nil),               // 35: vow.type.v1.Mute
+	(v1.PromiseKind)(0),           // 36: vow.type.v1.PromiseKind
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
 }
 var file_vow_promise_v1_promise_proto_depIdxs = []int32{
-	0,  // 0: vow.promise.v1.AllocationGroups.runs:type_name -> vow.promise.v1.PartitionRuns
-	14, // 1: vow.promise.v1.AllocationGroups.groups:type_name -> vow.type.v1.SenseGroup
-	15, // 2: vow.promise.v1.AllocationGroups.trace:type_name -> vow.type.v1.TraceContext
-	2,  // 3: vow.promise.v1.SenseRequest.hello:type_name -> vow.promise.v1.SenseHello
-	1,  // 4: vow.promise.v1.SenseRequest.allocations:type_name -> vow.promise.v1.AllocationGroups
-	16, // 5: vow.promise.v1.VerdictChange.verdict:type_name -> vow.type.v1.Verdict
-	5,  // 6: vow.promise.v1.SenseResponse.replay:type_name -> vow.promise.v1.ReplayWanted
-	4,  // 7: vow.promise.v1.SenseResponse.changes:type_name -> vow.promise.v1.VerdictChange
-	14, // 8: vow.promise.v1.EvaluateRequest.groups:type_name -> vow.type.v1.SenseGroup
-	16, // 9: vow.promise.v1.EvaluateResponse.verdicts:type_name -> vow.type.v1.Verdict
-	16, // 10: vow.promise.v1.VerdictsResponse.verdicts:type_name -> vow.type.v1.Verdict
-	17, // 11: vow.promise.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
-	17, // 12: vow.promise.v1.HistoryRequest.until:type_name -> google.protobuf.Timestamp
-	17, // 13: vow.promise.v1.HistoryPoint.at:type_name -> google.protobuf.Timestamp
-	12, // 14: vow.promise.v1.HistoryResponse.points:type_name -> vow.promise.v1.HistoryPoint
-	3,  // 15: vow.promise.v1.SenseService.Sense:input_type -> vow.promise.v1.SenseRequest
-	7,  // 16: vow.promise.v1.PromiseService.Evaluate:input_type -> vow.promise.v1.EvaluateRequest
-	9,  // 17: vow.promise.v1.PromiseService.Verdicts:input_type -> vow.promise.v1.VerdictsRequest
-	11, // 18: vow.promise.v1.PromiseService.History:input_type -> vow.promise.v1.HistoryRequest
-	6,  // 19: vow.promise.v1.SenseService.Sense:output_type -> vow.promise.v1.SenseResponse
-	8,  // 20: vow.promise.v1.PromiseService.Evaluate:output_type -> vow.promise.v1.EvaluateResponse
-	10, // 21: vow.promise.v1.PromiseService.Verdicts:output_type -> vow.promise.v1.VerdictsResponse
-	13, // 22: vow.promise.v1.PromiseService.History:output_type -> vow.promise.v1.HistoryResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	1,  // 0: vow.promise.v1.AllocationGroups.runs:type_name -> vow.promise.v1.PartitionRuns
+	32, // 1: vow.promise.v1.AllocationGroups.groups:type_name -> vow.type.v1.SenseGroup
+	33, // 2: vow.promise.v1.AllocationGroups.trace:type_name -> vow.type.v1.TraceContext
+	3,  // 3: vow.promise.v1.SenseRequest.hello:type_name -> vow.promise.v1.SenseHello
+	2,  // 4: vow.promise.v1.SenseRequest.allocations:type_name -> vow.promise.v1.AllocationGroups
+	34, // 5: vow.promise.v1.VerdictChange.verdict:type_name -> vow.type.v1.Verdict
+	6,  // 6: vow.promise.v1.SenseResponse.replay:type_name -> vow.promise.v1.ReplayWanted
+	5,  // 7: vow.promise.v1.SenseResponse.changes:type_name -> vow.promise.v1.VerdictChange
+	9,  // 8: vow.promise.v1.SenseResponse.mutes:type_name -> vow.promise.v1.AllocationMutes
+	35, // 9: vow.promise.v1.PromiseMute.mute:type_name -> vow.type.v1.Mute
+	8,  // 10: vow.promise.v1.AllocationMutes.mutes:type_name -> vow.promise.v1.PromiseMute
+	32, // 11: vow.promise.v1.EvaluateRequest.groups:type_name -> vow.type.v1.SenseGroup
+	34, // 12: vow.promise.v1.EvaluateResponse.verdicts:type_name -> vow.type.v1.Verdict
+	34, // 13: vow.promise.v1.VerdictsResponse.verdicts:type_name -> vow.type.v1.Verdict
+	34, // 14: vow.promise.v1.PromiseStatus.verdict:type_name -> vow.type.v1.Verdict
+	36, // 15: vow.promise.v1.PromiseStatus.kind:type_name -> vow.type.v1.PromiseKind
+	37, // 16: vow.promise.v1.PromiseStatus.at:type_name -> google.protobuf.Timestamp
+	37, // 17: vow.promise.v1.PromiseStatus.next:type_name -> google.protobuf.Timestamp
+	37, // 18: vow.promise.v1.PromiseStatus.first:type_name -> google.protobuf.Timestamp
+	37, // 19: vow.promise.v1.PromiseStatus.last_passed:type_name -> google.protobuf.Timestamp
+	37, // 20: vow.promise.v1.PromiseStatus.last_failed:type_name -> google.protobuf.Timestamp
+	15, // 21: vow.promise.v1.ListPromisesResponse.promises:type_name -> vow.promise.v1.PromiseStatus
+	37, // 22: vow.promise.v1.HistoryRequest.from:type_name -> google.protobuf.Timestamp
+	37, // 23: vow.promise.v1.HistoryRequest.until:type_name -> google.protobuf.Timestamp
+	37, // 24: vow.promise.v1.HistoryPoint.at:type_name -> google.protobuf.Timestamp
+	37, // 25: vow.promise.v1.HistoryDay.day:type_name -> google.protobuf.Timestamp
+	37, // 26: vow.promise.v1.HistoryMessage.at:type_name -> google.protobuf.Timestamp
+	18, // 27: vow.promise.v1.HistoryResponse.points:type_name -> vow.promise.v1.HistoryPoint
+	19, // 28: vow.promise.v1.HistoryResponse.days:type_name -> vow.promise.v1.HistoryDay
+	20, // 29: vow.promise.v1.HistoryResponse.messages:type_name -> vow.promise.v1.HistoryMessage
+	15, // 30: vow.promise.v1.HistoryResponse.status:type_name -> vow.promise.v1.PromiseStatus
+	37, // 31: vow.promise.v1.MutePromiseRequest.until:type_name -> google.protobuf.Timestamp
+	35, // 32: vow.promise.v1.MutePromiseResponse.mute:type_name -> vow.type.v1.Mute
+	35, // 33: vow.promise.v1.MuteAct.mute:type_name -> vow.type.v1.Mute
+	27, // 34: vow.promise.v1.ListMutesResponse.mutes:type_name -> vow.promise.v1.MuteAct
+	27, // 35: vow.promise.v1.ListMutesResponse.acts:type_name -> vow.promise.v1.MuteAct
+	0,  // 36: vow.promise.v1.PromiseCrime.crime:type_name -> vow.promise.v1.Crime
+	37, // 37: vow.promise.v1.PromiseCrime.since:type_name -> google.protobuf.Timestamp
+	37, // 38: vow.promise.v1.PromiseCrime.seen:type_name -> google.protobuf.Timestamp
+	29, // 39: vow.promise.v1.ListCrimesResponse.crimes:type_name -> vow.promise.v1.PromiseCrime
+	4,  // 40: vow.promise.v1.SenseService.Sense:input_type -> vow.promise.v1.SenseRequest
+	10, // 41: vow.promise.v1.PromiseService.Evaluate:input_type -> vow.promise.v1.EvaluateRequest
+	12, // 42: vow.promise.v1.PromiseService.Verdicts:input_type -> vow.promise.v1.VerdictsRequest
+	14, // 43: vow.promise.v1.PromiseService.ListPromises:input_type -> vow.promise.v1.ListPromisesRequest
+	17, // 44: vow.promise.v1.PromiseService.History:input_type -> vow.promise.v1.HistoryRequest
+	22, // 45: vow.promise.v1.PromiseService.MutePromise:input_type -> vow.promise.v1.MutePromiseRequest
+	24, // 46: vow.promise.v1.PromiseService.UnmutePromise:input_type -> vow.promise.v1.UnmutePromiseRequest
+	26, // 47: vow.promise.v1.PromiseService.ListMutes:input_type -> vow.promise.v1.ListMutesRequest
+	30, // 48: vow.promise.v1.PromiseService.ListCrimes:input_type -> vow.promise.v1.ListCrimesRequest
+	7,  // 49: vow.promise.v1.SenseService.Sense:output_type -> vow.promise.v1.SenseResponse
+	11, // 50: vow.promise.v1.PromiseService.Evaluate:output_type -> vow.promise.v1.EvaluateResponse
+	13, // 51: vow.promise.v1.PromiseService.Verdicts:output_type -> vow.promise.v1.VerdictsResponse
+	16, // 52: vow.promise.v1.PromiseService.ListPromises:output_type -> vow.promise.v1.ListPromisesResponse
+	21, // 53: vow.promise.v1.PromiseService.History:output_type -> vow.promise.v1.HistoryResponse
+	23, // 54: vow.promise.v1.PromiseService.MutePromise:output_type -> vow.promise.v1.MutePromiseResponse
+	25, // 55: vow.promise.v1.PromiseService.UnmutePromise:output_type -> vow.promise.v1.UnmutePromiseResponse
+	28, // 56: vow.promise.v1.PromiseService.ListMutes:output_type -> vow.promise.v1.ListMutesResponse
+	31, // 57: vow.promise.v1.PromiseService.ListCrimes:output_type -> vow.promise.v1.ListCrimesResponse
+	49, // [49:58] is the sub-list for method output_type
+	40, // [40:49] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_vow_promise_v1_promise_proto_init() }
@@ -1003,19 +2411,21 @@ func file_vow_promise_v1_promise_proto_init() {
 	if File_vow_promise_v1_promise_proto != nil {
 		return
 	}
-	file_vow_promise_v1_promise_proto_msgTypes[12].OneofWrappers = []any{}
+	file_vow_promise_v1_promise_proto_msgTypes[14].OneofWrappers = []any{}
+	file_vow_promise_v1_promise_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_promise_v1_promise_proto_rawDesc), len(file_vow_promise_v1_promise_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   14,
+			NumEnums:      1,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_vow_promise_v1_promise_proto_goTypes,
 		DependencyIndexes: file_vow_promise_v1_promise_proto_depIdxs,
+		EnumInfos:         file_vow_promise_v1_promise_proto_enumTypes,
 		MessageInfos:      file_vow_promise_v1_promise_proto_msgTypes,
 	}.Build()
 	File_vow_promise_v1_promise_proto = out.File

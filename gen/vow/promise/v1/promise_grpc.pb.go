@@ -125,9 +125,14 @@ var SenseService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	PromiseService_Evaluate_FullMethodName = "/vow.promise.v1.PromiseService/Evaluate"
-	PromiseService_Verdicts_FullMethodName = "/vow.promise.v1.PromiseService/Verdicts"
-	PromiseService_History_FullMethodName  = "/vow.promise.v1.PromiseService/History"
+	PromiseService_Evaluate_FullMethodName      = "/vow.promise.v1.PromiseService/Evaluate"
+	PromiseService_Verdicts_FullMethodName      = "/vow.promise.v1.PromiseService/Verdicts"
+	PromiseService_ListPromises_FullMethodName  = "/vow.promise.v1.PromiseService/ListPromises"
+	PromiseService_History_FullMethodName       = "/vow.promise.v1.PromiseService/History"
+	PromiseService_MutePromise_FullMethodName   = "/vow.promise.v1.PromiseService/MutePromise"
+	PromiseService_UnmutePromise_FullMethodName = "/vow.promise.v1.PromiseService/UnmutePromise"
+	PromiseService_ListMutes_FullMethodName     = "/vow.promise.v1.PromiseService/ListMutes"
+	PromiseService_ListCrimes_FullMethodName    = "/vow.promise.v1.PromiseService/ListCrimes"
 )
 
 // PromiseServiceClient is the client API for PromiseService service.
@@ -141,8 +146,23 @@ type PromiseServiceClient interface {
 	Evaluate(ctx context.Context, in *EvaluateRequest, opts ...grpc.CallOption) (*EvaluateResponse, error)
 	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
 	Verdicts(ctx context.Context, in *VerdictsRequest, opts ...grpc.CallOption) (*VerdictsResponse, error)
-	// History returns the values and verdicts of one promise over time. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
+	// next. Reads only. Callers: anyone.
+	ListPromises(ctx context.Context, in *ListPromisesRequest, opts ...grpc.CallOption) (*ListPromisesResponse, error)
+	// History returns the values and verdicts of one promise over time, as they were known a few seconds ago. Reads only. Errors: NOT_FOUND, nothing was heard of
+	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
+	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
+	// Callers: operators.
+	MutePromise(ctx context.Context, in *MutePromiseRequest, opts ...grpc.CallOption) (*MutePromiseResponse, error)
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	UnmutePromise(ctx context.Context, in *UnmutePromiseRequest, opts ...grpc.CallOption) (*UnmutePromiseResponse, error)
+	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
+	ListMutes(ctx context.Context, in *ListMutesRequest, opts ...grpc.CallOption) (*ListMutesResponse, error)
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
+	// Reads only. Callers: anyone.
+	ListCrimes(ctx context.Context, in *ListCrimesRequest, opts ...grpc.CallOption) (*ListCrimesResponse, error)
 }
 
 type promiseServiceClient struct {
@@ -173,10 +193,60 @@ func (c *promiseServiceClient) Verdicts(ctx context.Context, in *VerdictsRequest
 	return out, nil
 }
 
+func (c *promiseServiceClient) ListPromises(ctx context.Context, in *ListPromisesRequest, opts ...grpc.CallOption) (*ListPromisesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPromisesResponse)
+	err := c.cc.Invoke(ctx, PromiseService_ListPromises_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *promiseServiceClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(HistoryResponse)
 	err := c.cc.Invoke(ctx, PromiseService_History_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *promiseServiceClient) MutePromise(ctx context.Context, in *MutePromiseRequest, opts ...grpc.CallOption) (*MutePromiseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MutePromiseResponse)
+	err := c.cc.Invoke(ctx, PromiseService_MutePromise_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *promiseServiceClient) UnmutePromise(ctx context.Context, in *UnmutePromiseRequest, opts ...grpc.CallOption) (*UnmutePromiseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnmutePromiseResponse)
+	err := c.cc.Invoke(ctx, PromiseService_UnmutePromise_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *promiseServiceClient) ListMutes(ctx context.Context, in *ListMutesRequest, opts ...grpc.CallOption) (*ListMutesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMutesResponse)
+	err := c.cc.Invoke(ctx, PromiseService_ListMutes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *promiseServiceClient) ListCrimes(ctx context.Context, in *ListCrimesRequest, opts ...grpc.CallOption) (*ListCrimesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCrimesResponse)
+	err := c.cc.Invoke(ctx, PromiseService_ListCrimes_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +264,23 @@ type PromiseServiceServer interface {
 	Evaluate(context.Context, *EvaluateRequest) (*EvaluateResponse, error)
 	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
 	Verdicts(context.Context, *VerdictsRequest) (*VerdictsResponse, error)
-	// History returns the values and verdicts of one promise over time. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
+	// next. Reads only. Callers: anyone.
+	ListPromises(context.Context, *ListPromisesRequest) (*ListPromisesResponse, error)
+	// History returns the values and verdicts of one promise over time, as they were known a few seconds ago. Reads only. Errors: NOT_FOUND, nothing was heard of
+	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
+	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
+	// Callers: operators.
+	MutePromise(context.Context, *MutePromiseRequest) (*MutePromiseResponse, error)
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	UnmutePromise(context.Context, *UnmutePromiseRequest) (*UnmutePromiseResponse, error)
+	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
+	ListMutes(context.Context, *ListMutesRequest) (*ListMutesResponse, error)
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
+	// Reads only. Callers: anyone.
+	ListCrimes(context.Context, *ListCrimesRequest) (*ListCrimesResponse, error)
 	mustEmbedUnimplementedPromiseServiceServer()
 }
 
@@ -212,8 +297,23 @@ func (UnimplementedPromiseServiceServer) Evaluate(context.Context, *EvaluateRequ
 func (UnimplementedPromiseServiceServer) Verdicts(context.Context, *VerdictsRequest) (*VerdictsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Verdicts not implemented")
 }
+func (UnimplementedPromiseServiceServer) ListPromises(context.Context, *ListPromisesRequest) (*ListPromisesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPromises not implemented")
+}
 func (UnimplementedPromiseServiceServer) History(context.Context, *HistoryRequest) (*HistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method History not implemented")
+}
+func (UnimplementedPromiseServiceServer) MutePromise(context.Context, *MutePromiseRequest) (*MutePromiseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MutePromise not implemented")
+}
+func (UnimplementedPromiseServiceServer) UnmutePromise(context.Context, *UnmutePromiseRequest) (*UnmutePromiseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnmutePromise not implemented")
+}
+func (UnimplementedPromiseServiceServer) ListMutes(context.Context, *ListMutesRequest) (*ListMutesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMutes not implemented")
+}
+func (UnimplementedPromiseServiceServer) ListCrimes(context.Context, *ListCrimesRequest) (*ListCrimesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCrimes not implemented")
 }
 func (UnimplementedPromiseServiceServer) mustEmbedUnimplementedPromiseServiceServer() {}
 func (UnimplementedPromiseServiceServer) testEmbeddedByValue()                        {}
@@ -272,6 +372,24 @@ func _PromiseService_Verdicts_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PromiseService_ListPromises_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPromisesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PromiseServiceServer).ListPromises(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PromiseService_ListPromises_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PromiseServiceServer).ListPromises(ctx, req.(*ListPromisesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PromiseService_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(HistoryRequest)
 	if err := dec(in); err != nil {
@@ -286,6 +404,78 @@ func _PromiseService_History_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PromiseServiceServer).History(ctx, req.(*HistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PromiseService_MutePromise_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MutePromiseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PromiseServiceServer).MutePromise(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PromiseService_MutePromise_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PromiseServiceServer).MutePromise(ctx, req.(*MutePromiseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PromiseService_UnmutePromise_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnmutePromiseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PromiseServiceServer).UnmutePromise(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PromiseService_UnmutePromise_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PromiseServiceServer).UnmutePromise(ctx, req.(*UnmutePromiseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PromiseService_ListMutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMutesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PromiseServiceServer).ListMutes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PromiseService_ListMutes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PromiseServiceServer).ListMutes(ctx, req.(*ListMutesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PromiseService_ListCrimes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCrimesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PromiseServiceServer).ListCrimes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PromiseService_ListCrimes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PromiseServiceServer).ListCrimes(ctx, req.(*ListCrimesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -306,8 +496,28 @@ var PromiseService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PromiseService_Verdicts_Handler,
 		},
 		{
+			MethodName: "ListPromises",
+			Handler:    _PromiseService_ListPromises_Handler,
+		},
+		{
 			MethodName: "History",
 			Handler:    _PromiseService_History_Handler,
+		},
+		{
+			MethodName: "MutePromise",
+			Handler:    _PromiseService_MutePromise_Handler,
+		},
+		{
+			MethodName: "UnmutePromise",
+			Handler:    _PromiseService_UnmutePromise_Handler,
+		},
+		{
+			MethodName: "ListMutes",
+			Handler:    _PromiseService_ListMutes_Handler,
+		},
+		{
+			MethodName: "ListCrimes",
+			Handler:    _PromiseService_ListCrimes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -10,6 +10,7 @@ package storev1
 
 import (
 	v1 "github.com/vow-os/vow/gen/vow/master/v1"
+	v12 "github.com/vow-os/vow/gen/vow/promise/v1"
 	v11 "github.com/vow-os/vow/gen/vow/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -592,11 +593,57 @@ func (x *NodeGroup) GetGroup() *v11.SenseGroup {
 	return nil
 }
 
+// NodeMutes is what svc-promise told of mutes last: the node honours them when it evaluates by itself.
+type NodeMutes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By allocation; those without mutes are absent.
+	Allocations   []*v12.AllocationMutes `protobuf:"bytes,1,rep,name=allocations,proto3" json:"allocations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeMutes) Reset() {
+	*x = NodeMutes{}
+	mi := &file_vow_store_v1_node_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeMutes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeMutes) ProtoMessage() {}
+
+func (x *NodeMutes) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_node_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeMutes.ProtoReflect.Descriptor instead.
+func (*NodeMutes) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_node_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *NodeMutes) GetAllocations() []*v12.AllocationMutes {
+	if x != nil {
+		return x.Allocations
+	}
+	return nil
+}
+
 var File_vow_store_v1_node_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x19vow/master/v1/usage.proto\x1a\x16vow/type/v1/type.proto\"\xf4\x03\n" +
+	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x19vow/master/v1/usage.proto\x1a\x1cvow/promise/v1/promise.proto\x1a\x16vow/type/v1/type.proto\"\xf4\x03\n" +
 	"\rNodePartition\x129\n" +
 	"\adesired\x18\x01 \x01(\v2\x1f.vow.master.v1.DesiredPartitionR\adesired\x12.\n" +
 	"\x06latest\x18\x02 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06latest\x12\x1d\n" +
@@ -652,7 +699,9 @@ const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\":\n" +
 	"\tNodeGroup\x12-\n" +
-	"\x05group\x18\x01 \x01(\v2\x17.vow.type.v1.SenseGroupR\x05groupB\x9f\x01\n" +
+	"\x05group\x18\x01 \x01(\v2\x17.vow.type.v1.SenseGroupR\x05group\"N\n" +
+	"\tNodeMutes\x12A\n" +
+	"\vallocations\x18\x01 \x03(\v2\x1f.vow.promise.v1.AllocationMutesR\vallocationsB\x9f\x01\n" +
 	"\x10com.vow.store.v1B\tNodeProtoP\x01Z.github.com/vow-os/vow/gen/vow/store/v1;storev1\xa2\x02\x03VSX\xaa\x02\fVow.Store.V1\xca\x02\fVow\\Store\\V1\xe2\x02\x18Vow\\Store\\V1\\GPBMetadata\xea\x02\x0eVow::Store::V1b\x06proto3"
 
 var (
@@ -667,7 +716,7 @@ func file_vow_store_v1_node_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_node_proto_rawDescData
 }
 
-var file_vow_store_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_vow_store_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_store_v1_node_proto_goTypes = []any{
 	(*NodePartition)(nil),         // 0: vow.store.v1.NodePartition
 	(*NodeCounter)(nil),           // 1: vow.store.v1.NodeCounter
@@ -677,40 +726,43 @@ var file_vow_store_v1_node_proto_goTypes = []any{
 	(*NodeUsageDay)(nil),          // 5: vow.store.v1.NodeUsageDay
 	(*NodeUsageTotal)(nil),        // 6: vow.store.v1.NodeUsageTotal
 	(*NodeGroup)(nil),             // 7: vow.store.v1.NodeGroup
-	nil,                           // 8: vow.store.v1.NodeUsageDay.PartitionsEntry
-	nil,                           // 9: vow.store.v1.NodeUsageTotal.ConsumedEntry
-	(*v1.DesiredPartition)(nil),   // 10: vow.master.v1.DesiredPartition
-	(v11.RunResult)(0),            // 11: vow.type.v1.RunResult
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.ReportRunRequest)(nil),   // 13: vow.master.v1.ReportRunRequest
-	(*v11.TraceContext)(nil),      // 14: vow.type.v1.TraceContext
-	(*v1.BangRequest)(nil),        // 15: vow.master.v1.BangRequest
-	(*v1.ReportUsageRequest)(nil), // 16: vow.master.v1.ReportUsageRequest
-	(*v11.SenseGroup)(nil),        // 17: vow.type.v1.SenseGroup
+	(*NodeMutes)(nil),             // 8: vow.store.v1.NodeMutes
+	nil,                           // 9: vow.store.v1.NodeUsageDay.PartitionsEntry
+	nil,                           // 10: vow.store.v1.NodeUsageTotal.ConsumedEntry
+	(*v1.DesiredPartition)(nil),   // 11: vow.master.v1.DesiredPartition
+	(v11.RunResult)(0),            // 12: vow.type.v1.RunResult
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*v1.ReportRunRequest)(nil),   // 14: vow.master.v1.ReportRunRequest
+	(*v11.TraceContext)(nil),      // 15: vow.type.v1.TraceContext
+	(*v1.BangRequest)(nil),        // 16: vow.master.v1.BangRequest
+	(*v1.ReportUsageRequest)(nil), // 17: vow.master.v1.ReportUsageRequest
+	(*v11.SenseGroup)(nil),        // 18: vow.type.v1.SenseGroup
+	(*v12.AllocationMutes)(nil),   // 19: vow.promise.v1.AllocationMutes
 }
 var file_vow_store_v1_node_proto_depIdxs = []int32{
-	10, // 0: vow.store.v1.NodePartition.desired:type_name -> vow.master.v1.DesiredPartition
-	11, // 1: vow.store.v1.NodePartition.latest:type_name -> vow.type.v1.RunResult
-	12, // 2: vow.store.v1.NodePartition.ended_at:type_name -> google.protobuf.Timestamp
-	12, // 3: vow.store.v1.NodePartition.known_since:type_name -> google.protobuf.Timestamp
-	12, // 4: vow.store.v1.NodePartition.retained_until:type_name -> google.protobuf.Timestamp
-	13, // 5: vow.store.v1.NodeReport.report:type_name -> vow.master.v1.ReportRunRequest
-	14, // 6: vow.store.v1.NodeReport.trace:type_name -> vow.type.v1.TraceContext
-	12, // 7: vow.store.v1.NodeReport.spooled_at:type_name -> google.protobuf.Timestamp
-	15, // 8: vow.store.v1.NodeBang.bang:type_name -> vow.master.v1.BangRequest
-	14, // 9: vow.store.v1.NodeBang.trace:type_name -> vow.type.v1.TraceContext
-	12, // 10: vow.store.v1.NodeBang.spooled_at:type_name -> google.protobuf.Timestamp
-	16, // 11: vow.store.v1.NodeUsage.report:type_name -> vow.master.v1.ReportUsageRequest
-	12, // 12: vow.store.v1.NodeUsage.spooled_at:type_name -> google.protobuf.Timestamp
-	8,  // 13: vow.store.v1.NodeUsageDay.partitions:type_name -> vow.store.v1.NodeUsageDay.PartitionsEntry
-	9,  // 14: vow.store.v1.NodeUsageTotal.consumed:type_name -> vow.store.v1.NodeUsageTotal.ConsumedEntry
-	17, // 15: vow.store.v1.NodeGroup.group:type_name -> vow.type.v1.SenseGroup
-	6,  // 16: vow.store.v1.NodeUsageDay.PartitionsEntry.value:type_name -> vow.store.v1.NodeUsageTotal
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	11, // 0: vow.store.v1.NodePartition.desired:type_name -> vow.master.v1.DesiredPartition
+	12, // 1: vow.store.v1.NodePartition.latest:type_name -> vow.type.v1.RunResult
+	13, // 2: vow.store.v1.NodePartition.ended_at:type_name -> google.protobuf.Timestamp
+	13, // 3: vow.store.v1.NodePartition.known_since:type_name -> google.protobuf.Timestamp
+	13, // 4: vow.store.v1.NodePartition.retained_until:type_name -> google.protobuf.Timestamp
+	14, // 5: vow.store.v1.NodeReport.report:type_name -> vow.master.v1.ReportRunRequest
+	15, // 6: vow.store.v1.NodeReport.trace:type_name -> vow.type.v1.TraceContext
+	13, // 7: vow.store.v1.NodeReport.spooled_at:type_name -> google.protobuf.Timestamp
+	16, // 8: vow.store.v1.NodeBang.bang:type_name -> vow.master.v1.BangRequest
+	15, // 9: vow.store.v1.NodeBang.trace:type_name -> vow.type.v1.TraceContext
+	13, // 10: vow.store.v1.NodeBang.spooled_at:type_name -> google.protobuf.Timestamp
+	17, // 11: vow.store.v1.NodeUsage.report:type_name -> vow.master.v1.ReportUsageRequest
+	13, // 12: vow.store.v1.NodeUsage.spooled_at:type_name -> google.protobuf.Timestamp
+	9,  // 13: vow.store.v1.NodeUsageDay.partitions:type_name -> vow.store.v1.NodeUsageDay.PartitionsEntry
+	10, // 14: vow.store.v1.NodeUsageTotal.consumed:type_name -> vow.store.v1.NodeUsageTotal.ConsumedEntry
+	18, // 15: vow.store.v1.NodeGroup.group:type_name -> vow.type.v1.SenseGroup
+	19, // 16: vow.store.v1.NodeMutes.allocations:type_name -> vow.promise.v1.AllocationMutes
+	6,  // 17: vow.store.v1.NodeUsageDay.PartitionsEntry.value:type_name -> vow.store.v1.NodeUsageTotal
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_node_proto_init() }
@@ -724,7 +776,7 @@ func file_vow_store_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_node_proto_rawDesc), len(file_vow_store_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -873,7 +873,9 @@ type SenseGroup struct {
 	Anomalyless bool `protobuf:"varint,16,opt,name=anomalyless,proto3" json:"anomalyless,omitempty"`
 	// Sequence of the group before this one in the node's log, by which a window knows what it lacks (sequences jump when the machine starts).
 	// 0 = there is none, or the node does not tell.
-	Previous      uint64 `protobuf:"varint,17,opt,name=previous,proto3" json:"previous,omitempty"`
+	Previous uint64 `protobuf:"varint,17,opt,name=previous,proto3" json:"previous,omitempty"`
+	// The promise's periodicity in seconds; 0 = the node does not tell. With it, when it is sensed next is known.
+	PeriodSeconds float64 `protobuf:"fixed64,18,opt,name=period_seconds,json=periodSeconds,proto3" json:"period_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1029,86 @@ func (x *SenseGroup) GetPrevious() uint64 {
 	return 0
 }
 
+func (x *SenseGroup) GetPeriodSeconds() float64 {
+	if x != nil {
+		return x.PeriodSeconds
+	}
+	return 0
+}
+
+// Mute is a known-bad promise that somebody acknowledged: until then it stays visible, does not bang, and fails no run.
+type Mute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it ends, judged by the clock of whoever evaluates.
+	Until *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who muted it.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// When, stamped by svc-promise.
+	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mute) Reset() {
+	*x = Mute{}
+	mi := &file_vow_type_v1_type_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mute) ProtoMessage() {}
+
+func (x *Mute) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_type_v1_type_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mute.ProtoReflect.Descriptor instead.
+func (*Mute) Descriptor() ([]byte, []int) {
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Mute) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Mute) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Mute) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Mute) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Verdict is what the window of a promise says.
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1041,14 +1123,16 @@ type Verdict struct {
 	// Sequence of the newest group that was looked at.
 	Sequence uint64 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// When this verdict began, by the clock of the groups.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Set while the promise is muted: a failed test is shown, and does not fail the run.
+	Mute          *Mute `protobuf:"bytes,7,opt,name=mute,proto3" json:"mute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_vow_type_v1_type_proto_msgTypes[7]
+	mi := &file_vow_type_v1_type_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1144,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_type_v1_type_proto_msgTypes[7]
+	mi := &file_vow_type_v1_type_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1157,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{7}
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Verdict) GetPromise() string {
@@ -1118,6 +1202,13 @@ func (x *Verdict) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Verdict) GetMute() *Mute {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
 var File_vow_type_v1_type_proto protoreflect.FileDescriptor
 
 const file_vow_type_v1_type_proto_rawDesc = "" +
@@ -1149,7 +1240,7 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"OwnVerdict\x12\x16\n" +
 	"\x06failed\x18\x01 \x01(\bR\x06failed\x12#\n" +
 	"\amessage\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\xa0\x9c\x01R\amessage\x12%\n" +
-	"\x0eanomaly_result\x18\x03 \x01(\bR\ranomalyResult\"\xe0\x05\n" +
+	"\x0eanomaly_result\x18\x03 \x01(\bR\ranomalyResult\"\x97\x06\n" +
 	"\n" +
 	"SenseGroup\x12$\n" +
 	"\apromise\x18\x01 \x01(\tB\n" +
@@ -1171,8 +1262,14 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"ownAnomaly\x12\x1a\n" +
 	"\btestless\x18\x0f \x01(\bR\btestless\x12 \n" +
 	"\vanomalyless\x18\x10 \x01(\bR\vanomalyless\x12\x1a\n" +
-	"\bprevious\x18\x11 \x01(\x04R\bpreviousB\b\n" +
-	"\x06_value\"\xc6\x01\n" +
+	"\bprevious\x18\x11 \x01(\x04R\bprevious\x125\n" +
+	"\x0eperiod_seconds\x18\x12 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\rperiodSecondsB\b\n" +
+	"\x06_value\"\x8c\x01\n" +
+	"\x04Mute\x120\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xed\x01\n" +
 	"\aVerdict\x12\x18\n" +
 	"\apromise\x18\x01 \x01(\tR\apromise\x12\x1f\n" +
 	"\vtest_failed\x18\x02 \x01(\bR\n" +
@@ -1180,7 +1277,8 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\aanomaly\x18\x03 \x01(\bR\aanomaly\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x1a\n" +
 	"\bsequence\x18\x05 \x01(\x04R\bsequence\x120\n" +
-	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*\x8a\x01\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12%\n" +
+	"\x04mute\x18\a \x01(\v2\x11.vow.type.v1.MuteR\x04mute*\x8a\x01\n" +
 	"\x0eRequestedState\x12\x1f\n" +
 	"\x1bREQUESTED_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REQUESTED_STATE_STARTED\x10\x01\x12\x1b\n" +
@@ -1244,7 +1342,7 @@ func file_vow_type_v1_type_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_type_v1_type_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_vow_type_v1_type_proto_goTypes = []any{
 	(RequestedState)(0),           // 0: vow.type.v1.RequestedState
 	(Cause)(0),                    // 1: vow.type.v1.Cause
@@ -1260,26 +1358,30 @@ var file_vow_type_v1_type_proto_goTypes = []any{
 	(*Rule)(nil),                  // 11: vow.type.v1.Rule
 	(*OwnVerdict)(nil),            // 12: vow.type.v1.OwnVerdict
 	(*SenseGroup)(nil),            // 13: vow.type.v1.SenseGroup
-	(*Verdict)(nil),               // 14: vow.type.v1.Verdict
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Mute)(nil),                  // 14: vow.type.v1.Mute
+	(*Verdict)(nil),               // 15: vow.type.v1.Verdict
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_vow_type_v1_type_proto_depIdxs = []int32{
 	2,  // 0: vow.type.v1.ColourStatus.colour:type_name -> vow.type.v1.Colour
-	15, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
+	16, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 2: vow.type.v1.LogEntry.level:type_name -> vow.type.v1.LogLevel
-	15, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
+	16, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
 	10, // 4: vow.type.v1.SenseGroup.entries:type_name -> vow.type.v1.LogEntry
 	11, // 5: vow.type.v1.SenseGroup.test:type_name -> vow.type.v1.Rule
 	11, // 6: vow.type.v1.SenseGroup.anomaly:type_name -> vow.type.v1.Rule
 	6,  // 7: vow.type.v1.SenseGroup.kind:type_name -> vow.type.v1.PromiseKind
 	12, // 8: vow.type.v1.SenseGroup.own_test:type_name -> vow.type.v1.OwnVerdict
 	12, // 9: vow.type.v1.SenseGroup.own_anomaly:type_name -> vow.type.v1.OwnVerdict
-	15, // 10: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 10: vow.type.v1.Mute.until:type_name -> google.protobuf.Timestamp
+	16, // 11: vow.type.v1.Mute.at:type_name -> google.protobuf.Timestamp
+	16, // 12: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
+	14, // 13: vow.type.v1.Verdict.mute:type_name -> vow.type.v1.Mute
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_vow_type_v1_type_proto_init() }
@@ -1294,7 +1396,7 @@ func file_vow_type_v1_type_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_type_v1_type_proto_rawDesc), len(file_vow_type_v1_type_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,8 +42,23 @@ const (
 	PromiseServiceEvaluateProcedure = "/vow.promise.v1.PromiseService/Evaluate"
 	// PromiseServiceVerdictsProcedure is the fully-qualified name of the PromiseService's Verdicts RPC.
 	PromiseServiceVerdictsProcedure = "/vow.promise.v1.PromiseService/Verdicts"
+	// PromiseServiceListPromisesProcedure is the fully-qualified name of the PromiseService's
+	// ListPromises RPC.
+	PromiseServiceListPromisesProcedure = "/vow.promise.v1.PromiseService/ListPromises"
 	// PromiseServiceHistoryProcedure is the fully-qualified name of the PromiseService's History RPC.
 	PromiseServiceHistoryProcedure = "/vow.promise.v1.PromiseService/History"
+	// PromiseServiceMutePromiseProcedure is the fully-qualified name of the PromiseService's
+	// MutePromise RPC.
+	PromiseServiceMutePromiseProcedure = "/vow.promise.v1.PromiseService/MutePromise"
+	// PromiseServiceUnmutePromiseProcedure is the fully-qualified name of the PromiseService's
+	// UnmutePromise RPC.
+	PromiseServiceUnmutePromiseProcedure = "/vow.promise.v1.PromiseService/UnmutePromise"
+	// PromiseServiceListMutesProcedure is the fully-qualified name of the PromiseService's ListMutes
+	// RPC.
+	PromiseServiceListMutesProcedure = "/vow.promise.v1.PromiseService/ListMutes"
+	// PromiseServiceListCrimesProcedure is the fully-qualified name of the PromiseService's ListCrimes
+	// RPC.
+	PromiseServiceListCrimesProcedure = "/vow.promise.v1.PromiseService/ListCrimes"
 )
 
 // SenseServiceClient is a client for the vow.promise.v1.SenseService service.
@@ -127,8 +142,23 @@ type PromiseServiceClient interface {
 	Evaluate(context.Context, *v1.EvaluateRequest) (*v1.EvaluateResponse, error)
 	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
 	Verdicts(context.Context, *v1.VerdictsRequest) (*v1.VerdictsResponse, error)
-	// History returns the values and verdicts of one promise over time. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
+	// next. Reads only. Callers: anyone.
+	ListPromises(context.Context, *v1.ListPromisesRequest) (*v1.ListPromisesResponse, error)
+	// History returns the values and verdicts of one promise over time, as they were known a few seconds ago. Reads only. Errors: NOT_FOUND, nothing was heard of
+	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *v1.HistoryRequest) (*v1.HistoryResponse, error)
+	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
+	// Callers: operators.
+	MutePromise(context.Context, *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error)
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
+	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
+	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
+	// Reads only. Callers: anyone.
+	ListCrimes(context.Context, *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error)
 }
 
 // NewPromiseServiceClient constructs a client for the vow.promise.v1.PromiseService service. By
@@ -154,10 +184,40 @@ func NewPromiseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(promiseServiceMethods.ByName("Verdicts")),
 			connect.WithClientOptions(opts...),
 		),
+		listPromises: connect.NewClient[v1.ListPromisesRequest, v1.ListPromisesResponse](
+			httpClient,
+			baseURL+PromiseServiceListPromisesProcedure,
+			connect.WithSchema(promiseServiceMethods.ByName("ListPromises")),
+			connect.WithClientOptions(opts...),
+		),
 		history: connect.NewClient[v1.HistoryRequest, v1.HistoryResponse](
 			httpClient,
 			baseURL+PromiseServiceHistoryProcedure,
 			connect.WithSchema(promiseServiceMethods.ByName("History")),
+			connect.WithClientOptions(opts...),
+		),
+		mutePromise: connect.NewClient[v1.MutePromiseRequest, v1.MutePromiseResponse](
+			httpClient,
+			baseURL+PromiseServiceMutePromiseProcedure,
+			connect.WithSchema(promiseServiceMethods.ByName("MutePromise")),
+			connect.WithClientOptions(opts...),
+		),
+		unmutePromise: connect.NewClient[v1.UnmutePromiseRequest, v1.UnmutePromiseResponse](
+			httpClient,
+			baseURL+PromiseServiceUnmutePromiseProcedure,
+			connect.WithSchema(promiseServiceMethods.ByName("UnmutePromise")),
+			connect.WithClientOptions(opts...),
+		),
+		listMutes: connect.NewClient[v1.ListMutesRequest, v1.ListMutesResponse](
+			httpClient,
+			baseURL+PromiseServiceListMutesProcedure,
+			connect.WithSchema(promiseServiceMethods.ByName("ListMutes")),
+			connect.WithClientOptions(opts...),
+		),
+		listCrimes: connect.NewClient[v1.ListCrimesRequest, v1.ListCrimesResponse](
+			httpClient,
+			baseURL+PromiseServiceListCrimesProcedure,
+			connect.WithSchema(promiseServiceMethods.ByName("ListCrimes")),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -165,9 +225,14 @@ func NewPromiseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 
 // promiseServiceClient implements PromiseServiceClient.
 type promiseServiceClient struct {
-	evaluate *connect.Client[v1.EvaluateRequest, v1.EvaluateResponse]
-	verdicts *connect.Client[v1.VerdictsRequest, v1.VerdictsResponse]
-	history  *connect.Client[v1.HistoryRequest, v1.HistoryResponse]
+	evaluate      *connect.Client[v1.EvaluateRequest, v1.EvaluateResponse]
+	verdicts      *connect.Client[v1.VerdictsRequest, v1.VerdictsResponse]
+	listPromises  *connect.Client[v1.ListPromisesRequest, v1.ListPromisesResponse]
+	history       *connect.Client[v1.HistoryRequest, v1.HistoryResponse]
+	mutePromise   *connect.Client[v1.MutePromiseRequest, v1.MutePromiseResponse]
+	unmutePromise *connect.Client[v1.UnmutePromiseRequest, v1.UnmutePromiseResponse]
+	listMutes     *connect.Client[v1.ListMutesRequest, v1.ListMutesResponse]
+	listCrimes    *connect.Client[v1.ListCrimesRequest, v1.ListCrimesResponse]
 }
 
 // Evaluate calls vow.promise.v1.PromiseService.Evaluate.
@@ -188,9 +253,54 @@ func (c *promiseServiceClient) Verdicts(ctx context.Context, req *v1.VerdictsReq
 	return nil, err
 }
 
+// ListPromises calls vow.promise.v1.PromiseService.ListPromises.
+func (c *promiseServiceClient) ListPromises(ctx context.Context, req *v1.ListPromisesRequest) (*v1.ListPromisesResponse, error) {
+	response, err := c.listPromises.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // History calls vow.promise.v1.PromiseService.History.
 func (c *promiseServiceClient) History(ctx context.Context, req *v1.HistoryRequest) (*v1.HistoryResponse, error) {
 	response, err := c.history.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// MutePromise calls vow.promise.v1.PromiseService.MutePromise.
+func (c *promiseServiceClient) MutePromise(ctx context.Context, req *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error) {
+	response, err := c.mutePromise.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnmutePromise calls vow.promise.v1.PromiseService.UnmutePromise.
+func (c *promiseServiceClient) UnmutePromise(ctx context.Context, req *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error) {
+	response, err := c.unmutePromise.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListMutes calls vow.promise.v1.PromiseService.ListMutes.
+func (c *promiseServiceClient) ListMutes(ctx context.Context, req *v1.ListMutesRequest) (*v1.ListMutesResponse, error) {
+	response, err := c.listMutes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListCrimes calls vow.promise.v1.PromiseService.ListCrimes.
+func (c *promiseServiceClient) ListCrimes(ctx context.Context, req *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error) {
+	response, err := c.listCrimes.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -204,8 +314,23 @@ type PromiseServiceHandler interface {
 	Evaluate(context.Context, *v1.EvaluateRequest) (*v1.EvaluateResponse, error)
 	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
 	Verdicts(context.Context, *v1.VerdictsRequest) (*v1.VerdictsResponse, error)
-	// History returns the values and verdicts of one promise over time. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
+	// next. Reads only. Callers: anyone.
+	ListPromises(context.Context, *v1.ListPromisesRequest) (*v1.ListPromisesResponse, error)
+	// History returns the values and verdicts of one promise over time, as they were known a few seconds ago. Reads only. Errors: NOT_FOUND, nothing was heard of
+	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *v1.HistoryRequest) (*v1.HistoryResponse, error)
+	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
+	// Callers: operators.
+	MutePromise(context.Context, *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error)
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
+	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
+	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
+	// Reads only. Callers: anyone.
+	ListCrimes(context.Context, *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error)
 }
 
 // NewPromiseServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -227,10 +352,40 @@ func NewPromiseServiceHandler(svc PromiseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(promiseServiceMethods.ByName("Verdicts")),
 		connect.WithHandlerOptions(opts...),
 	)
+	promiseServiceListPromisesHandler := connect.NewUnaryHandlerSimple(
+		PromiseServiceListPromisesProcedure,
+		svc.ListPromises,
+		connect.WithSchema(promiseServiceMethods.ByName("ListPromises")),
+		connect.WithHandlerOptions(opts...),
+	)
 	promiseServiceHistoryHandler := connect.NewUnaryHandlerSimple(
 		PromiseServiceHistoryProcedure,
 		svc.History,
 		connect.WithSchema(promiseServiceMethods.ByName("History")),
+		connect.WithHandlerOptions(opts...),
+	)
+	promiseServiceMutePromiseHandler := connect.NewUnaryHandlerSimple(
+		PromiseServiceMutePromiseProcedure,
+		svc.MutePromise,
+		connect.WithSchema(promiseServiceMethods.ByName("MutePromise")),
+		connect.WithHandlerOptions(opts...),
+	)
+	promiseServiceUnmutePromiseHandler := connect.NewUnaryHandlerSimple(
+		PromiseServiceUnmutePromiseProcedure,
+		svc.UnmutePromise,
+		connect.WithSchema(promiseServiceMethods.ByName("UnmutePromise")),
+		connect.WithHandlerOptions(opts...),
+	)
+	promiseServiceListMutesHandler := connect.NewUnaryHandlerSimple(
+		PromiseServiceListMutesProcedure,
+		svc.ListMutes,
+		connect.WithSchema(promiseServiceMethods.ByName("ListMutes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	promiseServiceListCrimesHandler := connect.NewUnaryHandlerSimple(
+		PromiseServiceListCrimesProcedure,
+		svc.ListCrimes,
+		connect.WithSchema(promiseServiceMethods.ByName("ListCrimes")),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/vow.promise.v1.PromiseService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -239,8 +394,18 @@ func NewPromiseServiceHandler(svc PromiseServiceHandler, opts ...connect.Handler
 			promiseServiceEvaluateHandler.ServeHTTP(w, r)
 		case PromiseServiceVerdictsProcedure:
 			promiseServiceVerdictsHandler.ServeHTTP(w, r)
+		case PromiseServiceListPromisesProcedure:
+			promiseServiceListPromisesHandler.ServeHTTP(w, r)
 		case PromiseServiceHistoryProcedure:
 			promiseServiceHistoryHandler.ServeHTTP(w, r)
+		case PromiseServiceMutePromiseProcedure:
+			promiseServiceMutePromiseHandler.ServeHTTP(w, r)
+		case PromiseServiceUnmutePromiseProcedure:
+			promiseServiceUnmutePromiseHandler.ServeHTTP(w, r)
+		case PromiseServiceListMutesProcedure:
+			promiseServiceListMutesHandler.ServeHTTP(w, r)
+		case PromiseServiceListCrimesProcedure:
+			promiseServiceListCrimesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -258,6 +423,26 @@ func (UnimplementedPromiseServiceHandler) Verdicts(context.Context, *v1.Verdicts
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.Verdicts is not implemented"))
 }
 
+func (UnimplementedPromiseServiceHandler) ListPromises(context.Context, *v1.ListPromisesRequest) (*v1.ListPromisesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.ListPromises is not implemented"))
+}
+
 func (UnimplementedPromiseServiceHandler) History(context.Context, *v1.HistoryRequest) (*v1.HistoryResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.History is not implemented"))
+}
+
+func (UnimplementedPromiseServiceHandler) MutePromise(context.Context, *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.MutePromise is not implemented"))
+}
+
+func (UnimplementedPromiseServiceHandler) UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.UnmutePromise is not implemented"))
+}
+
+func (UnimplementedPromiseServiceHandler) ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.ListMutes is not implemented"))
+}
+
+func (UnimplementedPromiseServiceHandler) ListCrimes(context.Context, *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.promise.v1.PromiseService.ListCrimes is not implemented"))
 }
