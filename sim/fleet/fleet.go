@@ -206,6 +206,16 @@ func (f *Fleet) Crash(host string) error {
 	return p.crash()
 }
 
+// Reboot ends the agent of a computer as a loss of power does, and starts it in another boot of the machine. Processes are the supervisor's: it starts
+// what was recorded at once.
+func (f *Fleet) Reboot(ctx context.Context, computer string) error {
+	if err := f.Crash(computer); err != nil {
+		return err
+	}
+	f.machines[computer].boot++
+	return f.Start(ctx, computer)
+}
+
 // Stop stops everything and removes what the machines kept.
 func (f *Fleet) Stop(ctx context.Context) error {
 	var errs []error

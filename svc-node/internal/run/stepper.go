@@ -99,7 +99,6 @@ func (e *Engine) do(ctx context.Context, w *work, stage converge.Stage) (changed
 // steps are what is done at each stage but retention, which may end the run.
 func (e *Engine) steps() map[converge.Stage]func(context.Context, *work) (changed bool, err error) {
 	return map[converge.Stage]func(context.Context, *work) (bool, error){
-
 		converge.AtRelease: e.releaseStep, converge.AtPrepare: e.prepareStep, converge.AtProfile: e.profileStep,
 		converge.AtServices: e.servicesStep, converge.AtPromises: e.promisesStep, converge.AtPrerm: e.prermStep, converge.AtDestroy: e.destroyStep,
 	}
