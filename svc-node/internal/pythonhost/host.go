@@ -59,7 +59,7 @@ func startHost(ctx context.Context, interpreter, modules string, paths []string)
 	}
 	h := &host{conn: conn, stderr: &bounded{}, ended: make(chan struct{}), calls: map[uint64]chan *answer{}, used: time.Now()}
 	args := append([]string{"-I", modules + "/vowhost.py", modules, "3"}, paths...)
-	h.cmd = exec.Command(interpreter, args...) //nolint:gosec,noctx // it outlives the call that starts it; the interpreter was checked
+	h.cmd = exec.Command(interpreter, args...) //nolint:gosec // it outlives the call that starts it; the interpreter was checked
 	h.cmd.Dir, h.cmd.Stderr, h.cmd.ExtraFiles = "/", h.stderr, []*os.File{theirs}
 	h.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

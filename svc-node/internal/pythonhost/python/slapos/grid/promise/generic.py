@@ -54,7 +54,7 @@ class BaseResult:
         """problem: true when it failed; message: why, for people; date: when, UTC (default now)."""
         self.__problem = problem
         self.__message = cut(message)
-        self.__date = datetime.datetime.utcnow() if date is None else date
+        self.__date = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) if date is None else date
 
     def hasFailed(self):
         """True when the promise failed."""

@@ -27,7 +27,10 @@ def iter_logrotate_file_handle(path, mode="r"):
 
 def tail_file(path, line_count=10):
     """The last lines of a file, as one text."""
-    return "\n".join(list(itertools.islice(_reversed_lines(path), line_count))[::-1])
+    lines = _reversed_lines(path)
+    last = next(lines, "")  # empty after a line that is complete
+    found = ([last] if last else []) + list(itertools.islice(lines, line_count))
+    return "\n".join(found[:line_count][::-1])
 
 
 def _time(text):
