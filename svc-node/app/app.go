@@ -72,6 +72,11 @@ func New(cfg Config, s Settings) (*App, error) {
 	if s.Supervisor == nil {
 		s.Supervisor = newSupervisor(cfg.SupervisorDir)
 	}
+	var sensors *Sensors
+	if s.Sensor == nil {
+		sensors = NewSensors(filepath.Join(cfg.StateDir, "python"), map[string]any{"computer-id": cfg.Computer, "master-url": cfg.Master})
+		s.Sensor = sensors
+	}
 	var clients []*rpc.Client
 	client := func(flag, address string) *rpc.Client {
 		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle, ReadMaxBytes: maxAnswer})
@@ -110,6 +115,9 @@ func New(cfg Config, s Settings) (*App, error) {
 		}
 		return nil
 	}}}
+	if sensors != nil {
+		parts = append(parts, app.Part{Name: "sensors", Stop: sensors.Stop})
+	}
 	parts = append(parts, app.PartOf("agent", a))
 	if cfg.Socket != "" || s.Listener != nil {
 		parts = append(parts, service.local(cfg, s, node))

@@ -222,3 +222,45 @@ func TestAProfileThatDoesNotParseIsReportedWithItsPlace(t *testing.T) {
 		t.Errorf("report is %v", r)
 	}
 }
+
+// pythonProfile deploys a Python promise that passes once its own log says that it was looked at before.
+const pythonProfile = `[buildout]
+parts = looked
+
+[looked]
+recipe = slapos.recipe.template:jinja2
+output = ${buildout:directory}/etc/plugin/looked.py
+inline =
+  from zope.interface import implementer
+  from slapos.grid.promise import interface
+  from slapos.grid.promise.generic import GenericPromise
+  @implementer(interface.IPromise)
+  class RunPromise(GenericPromise):
+    def sense(self):
+      if self.getLastPromiseResultList():
+        self.logger.info("seen on %s before", self.getConfig("computer-id"))
+      else:
+        self.logger.error("never seen before")
+`
+
+func TestOnARealMachineARunTestsPythonPromises(t *testing.T) {
+	n := newNode(t)
+	startReal(t, n, pythonProfile)
+	n.allocate("slappart0", "t1.a1", 1, n.release)
+	eventually(t, "the release is available", func() bool {
+		return look(n.control, func() bool {
+			return len(n.states) > 0 && n.states[len(n.states)-1].GetState() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+		})
+	})
+	for i, want := range []struct {
+		result  typev1.RunResult
+		message string
+	}{{typev1.RunResult_RUN_RESULT_FAILURE, "never seen before"}, {typev1.RunResult_RUN_RESULT_SUCCESS, "seen on " + computer + " before"}} {
+		n.order("slappart0", "t1.a1", i)
+		eventually(t, "the run is reported", n.reported(i))
+		r := n.report(i)
+		if r.GetResult() != want.result || len(r.GetVerdicts()) != 1 || r.GetVerdicts()[0].GetPromise() != "looked" || !strings.Contains(r.GetVerdicts()[0].GetMessage(), want.message) {
+			t.Errorf("report %d is %v", i, r)
+		}
+	}
+}

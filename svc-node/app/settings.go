@@ -86,9 +86,6 @@ func (s Settings) withDefaults() Settings {
 	if s.Version == "" {
 		s.Version = "0.1.0-dev"
 	}
-	if s.Sensor == nil {
-		s.Sensor = sensor.NewKinds()
-	}
 	if s.RunTimeout == 0 {
 		s.RunTimeout = DefaultRunTimeout
 	}

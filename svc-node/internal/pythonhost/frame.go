@@ -23,9 +23,15 @@ type request struct {
 	Cold        []string          `json:"cold,omitempty"`
 	Environment map[string]string `json:"environment"`
 	Config      map[string]any    `json:"config"`
-	User        *User             `json:"user,omitempty"`
+	User        *account          `json:"user,omitempty"`
 	// Lost is the message of an execution that gave no result, to be written to the promise's files.
 	Lost string `json:"lost,omitempty"`
+}
+
+// account is whom the promise's process becomes.
+type account struct {
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
 }
 
 type cancellation struct {

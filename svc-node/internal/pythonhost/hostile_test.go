@@ -13,9 +13,10 @@ import (
 	"unicode/utf8"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
-func soon(r *Request) { r.Timeout = 400 * time.Millisecond }
+func soon(r *sensor.Request) { r.Promise.Timeout = 400 * time.Millisecond }
 
 // good is a promise that passes; it tells that nothing else was disturbed.
 const good = `
@@ -73,7 +74,7 @@ func TestWhateverAPluginDoesItsGroupFailsWithAClearMessage(t *testing.T) {
 			s := newStage(t).asUser(65534)
 			change := soon
 			if strings.Contains(name, "without end") || strings.Contains(name, "huge") {
-				change = func(*Request) {}
+				change = func(*sensor.Request) {}
 			}
 			g := s.sense(c.body, change)
 			if got := text(g); !strings.Contains(got, c.want) || !failed(g) || !utf8.ValidString(got) {
@@ -140,7 +141,7 @@ func TestWhatAPluginStartedEndsWithIt(t *testing.T) {
 			t.Run(name+" "+strings.Fields(end)[0], func(t *testing.T) {
 				t.Parallel()
 				s := newStage(t).asUser(65534)
-				g := s.sense("  def sense(self):\n"+body+end, func(r *Request) { r.Timeout = 2 * time.Second })
+				g := s.sense("  def sense(self):\n"+body+end, func(r *sensor.Request) { r.Promise.Timeout = 2 * time.Second })
 				want := "INFO done"
 				if strings.Contains(end, "sleep") {
 					want = "ERROR Error: Promise timed out after 2 seconds"
@@ -204,8 +205,8 @@ func TestAHostThatIsKilledFromOutsideCostsNobodyAnything(t *testing.T) {
 	s := newStage(t)
 	s.wellAfter("nothing")
 	for range 3 {
-		for _, slot := range s.pool.slots {
-			if err := syscall.Kill(slot.running.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		for _, h := range s.hosts() {
+			if err := syscall.Kill(h.cmd.Process.Pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -241,7 +242,7 @@ func TestTheModuleIsImportedByThePartitionsUser(t *testing.T) {
 	s := newStage(t).asUser(65534)
 	s.write("p.py", head+"  def sense(self):\n    self.logger.info(who)\nwho = 'user %d' % os.getuid()\n")
 	want := "INFO user " + strconv.Itoa(os.Getuid())
-	if s.user != nil {
+	if s.user.Switch {
 		want = "INFO user 65534"
 	}
 	if got := text(s.pool.Sense(t.Context(), s.request("p.py"))); got != want {
@@ -268,18 +269,18 @@ func TestAnInterpreterThatOthersCanChangeIsNotStartedByRoot(t *testing.T) {
 	if err := os.WriteFile(evil, []byte("#!/bin/sh\ntouch "+s.directory+"/executed\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if s.user != nil {
-		if err := os.Chown(evil, s.user.UID, s.user.GID); err != nil {
+	if s.user.Switch {
+		if err := os.Chown(evil, int(s.user.UID), int(s.user.GID)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.write("p.py", "#!"+evil+"\n"+head+good)
 	got := text(s.pool.Sense(t.Context(), s.request("p.py")))
 	_, err := os.Stat(filepath.Join(s.directory, "executed"))
-	if s.user != nil && (err == nil || !strings.Contains(got, "others than root can change its interpreter")) {
+	if s.user.Switch && (err == nil || !strings.Contains(got, "others than root can change its interpreter")) {
 		t.Errorf("group is %s, executed: %v", got, err == nil)
 	}
-	if s.user == nil && !strings.Contains(got, "cannot start the Python host "+evil) {
+	if !s.user.Switch && !strings.Contains(got, "cannot start the Python host "+evil) {
 		t.Errorf("group is %s", got)
 	}
 }
@@ -305,8 +306,8 @@ func TestManyPromisesAtOnceAreEachTheirOwn(t *testing.T) {
 		})
 	}
 	sensing.Wait()
-	if len(s.pool.slots) != 1 {
-		t.Errorf("%d hosts", len(s.pool.slots))
+	if len(s.hosts()) != 1 {
+		t.Errorf("%d hosts", len(s.hosts()))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 // Limits of what is read of a promise's file before it is executed.
@@ -50,8 +52,12 @@ func (p plan) key() string {
 
 // makePlan reads the head of a promise. The file is the partition's: what it says is used only as far as nobody but root
 // could have made what it names.
-func (p *Pool) makePlan(path string) (plan, error) {
-	content, err := readPlugin(path)
+func (p *Pool) makePlan(path string, u privilege.User) (plan, error) {
+	var content []byte
+	err := u.Do(func() (err error) {
+		content, err = readPlugin(path)
+		return err
+	})
 	if err != nil {
 		return plan{}, err
 	}

@@ -15,6 +15,8 @@ import (
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
 // Defaults and limits.
@@ -33,7 +35,7 @@ const (
 
 // Settings is what a Pool works with.
 type Settings struct {
-	// Directory is where the program is unpacked. Every partition's user can enter it, and only the agent's write there.
+	// Directory is where the program is unpacked. Only the agent's user can write there.
 	Directory string
 	// Interpreter is the Python of promises whose release has none; empty = python3 of the machine.
 	Interpreter string
@@ -61,6 +63,8 @@ type Pool struct {
 
 // slot is the place of one host: which is running, if any, and how its predecessors fared.
 type slot struct {
+	// users is how many hold it, guarded by the pool's lock.
+	users int
 	// gate is held shared while promises are sensed, and alone by one that was in a host when it died.
 	gate sync.RWMutex
 	// starting is held while a host is started, so that there is one.
@@ -106,41 +110,42 @@ func (p *Pool) Close() {
 	}
 }
 
-// Sense executes one Python promise and tells what it recorded and decided. Name, sequence, time and the run are the
-// caller's to fill in. It ends with the promise's time-out, or with ctx.
-func (p *Pool) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
+// Sense is that of sensor.Sensor: it executes one Python promise and tells what it recorded and decided.
+func (p *Pool) Sense(ctx context.Context, r sensor.Request) *typev1.SenseGroup {
 	group, err := p.sense(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
-			return &typev1.SenseGroup{Error: "cannot sense " + r.File + ": stopped"}
+			return &typev1.SenseGroup{Error: "cannot sense " + r.Promise.File + ": stopped"}
 		}
-		return &typev1.SenseGroup{Error: clip("cannot sense " + r.File + ": " + err.Error())}
+		return &typev1.SenseGroup{Error: clip("cannot sense " + r.Promise.File + ": " + err.Error())}
 	}
 	return group
 }
 
-func (p *Pool) sense(ctx context.Context, r Request) (*typev1.SenseGroup, error) {
-	made, err := p.plan(r.Path)
+func (p *Pool) sense(ctx context.Context, r sensor.Request) (*typev1.SenseGroup, error) {
+	made, err := p.plan(r.Promise.Path, r.User)
 	if err != nil {
 		return nil, err
 	}
-	if r.User != nil {
-		if err := own(r.Directory, r.User); err != nil {
+	var become *account
+	if r.User.Switch {
+		if err := r.User.Validate(); err != nil {
 			return nil, err
 		}
+		become = &account{UID: r.User.UID, GID: r.User.GID}
 	}
 	config := map[string]any{"partition-id": r.Partition}
 	maps.Copy(config, p.s.Config)
 	call := &request{
-		Name: filepath.Base(r.Path), Path: r.Path, Directory: r.Directory, Timeout: r.Timeout.Seconds(), Anomaly: !r.Asked,
-		Warm: made.trusted && len(made.paths) > 0, Modules: made.modules, Environment: environment(r.Env), Config: config, User: r.User,
+		Name: filepath.Base(r.Promise.Path), Path: r.Promise.Path, Directory: r.Directory, Timeout: r.Promise.Timeout.Seconds(), Anomaly: !r.Asked,
+		Warm: made.trusted && len(made.paths) > 0, Modules: made.modules, Environment: environment(r.Env), Config: config, User: become,
 	}
 	a, err := p.ask(ctx, made, call)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	failedBefore := p.failed[r.Path]
+	failedBefore := p.failed[r.Promise.Path]
 	p.mu.Unlock()
 	told := translate(a, r, failedBefore)
 	if told.lost != "" {
@@ -158,15 +163,15 @@ func (p *Pool) sense(ctx context.Context, r Request) (*typev1.SenseGroup, error)
 	if len(p.failed) >= maxRemembered {
 		clear(p.failed)
 	}
-	delete(p.failed, r.Path)
+	delete(p.failed, r.Promise.Path)
 	if failed(told.group) {
-		p.failed[r.Path] = true
+		p.failed[r.Promise.Path] = true
 	}
 	return told.group, nil
 }
 
 // plan reads what a promise needs, unless its file is the one that was read before.
-func (p *Pool) plan(path string) (plan, error) {
+func (p *Pool) plan(path string, u privilege.User) (plan, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return plan{}, fmt.Errorf("cannot read it: %w", err)
@@ -181,7 +186,7 @@ func (p *Pool) plan(path string) (plan, error) {
 	if ok && known.modified.Equal(info.ModTime()) && known.size == info.Size() && known.inode == inode {
 		return known.plan, nil
 	}
-	made, err := p.makePlan(path)
+	made, err := p.makePlan(path, u)
 	if err != nil {
 		return plan{}, err
 	}
@@ -197,6 +202,7 @@ func (p *Pool) plan(path string) (plan, error) {
 // ask has a request executed. If the host dies meanwhile, it is executed again with no other beside it.
 func (p *Pool) ask(ctx context.Context, made plan, r *request) (*answer, error) {
 	s := p.slot(made.key())
+	defer p.release(s)
 	s.gate.RLock()
 	a, err := p.try(ctx, s, made, r)
 	s.gate.RUnlock()
@@ -248,10 +254,17 @@ func (p *Pool) slot(key string) *slot {
 		s = &slot{}
 		p.slots[key] = s
 	}
+	s.users++
 	if p.reaper == nil {
 		p.reaper = time.AfterFunc(p.s.Idle, p.reap)
 	}
 	return s
+}
+
+func (p *Pool) release(s *slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.users--
 }
 
 // reap ends hosts that nobody used for long.
@@ -261,25 +274,17 @@ func (p *Pool) reap() {
 	if p.ctx.Err() != nil {
 		return
 	}
-	running := false
 	for key, s := range p.slots {
 		s.mu.Lock()
 		h := s.running
 		s.mu.Unlock()
-		switch {
-		case h == nil:
-		case h.idle(p.s.Idle):
+		if s.users == 0 && (h == nil || h.idle(p.s.Idle)) {
 			s.end()
-			if s.gate.TryLock() { // nobody is about to start the next
-				delete(p.slots, key)
-				s.gate.Unlock()
-			}
-		default:
-			running = true
+			delete(p.slots, key)
 		}
 	}
 	p.reaper = nil
-	if running {
+	if len(p.slots) > 0 {
 		p.reaper = time.AfterFunc(p.s.Idle/2, p.reap)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
 // head begins every plugin of the tests.
@@ -26,7 +28,7 @@ type stage struct {
 	t         *testing.T
 	pool      *Pool
 	directory string
-	user      *User
+	user      privilege.User
 }
 
 func newStage(t *testing.T) *stage {
@@ -55,7 +57,7 @@ func (s *stage) asUser(id int) *stage {
 	if os.Getuid() != 0 {
 		return s
 	}
-	s.user = &User{UID: id, GID: id, Groups: []int{}}
+	s.user = privilege.Other("web", uint32(id), uint32(id))
 	if err := os.Chown(s.directory, id, id); err != nil {
 		s.t.Fatal(err)
 	}
@@ -71,15 +73,15 @@ func (s *stage) write(name, content string) string {
 	return path
 }
 
-func (s *stage) request(name string) Request {
-	return Request{
-		Partition: "slappart0", Directory: s.directory, Path: filepath.Join(s.directory, "etc", "plugin", name), File: "etc/plugin/" + name,
-		Timeout: 20 * time.Second, Env: []string{"PATH=/usr/bin:/bin", "HOME=" + s.directory}, User: s.user,
+func (s *stage) request(name string) sensor.Request {
+	return sensor.Request{
+		Partition: "slappart0", Directory: s.directory, Env: []string{"PATH=/usr/bin:/bin", "HOME=" + s.directory}, User: s.user,
+		Promise: sensor.Promise{Name: strings.TrimSuffix(name, ".py"), Path: filepath.Join(s.directory, "etc", "plugin", name), File: "etc/plugin/" + name, Timeout: 20 * time.Second},
 	}
 }
 
 // sense writes a plugin whose class has the given body, and executes it.
-func (s *stage) sense(body string, change ...func(*Request)) *typev1.SenseGroup {
+func (s *stage) sense(body string, change ...func(*sensor.Request)) *typev1.SenseGroup {
 	s.t.Helper()
 	s.write("p.py", head+body)
 	r := s.request("p.py")
@@ -139,4 +141,19 @@ func contextUntil(t *testing.T, path string) (context.Context, context.CancelFun
 		}
 	}()
 	return ctx, cancel
+}
+
+// hosts are those that run.
+func (s *stage) hosts() []*host {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	var hosts []*host
+	for _, slot := range s.pool.slots {
+		slot.mu.Lock()
+		if slot.running != nil {
+			hosts = append(hosts, slot.running)
+		}
+		slot.mu.Unlock()
+	}
+	return hosts
 }

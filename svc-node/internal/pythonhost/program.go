@@ -16,8 +16,7 @@ import (
 //go:embed all:python
 var program embed.FS
 
-// unpack writes the program below directory, in a folder named by its content, and returns that folder. Partitions' users
-// can read it and nobody but the agent's user change it. Idempotent.
+// unpack writes the program below directory, in a folder named by its content, and returns that folder. Idempotent.
 func unpack(directory string) (string, error) {
 	files := map[string][]byte{}
 	sum := sha256.New()
@@ -45,7 +44,7 @@ func unpack(directory string) (string, error) {
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	if err := os.MkdirAll(directory, 0o755); err != nil { //nolint:gosec // read by every partition's user
+	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 	}
 	stage, err := os.MkdirTemp(directory, "stage-")
@@ -55,13 +54,10 @@ func unpack(directory string) (string, error) {
 	defer func() { _ = os.RemoveAll(stage) }()
 	for name, content := range files {
 		path := filepath.Join(stage, name)
-		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644)) //nolint:gosec // as above
+		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600))
 		if err != nil {
 			return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 		}
-	}
-	if err := os.Chmod(stage, 0o755); err != nil { //nolint:gosec // as above
-		return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 	}
 	if err := os.Rename(stage, folder); err != nil {
 		if _, other := os.Stat(folder); other == nil {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
 const (
@@ -50,7 +51,7 @@ var levels = map[string]typev1.LogLevel{
 
 // telling is a group, and what goes elsewhere.
 type telling struct {
-	Traits
+	sensor.Traits
 	group *typev1.SenseGroup
 	// lost is what became of an execution that gave no result; empty = it gave one.
 	lost string
@@ -58,9 +59,9 @@ type telling struct {
 
 // translate makes a group of an answer. failedBefore tells how the promise's last execution went: one without a result is
 // an anomaly only if it follows a failure, and never bangs, as SlapOS has it.
-func translate(a *answer, r Request, failedBefore bool) telling {
+func translate(a *answer, r sensor.Request, failedBefore bool) telling {
 	if a.How == "error" {
-		return telling{group: &typev1.SenseGroup{Error: clip("cannot sense " + r.File + ": " + a.Output)}}
+		return telling{group: &typev1.SenseGroup{Error: clip("cannot sense " + r.Promise.File + ": " + a.Output)}}
 	}
 	if a.How == "result" {
 		told, err := read(a.result, r)
@@ -78,11 +79,11 @@ func translate(a *answer, r Request, failedBefore bool) telling {
 }
 
 // ending tells how a process ended that gave no result. What it printed follows, since it may say why.
-func ending(a *answer, r Request) string {
+func ending(a *answer, r sensor.Request) string {
 	how := "Error: No output returned by the promise"
 	switch a.How {
 	case "timeout":
-		how = fmt.Sprintf("Error: Promise timed out after %g seconds", r.Timeout.Seconds())
+		how = fmt.Sprintf("Error: Promise timed out after %g seconds", r.Promise.Timeout.Seconds())
 	case "output":
 		how = "Error: Promise printed without end and was killed"
 	case "result":
@@ -99,13 +100,13 @@ func ending(a *answer, r Request) string {
 	return how + ": " + last(printed, maxOutput)
 }
 
-func read(content []byte, r Request) (telling, error) {
+func read(content []byte, r sensor.Request) (telling, error) {
 	var said result
 	if err := json.Unmarshal(content, &said); err != nil {
 		return telling{}, fmt.Errorf("cannot read the result: %w", err)
 	}
 	if said.Error != "" {
-		return telling{group: &typev1.SenseGroup{Error: clip("cannot execute " + r.File + ": " + said.Error)}}, nil
+		return telling{group: &typev1.SenseGroup{Error: clip("cannot execute " + r.Promise.File + ": " + said.Error)}}, nil
 	}
 	group := &typev1.SenseGroup{
 		BangDisabled: said.BangDisabled, Testless: said.Testless, Anomalyless: said.Anomalyless, OwnTest: said.OwnTest.proto(), OwnAnomaly: said.OwnAnomaly.proto(),
@@ -121,7 +122,7 @@ func read(content []byte, r Request) (telling, error) {
 		}
 		group.Entries = append(group.Entries, &typev1.LogEntry{Level: level, Message: clip(entry[1])})
 	}
-	told := telling{group: group, Traits: Traits{Testless: said.Testless, Anomalyless: said.Anomalyless}}
+	told := telling{group: group, Traits: sensor.Traits{Testless: said.Testless, Anomalyless: said.Anomalyless}}
 	if said.Period > 0 && said.Period <= maxPeriod.Seconds() {
 		told.Period = max(time.Duration(said.Period*float64(time.Second)), time.Nanosecond)
 	}

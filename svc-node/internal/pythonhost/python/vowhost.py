@@ -13,7 +13,6 @@ import ctypes
 import gc
 import importlib
 import importlib.machinery
-import importlib.util
 import json
 import logging.handlers  # noqa: F401
 import os
@@ -39,20 +38,38 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Offered:
-    """Finds, after everything else failed, the modules that vow offers."""
+    """Finds, after everything else failed, the modules that vow offers.
+
+    They are read once, here: a partition's user need not be able to read the agent's folder.
+    """
 
     def __init__(self, folder):
-        self.folder = folder
+        self.codes = {}
+        for top in ("slapos", "zope"):
+            for where, _, files in os.walk(os.path.join(folder, top)):
+                for file in files:
+                    path = os.path.join(where, file)
+                    name, extension = os.path.splitext(os.path.relpath(path, folder))
+                    package = os.path.basename(name) == "__init__"
+                    if extension == ".py":
+                        with open(path, "rb") as f:
+                            code = compile(f.read(), path, "exec")
+                        self.codes[(os.path.dirname(name) if package else name).replace(os.sep, ".")] = code, package
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in ("slapos", "zope"):
+        if name not in self.codes:
             return None
-        base = os.path.join(self.folder, *name.split("."))
-        if os.path.isfile(os.path.join(base, "__init__.py")):
-            return importlib.util.spec_from_file_location(name, os.path.join(base, "__init__.py"), submodule_search_locations=[base])
-        if os.path.isfile(base + ".py"):
-            return importlib.util.spec_from_file_location(name, base + ".py")
+        code, package = self.codes[name]
+        spec = importlib.machinery.ModuleSpec(name, self, origin=code.co_filename, is_package=package)
+        if package:
+            spec.submodule_search_locations.append("<vow>")  # no folder: this finder goes by names
+        return spec
+
+    def create_module(self, spec):
         return None
+
+    def exec_module(self, module):
+        exec(self.codes[module.__name__][0], module.__dict__)
 
 
 class Warm:
@@ -96,11 +113,12 @@ class Host:
         sys.path[0:0] = paths
         sys.meta_path.append(Offered(modules))
         sys.path_importer_cache.clear()
-        import slapos.grid.promise
         import slapos.grid.promise.generic
-        import slapos.promise.plugin  # noqa: F401
+        import slapos.promise.plugin.util  # noqa: F401
         import vowsense
         import zope.interface  # noqa: F401
+
+        sys.path.remove(modules)
 
         self.sense = vowsense.sense
         self.null = os.open("/dev/null", os.O_RDWR)
@@ -252,7 +270,7 @@ class Host:
             gc.enable()
             user = request.get("user")
             if user:
-                os.setgroups(user["groups"])
+                os.setgroups([])
                 os.setresgid(user["gid"], user["gid"], user["gid"])
                 os.setresuid(user["uid"], user["uid"], user["uid"])
             libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
