@@ -7,9 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // size is how often each is measured.
@@ -34,8 +34,8 @@ func run(ctx context.Context, s size) error {
 		return fmt.Errorf("cannot make a folder: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	fmt.Println("name\tours\tpeer\tratio\tgoal\tresult")
-	load("start")
+	r := report.Begin(os.Stdout)
+	defer r.End()
 
 	o, err := newOurs(filepath.Join(dir, "ours"))
 	if err != nil {
@@ -58,7 +58,7 @@ func run(ctx context.Context, s size) error {
 			return err
 		}
 	} else {
-		fmt.Printf("# %v\n", err)
+		r.Note("%v", err)
 	}
 
 	// A few of ours between any two of the peer's, so that both see the same machine.
@@ -86,19 +86,12 @@ func run(ctx context.Context, s size) error {
 		peers = append(peers, took)
 	}
 	name := fmt.Sprintf("nothing to change, %d parts, ", Parts)
-	line(name+"p50 ms", at(ours, 50), 0, 5, 0)
-	line(name+"p99 ms", at(ours, 99), 0, 5, 0)
-	line(name+"p50 ms, peer: zc.buildout", at(ours, 50), at(peers, 50), 0, 100)
-	line(name+"without a cache, p50 ms, peer: zc.buildout", at(cold, 50), at(peers, 50), 0, 100)
-	line("first run, ms, peer: zc.buildout", milliseconds(first), milliseconds(firstPeer), 0, 0)
-	load("end")
+	r.AtMost(name+"p50 ms", report.Percentile(ours, 50), 0, 5)
+	r.AtMost(name+"p99 ms", report.Percentile(ours, 99), 0, 5)
+	r.Slower(name+"p50 ms, peer: zc.buildout", report.Percentile(ours, 50), report.Percentile(peers, 50), 100)
+	r.Slower(name+"without a cache, p50 ms, peer: zc.buildout", report.Percentile(cold, 50), report.Percentile(peers, 50), 100)
+	r.Note("first run: %.0f ms, zc.buildout %.0f ms", milliseconds(first), milliseconds(firstPeer))
 	return nil
-}
-
-// load tells how busy the machine is: the figures are to be read with it.
-func load(when string) {
-	content, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("# load at the %s: %s\n", when, strings.TrimSpace(string(content)))
 }
 
 func timed(do func() error) (time.Duration, error) {
@@ -108,33 +101,3 @@ func timed(do func() error) (time.Duration, error) {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// at is a percentile in milliseconds; 0 of nothing.
-func at(all []time.Duration, percent int) float64 {
-	if len(all) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(all))
-	return milliseconds(sorted[min(len(sorted)-1, len(sorted)*percent/100)])
-}
-
-// line prints one figure. atMost is a goal in its own unit, times how often the peer has to be slower; 0 = no such goal.
-func line(name string, ours, peer, atMost, times float64) {
-	beside, ratio, goal, result := "-", "-", "-", "ok"
-	if peer > 0 {
-		beside, ratio = fmt.Sprintf("%.2f", peer), fmt.Sprintf("%.0f", peer/ours)
-	}
-	switch {
-	case atMost > 0:
-		goal = fmt.Sprintf("at most %g", atMost)
-		if ours > atMost {
-			result = "short"
-		}
-	case times > 0:
-		goal = fmt.Sprintf("%g times slower", times)
-		if peer < times*ours {
-			result = "short"
-		}
-	}
-	fmt.Printf("%s\t%.2f\t%s\t%s\t%s\t%s\n", name, ours, beside, ratio, goal, result)
-}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/vow-os/vow/bench/report"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -37,26 +38,21 @@ func run(ctx context.Context, s size) error {
 		return fmt.Errorf("cannot make a folder: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	r := newReport(os.Stdout)
-	load, _ := os.ReadFile("/proc/loadavg")
-	r.note("load at the start: %s, %d kills of %d services", load, s.services*s.rounds, s.services)
+	r := report.Begin(os.Stdout)
+	defer r.End()
+	r.Note("%d kills of %d services", s.services*s.rounds, s.services)
 
 	theirs, err := measurePeer(ctx, filepath.Join(dir, "peer"), s)
 	if err != nil && !errors.Is(err, errNoPeer) {
 		return err
 	}
 	if err != nil {
-		r.note("%v", err)
+		r.Note("%v", err)
 	}
 	if err := measureOurs(ctx, filepath.Join(dir, "ours"), s, theirs, r); err != nil {
 		return err
 	}
-	if err := measureBang(ctx, s, r); err != nil {
-		return err
-	}
-	load, _ = os.ReadFile("/proc/loadavg")
-	r.note("load at the end: %s", load)
-	return nil
+	return measureBang(ctx, s, r)
 }
 
 func services(number int) []string {
@@ -81,7 +77,7 @@ func measurePeer(ctx context.Context, dir string, s size) (took []time.Duration,
 	return p.round(ctx, names[:s.peerKills], supervise.Healthy, nil)
 }
 
-func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration, r *report) (err error) {
+func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration, r *report.Report) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make a folder: %w", err)
 	}
@@ -106,11 +102,11 @@ func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration
 		}
 		all = append(all, took...)
 	}
-	r.atMost("restart p50 ms, floor: start alone", at(all, 50), at(least, 50), 10)
-	r.atMost("restart p99 ms, floor: start alone", at(all, 99), at(least, 99), 10)
-	r.slower("restart p50 ms, peer: supervisord", at(all, 50), at(theirs, 50), 100)
-	r.slower("restart p99 ms, peer: supervisord", at(all, 99), at(theirs, 99), 100)
-	r.atMost("kill until the client hears p99 ms", at(o.notices(), 99), 0, 10)
+	r.AtMost("restart p50 ms, floor: start alone", report.Percentile(all, 50), report.Percentile(least, 50), 10)
+	r.AtMost("restart p99 ms, floor: start alone", report.Percentile(all, 99), report.Percentile(least, 99), 10)
+	r.Slower("restart p50 ms, peer: supervisord", report.Percentile(all, 50), report.Percentile(theirs, 50), 100)
+	r.Slower("restart p99 ms, peer: supervisord", report.Percentile(all, 99), report.Percentile(theirs, 99), 100)
+	r.AtMost("kill until the client hears p99 ms", report.Percentile(o.notices(), 99), 0, 10)
 
 	more := services(s.idle)[s.services:]
 	for i := 0; i < len(more); i += 100 {
@@ -132,14 +128,14 @@ func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration
 	if err != nil {
 		return err
 	}
-	r.atMost(fmt.Sprintf("resident MB with %d services", s.idle), float64(memory)/1e6, 0, 12)
-	r.atMost(fmt.Sprintf("CPU ticks in 10 s with %d services", s.idle), float64(after-before), 0, 0)
+	r.AtMost(fmt.Sprintf("resident MB with %d services", s.idle), float64(memory)/1e6, 0, 12)
+	r.AtMost(fmt.Sprintf("CPU ticks in 10 s with %d services", s.idle), float64(after-before), 0, 0)
 	return nil
 }
 
 // measureBang asks the benchmark of the agent, which needs its fake control plane: from the kill of a service under a
 // real supervisor until Bang arrives at svc-master's side of the network.
-func measureBang(ctx context.Context, s size, r *report) error {
+func measureBang(ctx context.Context, s size, r *report.Report) error {
 	c := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkBang$", "-benchtime", strconv.Itoa(s.bangs)+"x", "github.com/vow-os/vow/svc-node/app")
 	out, err := c.CombinedOutput()
 	if err != nil {
@@ -153,6 +149,6 @@ func measureBang(ctx context.Context, s size, r *report) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the benchmark of the bang: %w", err)
 	}
-	r.atMost("kill until the bang arrives p99 ms", p99, 0, 10)
+	r.AtMost("kill until the bang arrives p99 ms", p99, 0, 10)
 	return nil
 }
