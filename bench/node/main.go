@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // size is how much is measured.
@@ -43,8 +44,8 @@ func run(ctx context.Context, s size) (err error) {
 		return fmt.Errorf("cannot make a folder: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	fmt.Println("name\tours\tfloor\tratio\tgoal\tresult")
-	load("start")
+	r := report.Begin(os.Stdout)
+	defer r.End()
 	l, err := up(ctx, dir, s.partitions+1)
 	if err != nil {
 		return err
@@ -54,22 +55,21 @@ func run(ctx context.Context, s size) (err error) {
 			err = stopErr
 		}
 	}()
-	if err := l.runs(ctx, s.runs); err != nil {
+	if err := l.runs(ctx, s.runs, r); err != nil {
 		return err
 	}
-	if err := l.idle(ctx, s); err != nil {
+	if err := l.idle(ctx, s, r); err != nil {
 		return err
 	}
-	if err := boot(ctx); err != nil {
+	if err := boot(ctx, r); err != nil {
 		return err
 	}
-	load("end")
 	return nil
 }
 
 // runs measures runs that change nothing: by the node's own clock, and from the bang to the end of its convergence, which
 // has svc-master, svc-scheduler, Redis with appendfsync always, BeginRun and ReportRun in it too.
-func (l *local) runs(ctx context.Context, times int) error {
+func (l *local) runs(ctx context.Context, times int, r *report.Report) error {
 	release, err := l.release("parts", profileOf50())
 	if err != nil {
 		return err
@@ -97,14 +97,14 @@ func (l *local) runs(ctx context.Context, times int) error {
 	if err != nil {
 		return err
 	}
-	line("run that changes nothing, 50 parts, node's share p50 ms", milliseconds(at(own, 50)), floor, 20)
-	line("run that changes nothing, 50 parts, node's share p99 ms", milliseconds(at(own, 99)), floor, 20)
-	line("the same, from the bang to converged p50 ms", milliseconds(at(whole, 50)), floor, 20)
+	r.AtMost("run that changes nothing, 50 parts, node's share p50 ms", report.Percentile(own, 50), floor, 20)
+	r.AtMost("run that changes nothing, 50 parts, node's share p99 ms", report.Percentile(own, 99), floor, 20)
+	r.AtMost("the same, from the bang to converged p50 ms", report.Percentile(whole, 50), floor, 20)
 	return nil
 }
 
 // idle measures an agent of which nothing is asked: its promises have a period of a day, so that none is due.
-func (l *local) idle(ctx context.Context, s size) error {
+func (l *local) idle(ctx context.Context, s size, r *report.Report) error {
 	release, err := l.release("idle", idleProfile())
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (l *local) idle(ctx context.Context, s size) error {
 	if err != nil {
 		return err
 	}
-	note("agent with one partition: %.1f MB PSS", float64(before.pss)/1e6)
+	r.Note("agent with one partition: %.1f MB PSS", float64(before.pss)/1e6)
 	began := time.Now()
 	for i := range s.partitions {
 		if _, err := l.vow(ctx, "request", fmt.Sprintf("idle-%d", i), release); err != nil {
@@ -125,7 +125,7 @@ func (l *local) idle(ctx context.Context, s size) error {
 			return err
 		}
 	}
-	note("%d partitions, %d services and %d promises are green after %s", s.partitions, s.partitions*servicesEach, s.partitions*promisesEach, time.Since(began).Round(time.Millisecond))
+	r.Note("%d partitions, %d services and %d promises are green after %s", s.partitions, s.partitions*servicesEach, s.partitions*promisesEach, time.Since(began).Round(time.Millisecond))
 	if err := pause(ctx, 15*time.Second); err != nil { // until the last reports and the supervisor's journal are written
 		return err
 	}
@@ -144,9 +144,9 @@ func (l *local) idle(ctx context.Context, s size) error {
 		return fmt.Errorf("cannot measure: the agent was started again")
 	}
 	name := fmt.Sprintf("%d partitions, %d services, %d promises", s.partitions, s.partitions*servicesEach, s.partitions*promisesEach)
-	line("agent MB PSS, "+name, float64(last.pss)/1e6, float64(before.pss)/1e6, 70)
-	line("agent % of a core when nothing happens, "+name, 100*(last.cpu-first.cpu).Seconds()/s.idle.Seconds(), 0, 2)
-	note("resident %.1f MB; %d ticks of 10 ms; no sensor was due: the promises have a period of a day", float64(last.rss)/1e6, last.ticks-first.ticks)
+	r.AtMost("agent MB PSS, "+name, float64(last.pss)/1e6, float64(before.pss)/1e6, 70)
+	r.AtMost("agent % of a core when nothing happens, "+name, 100*(last.cpu-first.cpu).Seconds()/s.idle.Seconds(), 0, 2)
+	r.Note("resident %.1f MB; %d ticks of 10 ms; no sensor was due: the promises have a period of a day", float64(last.rss)/1e6, last.ticks-first.ticks)
 	return nil
 }
 
@@ -187,29 +187,6 @@ func idleProfile() string {
 	return "[buildout]\nparts =\n  " + strings.Join(parts, "\n  ") + "\n\n" + strings.Join(sections, "\n")
 }
 
-func line(name string, ours, floor, goal float64) {
-	beside, ratio, result := "-", "-", "short"
-	if floor > 0 {
-		beside, ratio = fmt.Sprintf("%.2f", floor), fmt.Sprintf("%.1f", ours/floor)
-	}
-	if ours <= goal {
-		result = "ok"
-	}
-	fmt.Printf("%s\t%.2f\t%s\t%s\tat most %g\t%s\n", name, ours, beside, ratio, goal, result)
-}
-
-func note(format string, args ...any) { fmt.Printf("# "+format+"\n", args...) }
-
-func load(when string) {
-	content, _ := os.ReadFile("/proc/loadavg")
-	note("load at the %s: %s", when, strings.TrimSpace(string(content)))
-}
-
-func at(all []time.Duration, percent int) time.Duration {
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
-}
-
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -240,5 +217,5 @@ func (l *local) floor(name string) (float64, error) {
 		}
 		took = append(took, time.Since(began))
 	}
-	return milliseconds(at(took, 50)), nil
+	return report.Percentile(took, 50), nil
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // measure is one comparison: it writes its lines into the report.
 type measure struct {
 	name string
-	run  func(ctx context.Context, short bool, r *report) error
+	run  func(ctx context.Context, short bool, r *report.Report) error
 }
 
 // measures are carried out in this order, each alone on the machine.
@@ -29,9 +31,8 @@ func main() {
 
 // run carries out the measures with the given names; without names, all.
 func run(ctx context.Context, short bool, names []string) error {
-	r := newReport(os.Stdout)
-	load, _ := os.ReadFile("/proc/loadavg")
-	r.note("load at the start: %s", load)
+	r := report.Begin(os.Stdout)
+	defer r.End()
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
@@ -51,7 +52,5 @@ func run(ctx context.Context, short bool, names []string) error {
 	for name := range wanted {
 		return fmt.Errorf("cannot measure %q: there is no such measure", name)
 	}
-	load, _ = os.ReadFile("/proc/loadavg")
-	r.note("load at the end: %s", load)
 	return nil
 }

@@ -5,11 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vow-os/vow/bench/report"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
 // measureVerdict evaluates full windows of a plugin (1/1) and of an executable (3/3) on one core, one after the other.
-func measureVerdict(_ context.Context, short bool, r *report) error {
+func measureVerdict(_ context.Context, short bool, r *report.Report) error {
 	steps := 5_000_000
 	if short {
 		steps = 1_000_000
@@ -32,8 +33,8 @@ func measureVerdict(_ context.Context, short bool, r *report) error {
 			step()
 		}
 		took := time.Since(began)
-		r.atLeast("windows of "+of.name+" evaluated a second on one core", float64(steps)/took.Seconds(), 0, 1_000_000)
-		r.atMost("allocations a window of "+of.name, testing.AllocsPerRun(1000, step), 0, 0)
+		r.AtLeast("windows of "+of.name+" evaluated a second on one core", float64(steps)/took.Seconds(), 0, 1_000_000)
+		r.AtMost("allocations a window of "+of.name, testing.AllocsPerRun(1000, step), 0, 0)
 	}
 	return nil
 }
