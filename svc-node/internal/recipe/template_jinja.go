@@ -27,7 +27,7 @@ func jinjaTemplate() *Recipe {
 			{Name: "url", Text: "Path of the template, in the software release or the partition; template is another spelling."},
 			{Name: "inline", Text: "The template itself; \"inline:\" before the text of url does the same."},
 			{Name: "output", Text: "Path of the file; rendered is another spelling."},
-			{Name: "context", Text: "Variables, one a line: KIND NAME EXPRESSION. Kinds: key (SECTION:OPTION), raw (text), json, jsonkey, section (a whole section), import (only json)."},
+			{Name: "context", Text: "Variables, one a line: KIND NAME EXPRESSION. Kinds: key (SECTION:OPTION), raw (text), json, jsonkey, section (a whole section), import (a Python module: json, hashlib, base64, six, urllib.parse or os.path)."},
 			{Name: "extra-context", Text: "More lines of the same."},
 			{Name: "import-list", Text: "Templates that may be imported, one a line: file NAME SECTION:OPTION or rawfile NAME PATH, or folder and rawfolder."},
 			{Name: "extensions", Text: "Accepted: do, loop controls and the like are always there."},
@@ -35,7 +35,7 @@ func jinjaTemplate() *Recipe {
 			{Name: "mode", Default: "640", Text: "Mode of the file, in octal."},
 			{Name: "encoding, once, import-delimiter", Text: "encoding is always utf-8; with once=true an existing file is left as it is; import-delimiter is always /."},
 		},
-		Signature: 1,
+		Signature: 2,
 		Provide:   provideContext,
 		Install:   renderJinja,
 		Update:    renderJinja,
@@ -127,8 +127,8 @@ func contextValue(in *Init, option, kind, expression string) (value any, waiting
 		}
 		return options, waiting, nil
 	case "import":
-		if expression != "json" {
-			return nil, "", in.Error(option, "cannot import the Python module %q into a template: it is %w, json is", expression, profile.ErrNotBuiltIn)
+		if _, ok := jinja.Module(expression); !ok {
+			return nil, "", in.Error(option, "cannot import the Python module %q into a template: it is %w; json, hashlib, base64, six, urllib.parse and os.path are", expression, profile.ErrNotBuiltIn)
 		}
 		return moduleMark + expression, "", nil
 	}
@@ -201,7 +201,7 @@ func renderJinja(_ context.Context, w *Work) error {
 	values := make(map[string]any, len(variables))
 	for name, value := range variables {
 		if text, ok := value.(string); ok && strings.HasPrefix(text, moduleMark) {
-			value = jinja.JSON()
+			value, _ = jinja.Module(text[len(moduleMark):])
 		}
 		values[name] = value
 	}

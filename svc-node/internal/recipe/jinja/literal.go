@@ -1,13 +1,10 @@
 package jinja
 
 import (
-	"encoding/base64"
 	"fmt"
 	"sort"
 	"strconv"
 	"strings"
-
-	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
 // Literal writes a value as a Python literal: what slapos.buildout keeps data in, and what generated Python
@@ -73,11 +70,4 @@ func quote(s string) string {
 	}
 	b.WriteByte('\'')
 	return b.String()
-}
-
-func base64Filter(_ *exec.Evaluator, in *exec.Value, _ *exec.VarArgs) *exec.Value {
-	if in.IsError() {
-		return in
-	}
-	return exec.AsValue(base64.StdEncoding.EncodeToString([]byte(in.String())))
 }

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -40,7 +41,7 @@ func TestTemplatesRenderAsJinja2Does(t *testing.T) {
 		"{% for x in list %}{% if loop.first %}{% continue %}{% endif %}{{ x }}{% if loop.last %}{% break %}{% endif %}{% endfor %}": "y",
 		"{% set p = dict(d, **{'a': 2, 'c': 3}) %}{{ p }}{{ dict(d, x=1) }}{{ dict([['k', 'v']]) }}{{ d.a }}":                        "{'a': 2, 'b': 'two', 'c': 3}{'a': 1, 'b': 'two', 'x': 1}{'k': 'v'}1",
 		"{{ 'a b'.split() }} {{ 'x.y.z'.rsplit('.', 1) }} {{ 'a=b=c'.split('=', 1) }} {{ 'x'.join(list) }} {{ ' a '.strip() }}":      "['a', 'b'] ['x.y', 'z'] ['a', 'b=c'] xxy a",
-		"{% macro m(a, **kw) %}{{ a }}{{ kw }}{% endmacro %}{{ m(2 ** 3, z=1) }}":                                                    "8.0{'z': 1}",
+		"{% macro m(a) %}{{ a }}{{ kwargs }}{% endmacro %}{{ m(2 ** 3, z=1) }}":                                                      "8{'z': 1}",
 		"{% raw %}{{ x }}{% endraw %}":                                                                                               "{{ x }}",
 		"{%- if true %} a {% endif -%}\n":                                                                                            " a ",
 		"{{ 'a,b'.split(',')[1] }} {{ name.upper() }}":                                                                               "b WEB",
@@ -81,6 +82,20 @@ func TestRunawayTemplatesEndWithAnError(t *testing.T) {
 		"just":       "{{ 'x'.ljust(1000000000) }}",
 		"width":      "{{ '%99999d' % 1 }}",
 		"unfinished": "{% for x in",
+		"powers":     "{{ 2 ** 200 }}",
+		"lists":      "{% set l = [1] %}{% for i in range(60) %}{% do l.extend(l) %}{% endfor %}",
+		"loops back": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+		"calls":      "{% macro m() %}{% call m() %}x{% endcall %}{% endmacro %}{{ m() }}",
+		"formats":    "{{ '{:99999999}'.format(1) }}",
+		"parents":    "{% extends 'self' %}",
+		"blocks":     strings.Repeat("{% if true %}", 10000),
+		"signs":      "{{ " + strings.Repeat("-", 100000) + "1 }}",
+		"negations":  "{{ " + strings.Repeat("not ", 50000) + "1 }}",
+		"indents":    "{{ ('a\n' * 100000) | indent(9999) }}",
+		"joins":      "{% set l = ['x' * 100000] * 1000 %}{{ l | join }}",
+		"sorts":      "{% for i in range(9999) %}{{ (range(9999) | list) | sort | length }}{% endfor %}",
+		"keys":       "{{ {[]: 1} }}",
+		"selves":     "{% set l = [] %}{% do l.append(l) %}{{ l | tojson }}",
 	} {
 		_, err := Render(Template{Name: "t", Source: source, Read: func(name string) (string, error) {
 			if name == "self" {
@@ -113,6 +128,11 @@ func TestImportsReadOnlyWhatTheCallerAllows(t *testing.T) {
 }
 
 func FuzzRender(f *testing.F) {
+	if content, err := os.ReadFile("testdata/templates.txt"); err == nil {
+		for _, line := range strings.Split(string(content), "\n") {
+			f.Add(line)
+		}
+	}
 	f.Add("{% for x in range(3) %}{{ x * 2 }}{% endfor %}")
 	f.Add("{% macro m(a, b=1) %}{{ a % b }}{% endmacro %}{{ m('%s', [1]) }}")
 	f.Add("{% set l = [] %}{% do l.append({'a': 1,}) %}{{ l | tojson }}{# c #}{% raw %}{{{% endraw %}")
