@@ -98,11 +98,15 @@ x = value
 
 func TestPromises(t *testing.T) {
 	w := newWorld(t)
-	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\nmodule = slapos.promise.plugin.check_url_available\noutput = /p/etc/plugin/x.py\nconfig-url = http://x/'\nconfig-timeout = 5\neggs = slapos.toolbox\n")
+	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\nmodule = slapos.promise.plugin.check_url_available\nvow-python = true\noutput = /p/etc/plugin/x.py\nconfig-url = http://x/'\nconfig-timeout = 5\neggs = slapos.toolbox\n")
 	w.wants("/p/etc/plugin/x.py", "# Written for [a]; changes here are lost at the next deployment.\nfrom slapos.promise.plugin.check_url_available import RunPromise\n\nextra_config_dict = {\n  'timeout': '5',\n  'url': 'http://x/\\'',\n}\n", 0o644)
 	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\ncontent =\n  from slapos.promise.plugin.check_site_state import RunPromise\noutput = /p/y.py\nmode = 600\n")
 	if !strings.Contains(w.files["/p/y.py"].content, "\nfrom slapos.promise.plugin.check_site_state import RunPromise\n") {
 		t.Errorf("%q", w.files["/p/y.py"].content)
+	}
+	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\nmodule = check_site_state\noutput = /p/z.py\n")
+	if !strings.Contains(w.files["/p/z.py"].content, "\nfrom slapos.promise.plugin.check_site_state import RunPromise\n") {
+		t.Errorf("%q", w.files["/p/z.py"].content)
 	}
 	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\n", "exactly one of module, file and content is needed, 0 are given")
 	w.fails("[a]\nrecipe = slapos.cookbook:promise.plugin\noutput = /p/y.py\nmodule = os;evil\n", "as the name of a module")
@@ -123,6 +127,31 @@ func TestPromises(t *testing.T) {
 	w.must("[a]\nrecipe = slapos.cookbook:check_parameter\nvalue = 1.2.3.4\nexpected-type = ipv4\npath = /p/v\n")
 	if got := w.files["/p/v"].content; !strings.HasSuffix(got, "exit 0\n") {
 		t.Errorf("%s", got)
+	}
+}
+
+func TestAModuleThatIsBuiltInIsDeclaredInsteadOfWritten(t *testing.T) {
+	const want = "{\n  \"sensor\": \"check_socket_listening\",\n  \"config\": {\n    \"host\": \"::1\",\n    \"port\": \"80\"\n  }\n}\n"
+	for _, names := range []string{
+		"module = check_socket_listening", "module = slapos.promise.plugin.check_socket_listening\neggs = slapos.toolbox", "module = check_socket_listening\nclass = RunPromise",
+		"content =\n  from slapos.promise.plugin.check_socket_listening import RunPromise",
+	} {
+		w := newWorld(t)
+		w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\n" + names + "\noutput = /p/etc/plugin/x.py\nconfig-host = ::1\nconfig-port = 80\nmode = 600\n")
+		w.wants("/p/etc/plugin/x.json", want, 0o600)
+		if _, ok := w.files["/p/etc/plugin/x.py"]; ok {
+			t.Errorf("%s: the Python file is written too", names)
+		}
+	}
+	for _, names := range []string{
+		"module = check_socket_listening\nvow-python = true", "module = check_socket_listening\nclass = Other", "module = my.check_socket_listening", "file = /r/check_socket_listening.py",
+		"content =\n  from slapos.promise.plugin.check_socket_listening import RunPromise\n  RunPromise.x = 1",
+	} {
+		w := newWorld(t)
+		w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\n" + names + "\noutput = /p/etc/plugin/x.py\n")
+		if _, ok := w.files["/p/etc/plugin/x.py"]; !ok {
+			t.Errorf("%s: no Python file is written", names)
+		}
 	}
 }
 

@@ -2,38 +2,49 @@ package recipe
 
 import (
 	"context"
+	"encoding/json"
+	"regexp"
 	"sort"
 	"strings"
 
 	"github.com/vow-os/vow/svc-node/internal/recipe/jinja"
+	"github.com/vow-os/vow/svc-node/internal/sensor/builtin"
 )
 
 // promisePlugin is slapos.cookbook:promise.plugin.
 func promisePlugin() *Recipe {
 	return &Recipe{
 		Name:    "slapos.cookbook:promise.plugin",
-		Summary: "Writes a Python promise into etc/plugin.",
+		Summary: "Writes a promise into etc/plugin: a declaration of a built-in sensor (docs/sensors.md) where the module is one, else a Python file.",
 		Options: []Option{
-			{Name: "output", Required: true, Text: "Path of the promise, usually in ${buildout:directory}/etc/plugin."},
-			{Name: "module", Text: "Module that defines the promise, such as slapos.promise.plugin.check_socket_listening. Exactly one of module, file and content is given."},
+			{Name: "output", Required: true, Text: "Path of the promise, usually in ${buildout:directory}/etc/plugin. That of a built-in ends in .json instead of .py."},
+			{Name: "module", Text: "Module that defines the promise, such as check_socket_listening; without a dot it is one of slapos.promise.plugin. Exactly one of module, file and content is given."},
 			{Name: "file", Text: "Path of a Python file that defines it."},
 			{Name: "content", Text: "Python source that imports it (older profiles)."},
 			{Name: "class", Default: "RunPromise", Text: "Name of the class in the module or file."},
 			{Name: "config-*", Text: "Configuration of the promise."},
 			{Name: "mode", Default: "644", Text: "Mode of the file, in octal."},
+			{Name: "vow-python", Default: "false", Text: "true: the Python module is wanted though there is a built-in sensor of its name."},
 			{Name: "eggs", Text: "Accepted: the node's Python host finds modules."},
 		},
-		Signature: 1,
+		Signature: 2,
 		Install: func(_ context.Context, w *Work) error {
 			source, err := promiseSource(w)
 			if err != nil {
 				return err
 			}
+			output := w.Get("output")
+			if name, ok := builtinNamed(w); ok {
+				if source, err = builtinDeclaration(w, name); err != nil {
+					return err
+				}
+				output = strings.TrimSuffix(output, ".py") + ".json"
+			}
 			mode, err := w.Mode("mode", 0o644)
 			if err != nil {
 				return err
 			}
-			if err := w.Files.Write(w.Get("output"), []byte(source), mode); err != nil {
+			if err := w.Files.Write(output, []byte(source), mode); err != nil {
 				return w.Error("output", "%w", err)
 			}
 			return nil
@@ -41,8 +52,53 @@ func promisePlugin() *Recipe {
 	}
 }
 
+// packageOfPromises is where a module without a package is.
+const packageOfPromises = "slapos.promise.plugin."
+
+func module(w *Work) string {
+	name := w.Get("module")
+	if name != "" && !strings.Contains(name, ".") {
+		name = packageOfPromises + name
+	}
+	return name
+}
+
+// importOfOne is the only line of the content of older profiles.
+var importOfOne = regexp.MustCompile(`^from (slapos\.promise\.plugin\.[a-z0-9_]+) import RunPromise$`)
+
+// builtinNamed tells which built-in sensor the section gets, if it names the module of one and does not want the Python one.
+func builtinNamed(w *Work) (string, bool) {
+	name := module(w)
+	if match := importOfOne.FindStringSubmatch(w.Get("content")); match != nil {
+		name = match[1]
+	}
+	if !strings.HasPrefix(name, packageOfPromises) || isTrue(w.Get("vow-python")) || w.Get("class") != "" && w.Get("class") != "RunPromise" {
+		return "", false
+	}
+	found, ok := builtin.Find(name)
+	return found.Name, ok
+}
+
+// builtinDeclaration is etc/plugin/<name>.json.
+func builtinDeclaration(w *Work, sensor string) (string, error) {
+	config := map[string]any{}
+	for option, value := range w.Part.Options {
+		if key, ok := strings.CutPrefix(option, "config-"); ok {
+			config[key] = value.Data()
+		}
+	}
+	text, err := json.MarshalIndent(struct {
+		Sensor string         `json:"sensor"`
+		Config map[string]any `json:"config"`
+	}{sensor, config}, "", "  ")
+	if err != nil {
+		return "", w.Error("module", "cannot declare this promise: %w", err)
+	}
+	return string(text) + "\n", nil
+}
+
 func promiseSource(w *Work) (string, error) {
-	module, file, content := w.Get("module"), w.Get("file"), w.Get("content")
+	module, file, content := module(w), w.Get("file"), w.Get("content")
 	if content != "" {
 		file = "" // before file was an option of the recipe, profiles used the name for themselves
 	}
