@@ -21,6 +21,7 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/senselog"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
+	"github.com/vow-os/vow/svc-node/internal/statusfile"
 )
 
 // Sensor executes one promise's sensor. The group's entries, value, windows and error are its answer; name, sequence,
@@ -71,6 +72,9 @@ type Manager struct {
 	banged  map[verdictKey]string
 	mutes   mutes
 	traits  map[traitsKey]sensor.Traits
+	unfiled map[string]bool // partitions whose status files cannot be written
+
+	files *statusfile.Writer
 }
 
 // watch is a partition whose promises are sensed.
@@ -95,7 +99,7 @@ func New(s Settings) *Manager {
 		s: s, tracer: s.Telemetry.Tracer(scope), duration: conv.SensorDuration.New(meter), limits: conv.LimitHits.New(meter),
 		budget: make(chan struct{}, max(1, s.Slots)), wake: make(chan struct{}, 1),
 		watched: map[string]*watch{}, outbox: newOutbox(), banged: map[verdictKey]string{}, mutes: muted,
-		traits: map[traitsKey]sensor.Traits{},
+		traits: map[traitsKey]sensor.Traits{}, unfiled: map[string]bool{}, files: statusfile.NewWriter(),
 	}
 }
 
@@ -150,10 +154,15 @@ func (m *Manager) Watch(directory partition.Directory, allocationID string) erro
 // Unwatch ends the sensing of a partition's promises.
 func (m *Manager) Unwatch(partition string) {
 	m.mu.Lock()
+	was := m.watched[partition]
 	delete(m.watched, partition)
 	m.due.forget(partition)
 	m.forgetTraits(partition)
+	delete(m.unfiled, partition)
 	m.mu.Unlock()
+	if was != nil {
+		m.files.Forget(was.directory.Path)
+	}
 }
 
 // Forget drops what is kept of an allocation that is gone.

@@ -125,6 +125,7 @@ func (m *Manager) keep(ctx context.Context, a *appointment) {
 	m.signal()
 	if current {
 		m.record(ctx, w.directory.Name, a.allocationID, g, &from)
+		m.fileAnomaly(ctx, w.directory, a, g)
 	}
 }
 

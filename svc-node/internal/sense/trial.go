@@ -75,7 +75,17 @@ func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict
 		m.record(ctx, t.Directory.Name, t.AllocationID, last[name], nil)
 		groups = append(groups, last[name])
 	}
-	return m.evaluate(ctx, t, groups)
+	verdicts, locally, err = m.evaluate(ctx, t, groups)
+	if err == nil {
+		executions := make([]filed, 0, len(groups))
+		for _, v := range verdicts {
+			if g := last[v.GetPromise()]; g != nil {
+				executions = append(executions, filed{byName[v.GetPromise()], g, v})
+			}
+		}
+		m.file(ctx, t.Directory, executions)
+	}
+	return verdicts, locally, err
 }
 
 // round senses the named promises at the same time, within the node's budget.

@@ -60,5 +60,9 @@ func (k Kinds) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
 	return s.Sense(ctx, r)
 }
 
+// Files reports whether the files that SlapOS's tools read are still to be written for promises of a kind: Python promises
+// write their own.
+func (k Kinds) Files(kind typev1.PromiseKind) bool { return kind != KindPython }
+
 // Senses reports whether promises of a kind are sensed.
 func (k Kinds) Senses(kind typev1.PromiseKind) bool { return k[kind] != nil }

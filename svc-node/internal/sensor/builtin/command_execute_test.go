@@ -10,10 +10,10 @@ import (
 func TestACommandPassesOnExitZeroOnly(t *testing.T) {
 	p := place(t)
 	for command, want := range map[string]string{
-		"echo success":                         "INFO OK 'echo success' run with success",
-		"echo failure; echo me; exit 1":        `ERROR ERROR 'echo failure; echo me; exit 1' run with failure, output: b'failure\nme\n'`,
-		`printf "it's \377"; kill -9 $$`:       `ERROR ERROR 'printf "it\'s \\377"; kill -9 $$' run with failure, output: b"it's \xff"`,
-		"/no/such/program 2>/dev/null":         "ERROR ERROR '/no/such/program 2>/dev/null' run with failure, output: b''",
+		"echo success":                          "INFO OK 'echo success' run with success",
+		"echo failure; echo me; exit 1":         `ERROR ERROR 'echo failure; echo me; exit 1' run with failure, output: b'failure\nme\n'`,
+		`printf "it's \377"; kill -9 $$`:        `ERROR ERROR 'printf "it\'s \\377"; kill -9 $$' run with failure, output: b"it's \xff"`,
+		"/no/such/program 2>/dev/null":          "ERROR ERROR '/no/such/program 2>/dev/null' run with failure, output: b''",
 		`test "$(pwd)" = "` + p.Directory + `"`: `INFO OK 'test "$(pwd)" = "` + p.Directory + `"' run with success`,
 	} {
 		expect(t, sense(t, p, check(t, "check_command_execute", map[string]string{"command": command})), want)
