@@ -79,17 +79,17 @@ func (w *Writer) Write(directory string, user privilege.User, statuses ...Status
 		if err != nil {
 			return err
 		}
-		defer unix.Close(root)
+		defer shut(root)
 		logs, err := folder(root, ".slapgrid", "promise", "log")
 		if err != nil {
 			return err
 		}
-		defer unix.Close(logs)
+		defer shut(logs)
 		results, err := folder(root, ".slapgrid", "promise", "result")
 		if err != nil {
 			return err
 		}
-		defer unix.Close(results)
+		defer shut(results)
 		for _, s := range statuses {
 			if err := errors.Join(appendLog(logs, s), w.keep(results, directory, s)); err != nil && failed == nil {
 				failed = fmt.Errorf("of promise %s: %w", s.Title, err)
@@ -125,7 +125,7 @@ func folder(root int, names ...string) (int, error) {
 			}
 		}
 		if at != root {
-			unix.Close(at)
+			shut(at)
 		}
 		if err != nil {
 			return 0, fmt.Errorf("folder %s: %w", strings.Join(names[:i+1], "/"), err)
@@ -143,7 +143,7 @@ func open(folder int, name string, flags int) (*os.File, int64, error) {
 	}
 	var s unix.Stat_t
 	if err := unix.Fstat(fd, &s); err != nil || s.Mode&unix.S_IFMT != unix.S_IFREG {
-		unix.Close(fd)
+		shut(fd)
 		return nil, 0, fmt.Errorf("%s is no regular file", name)
 	}
 	return os.NewFile(uintptr(fd), name), s.Size, nil //nolint:gosec // a descriptor
@@ -221,3 +221,6 @@ func (w *Writer) keep(folder int, directory string, s Status) error {
 	w.mu.Unlock()
 	return nil
 }
+
+// shut closes a descriptor that nothing was written to.
+func shut(fd int) { _ = unix.Close(fd) }
