@@ -138,6 +138,10 @@ func TestRefusedInputChangesNothing(t *testing.T) {
 				_, err := m.computers.RegisterComputer(ctx, &masterv1.RegisterComputerRequest{Computer: "one"})
 				return err
 			}, rpc.CodeFailedPrecondition, "slappart0"},
+			"memory that is none": {func(ctx context.Context) error {
+				_, err := m.computers.RegisterComputer(ctx, &masterv1.RegisterComputerRequest{Computer: "two", Capacity: &masterv1.Capacity{MemoryBytes: 1 << 60}})
+				return err
+			}, rpc.CodeInvalidArgument, "capacity.memory_bytes"},
 			"computer unknown": {func(ctx context.Context) error {
 				_, err := m.computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: "two"})
 				return err

@@ -33,7 +33,7 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
 		for _, name := range c.Partitions() {
 			if held := c.Reservations[name]; held != nil && slots[name] == nil {
-				return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q without partition %q: it holds instance %s", c.Name, name, held.GetInstanceId())}
+				return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q without partition %q: it holds instance %s; list it, or destroy that instance first", c.Name, name, held.GetInstanceId())}
 			}
 		}
 		if c.Record == nil {
@@ -41,6 +41,9 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 		}
 		moved = c.Record.GetPeriodicity().AsDuration() != period
 		c.Record.Periodicity, c.Record.Cpus, c.Slots = durationpb.New(period), max(req.GetCpus(), 1), slots
+		if req.GetCapacity() != nil {
+			c.Record.Capacity = req.GetCapacity()
+		}
 		return nil
 	})
 	if err != nil {

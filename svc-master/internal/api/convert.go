@@ -171,7 +171,7 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.
 
 func (a *API) computer(c *redisstore.Computer, titles map[string]string, colours map[string]fleet.Status, now time.Time) *masterv1.Computer {
 	out := &masterv1.Computer{
-		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), LastContact: timestamp(c.Contact),
+		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), Capacity: c.Record.GetCapacity(), LastContact: timestamp(c.Contact),
 		Colour: colour(fleet.ComputerColour(c.Contact, now, a.Started)),
 	}
 	for _, name := range c.Partitions() {

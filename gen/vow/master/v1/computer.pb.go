@@ -39,7 +39,9 @@ type Computer struct {
 	// Its colour by the age of the last contact: Green ≤ 5 min, Orange ≤ 60 min, else Red.
 	Colour *v1.ColourStatus `protobuf:"bytes,5,opt,name=colour,proto3" json:"colour,omitempty"`
 	// Number of CPUs of the machine = how many of its partitions may run at once.
-	Cpus          uint32 `protobuf:"varint,6,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	Cpus uint32 `protobuf:"varint,6,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	// What the machine has, as its node measured it. Unset = not told.
+	Capacity      *Capacity `protobuf:"bytes,7,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,6 +118,68 @@ func (x *Computer) GetCpus() uint32 {
 	return 0
 }
 
+func (x *Computer) GetCapacity() *Capacity {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+// Capacity is what a machine has.
+type Capacity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Physical memory in bytes, at most 2^53 so that JSON keeps it; 0 = not known.
+	MemoryBytes uint64 `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Size in bytes of the file system that the partitions are on, at most 2^53; 0 = not known.
+	DiskBytes     uint64 `protobuf:"varint,2,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Capacity) Reset() {
+	*x = Capacity{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Capacity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Capacity) ProtoMessage() {}
+
+func (x *Capacity) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Capacity.ProtoReflect.Descriptor instead.
+func (*Capacity) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Capacity) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Capacity) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
 // Partition is a slot on a computer.
 type Partition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -135,7 +199,7 @@ type Partition struct {
 
 func (x *Partition) Reset() {
 	*x = Partition{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -147,7 +211,7 @@ func (x *Partition) String() string {
 func (*Partition) ProtoMessage() {}
 
 func (x *Partition) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -160,7 +224,7 @@ func (x *Partition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partition.ProtoReflect.Descriptor instead.
 func (*Partition) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{1}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Partition) GetName() string {
@@ -208,14 +272,16 @@ type RegisterComputerRequest struct {
 	// All partitions of the computer, at most 1000.
 	Partitions []*Partition `protobuf:"bytes,3,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	// Number of CPUs, at least 1; 0 = 1.
-	Cpus          uint32 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	Cpus uint32 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	// What the machine has; unset = not told, which keeps what was told before.
+	Capacity      *Capacity `protobuf:"bytes,5,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RegisterComputerRequest) Reset() {
 	*x = RegisterComputerRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +293,7 @@ func (x *RegisterComputerRequest) String() string {
 func (*RegisterComputerRequest) ProtoMessage() {}
 
 func (x *RegisterComputerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +306,7 @@ func (x *RegisterComputerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterComputerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterComputerRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RegisterComputerRequest) GetComputer() string {
@@ -271,6 +337,13 @@ func (x *RegisterComputerRequest) GetCpus() uint32 {
 	return 0
 }
 
+func (x *RegisterComputerRequest) GetCapacity() *Capacity {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
 // RegisterComputerResponse is what is registered now.
 type RegisterComputerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -282,7 +355,7 @@ type RegisterComputerResponse struct {
 
 func (x *RegisterComputerResponse) Reset() {
 	*x = RegisterComputerResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +367,7 @@ func (x *RegisterComputerResponse) String() string {
 func (*RegisterComputerResponse) ProtoMessage() {}
 
 func (x *RegisterComputerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +380,7 @@ func (x *RegisterComputerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterComputerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterComputerResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RegisterComputerResponse) GetComputer() *Computer {
@@ -328,7 +401,7 @@ type GetComputerRequest struct {
 
 func (x *GetComputerRequest) Reset() {
 	*x = GetComputerRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +413,7 @@ func (x *GetComputerRequest) String() string {
 func (*GetComputerRequest) ProtoMessage() {}
 
 func (x *GetComputerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +426,7 @@ func (x *GetComputerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComputerRequest.ProtoReflect.Descriptor instead.
 func (*GetComputerRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetComputerRequest) GetComputer() string {
@@ -374,7 +447,7 @@ type GetComputerResponse struct {
 
 func (x *GetComputerResponse) Reset() {
 	*x = GetComputerResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +459,7 @@ func (x *GetComputerResponse) String() string {
 func (*GetComputerResponse) ProtoMessage() {}
 
 func (x *GetComputerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +472,7 @@ func (x *GetComputerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComputerResponse.ProtoReflect.Descriptor instead.
 func (*GetComputerResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetComputerResponse) GetComputer() *Computer {
@@ -422,7 +495,7 @@ type ListComputersRequest struct {
 
 func (x *ListComputersRequest) Reset() {
 	*x = ListComputersRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +507,7 @@ func (x *ListComputersRequest) String() string {
 func (*ListComputersRequest) ProtoMessage() {}
 
 func (x *ListComputersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +520,7 @@ func (x *ListComputersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComputersRequest.ProtoReflect.Descriptor instead.
 func (*ListComputersRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListComputersRequest) GetPageSize() uint32 {
@@ -477,7 +550,7 @@ type ListComputersResponse struct {
 
 func (x *ListComputersResponse) Reset() {
 	*x = ListComputersResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +562,7 @@ func (x *ListComputersResponse) String() string {
 func (*ListComputersResponse) ProtoMessage() {}
 
 func (x *ListComputersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +575,7 @@ func (x *ListComputersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComputersResponse.ProtoReflect.Descriptor instead.
 func (*ListComputersResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListComputersResponse) GetComputers() []*Computer {
@@ -528,7 +601,7 @@ type WatchComputerColoursRequest struct {
 
 func (x *WatchComputerColoursRequest) Reset() {
 	*x = WatchComputerColoursRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +613,7 @@ func (x *WatchComputerColoursRequest) String() string {
 func (*WatchComputerColoursRequest) ProtoMessage() {}
 
 func (x *WatchComputerColoursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +626,7 @@ func (x *WatchComputerColoursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchComputerColoursRequest.ProtoReflect.Descriptor instead.
 func (*WatchComputerColoursRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{8}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{9}
 }
 
 // WatchComputerColoursResponse is one computer's colour.
@@ -569,7 +642,7 @@ type WatchComputerColoursResponse struct {
 
 func (x *WatchComputerColoursResponse) Reset() {
 	*x = WatchComputerColoursResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -581,7 +654,7 @@ func (x *WatchComputerColoursResponse) String() string {
 func (*WatchComputerColoursResponse) ProtoMessage() {}
 
 func (x *WatchComputerColoursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -594,7 +667,7 @@ func (x *WatchComputerColoursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchComputerColoursResponse.ProtoReflect.Descriptor instead.
 func (*WatchComputerColoursResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{9}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchComputerColoursResponse) GetComputer() string {
@@ -615,7 +688,7 @@ var File_vow_master_v1_computer_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/computer.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\x9b\x02\n" +
+	"\x1cvow/master/v1/computer.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xd0\x02\n" +
 	"\bComputer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\vperiodicity\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x128\n" +
@@ -624,14 +697,19 @@ const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"partitions\x12=\n" +
 	"\flast_contact\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastContact\x121\n" +
 	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12\x12\n" +
-	"\x04cpus\x18\x06 \x01(\rR\x04cpus\"\xfd\x01\n" +
+	"\x04cpus\x18\x06 \x01(\rR\x04cpus\x123\n" +
+	"\bcapacity\x18\a \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\"l\n" +
+	"\bCapacity\x121\n" +
+	"\fmemory_bytes\x18\x01 \x01(\x04B\x0e\xbaH\v2\t\x18\x80\x80\x80\x80\x80\x80\x80\x10R\vmemoryBytes\x12-\n" +
+	"\n" +
+	"disk_bytes\x18\x02 \x01(\x04B\x0e\xbaH\v2\t\x18\x80\x80\x80\x80\x80\x80\x80\x10R\tdiskBytes\"\xfd\x01\n" +
 	"\tPartition\x124\n" +
 	"\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b \x01(?2\x15^[a-z0-9][a-z0-9_-]*$R\x04name\x12,\n" +
 	"\taddresses\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x10\"\x04r\x02p\x01R\taddresses\x12(\n" +
 	"\vinstance_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\n" +
 	"instanceId\x12/\n" +
 	"\x0einstance_title\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\rinstanceTitle\x121\n" +
-	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\"\x88\x02\n" +
+	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\"\xbd\x02\n" +
 	"\x17RegisterComputerRequest\x12;\n" +
 	"\bcomputer\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a \x01(?2\x14^[a-z0-9][a-z0-9-]*$R\bcomputer\x12M\n" +
 	"\vperiodicity\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
@@ -639,7 +717,8 @@ const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\x03 \x03(\v2\x18.vow.master.v1.PartitionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
 	"partitions\x12\x1c\n" +
-	"\x04cpus\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x80 R\x04cpus\"O\n" +
+	"\x04cpus\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x80 R\x04cpus\x123\n" +
+	"\bcapacity\x18\x05 \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\"O\n" +
 	"\x18RegisterComputerResponse\x123\n" +
 	"\bcomputer\x18\x01 \x01(\v2\x17.vow.master.v1.ComputerR\bcomputer\";\n" +
 	"\x12GetComputerRequest\x12%\n" +
@@ -676,47 +755,50 @@ func file_vow_master_v1_computer_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_computer_proto_rawDescData
 }
 
-var file_vow_master_v1_computer_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_vow_master_v1_computer_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_master_v1_computer_proto_goTypes = []any{
 	(*Computer)(nil),                     // 0: vow.master.v1.Computer
-	(*Partition)(nil),                    // 1: vow.master.v1.Partition
-	(*RegisterComputerRequest)(nil),      // 2: vow.master.v1.RegisterComputerRequest
-	(*RegisterComputerResponse)(nil),     // 3: vow.master.v1.RegisterComputerResponse
-	(*GetComputerRequest)(nil),           // 4: vow.master.v1.GetComputerRequest
-	(*GetComputerResponse)(nil),          // 5: vow.master.v1.GetComputerResponse
-	(*ListComputersRequest)(nil),         // 6: vow.master.v1.ListComputersRequest
-	(*ListComputersResponse)(nil),        // 7: vow.master.v1.ListComputersResponse
-	(*WatchComputerColoursRequest)(nil),  // 8: vow.master.v1.WatchComputerColoursRequest
-	(*WatchComputerColoursResponse)(nil), // 9: vow.master.v1.WatchComputerColoursResponse
-	(*durationpb.Duration)(nil),          // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),        // 11: google.protobuf.Timestamp
-	(*v1.ColourStatus)(nil),              // 12: vow.type.v1.ColourStatus
+	(*Capacity)(nil),                     // 1: vow.master.v1.Capacity
+	(*Partition)(nil),                    // 2: vow.master.v1.Partition
+	(*RegisterComputerRequest)(nil),      // 3: vow.master.v1.RegisterComputerRequest
+	(*RegisterComputerResponse)(nil),     // 4: vow.master.v1.RegisterComputerResponse
+	(*GetComputerRequest)(nil),           // 5: vow.master.v1.GetComputerRequest
+	(*GetComputerResponse)(nil),          // 6: vow.master.v1.GetComputerResponse
+	(*ListComputersRequest)(nil),         // 7: vow.master.v1.ListComputersRequest
+	(*ListComputersResponse)(nil),        // 8: vow.master.v1.ListComputersResponse
+	(*WatchComputerColoursRequest)(nil),  // 9: vow.master.v1.WatchComputerColoursRequest
+	(*WatchComputerColoursResponse)(nil), // 10: vow.master.v1.WatchComputerColoursResponse
+	(*durationpb.Duration)(nil),          // 11: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 12: google.protobuf.Timestamp
+	(*v1.ColourStatus)(nil),              // 13: vow.type.v1.ColourStatus
 }
 var file_vow_master_v1_computer_proto_depIdxs = []int32{
-	10, // 0: vow.master.v1.Computer.periodicity:type_name -> google.protobuf.Duration
-	1,  // 1: vow.master.v1.Computer.partitions:type_name -> vow.master.v1.Partition
-	11, // 2: vow.master.v1.Computer.last_contact:type_name -> google.protobuf.Timestamp
-	12, // 3: vow.master.v1.Computer.colour:type_name -> vow.type.v1.ColourStatus
-	12, // 4: vow.master.v1.Partition.colour:type_name -> vow.type.v1.ColourStatus
-	10, // 5: vow.master.v1.RegisterComputerRequest.periodicity:type_name -> google.protobuf.Duration
-	1,  // 6: vow.master.v1.RegisterComputerRequest.partitions:type_name -> vow.master.v1.Partition
-	0,  // 7: vow.master.v1.RegisterComputerResponse.computer:type_name -> vow.master.v1.Computer
-	0,  // 8: vow.master.v1.GetComputerResponse.computer:type_name -> vow.master.v1.Computer
-	0,  // 9: vow.master.v1.ListComputersResponse.computers:type_name -> vow.master.v1.Computer
-	12, // 10: vow.master.v1.WatchComputerColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
-	2,  // 11: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
-	4,  // 12: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
-	6,  // 13: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
-	8,  // 14: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
-	3,  // 15: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
-	5,  // 16: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
-	7,  // 17: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
-	9,  // 18: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	11, // 0: vow.master.v1.Computer.periodicity:type_name -> google.protobuf.Duration
+	2,  // 1: vow.master.v1.Computer.partitions:type_name -> vow.master.v1.Partition
+	12, // 2: vow.master.v1.Computer.last_contact:type_name -> google.protobuf.Timestamp
+	13, // 3: vow.master.v1.Computer.colour:type_name -> vow.type.v1.ColourStatus
+	1,  // 4: vow.master.v1.Computer.capacity:type_name -> vow.master.v1.Capacity
+	13, // 5: vow.master.v1.Partition.colour:type_name -> vow.type.v1.ColourStatus
+	11, // 6: vow.master.v1.RegisterComputerRequest.periodicity:type_name -> google.protobuf.Duration
+	2,  // 7: vow.master.v1.RegisterComputerRequest.partitions:type_name -> vow.master.v1.Partition
+	1,  // 8: vow.master.v1.RegisterComputerRequest.capacity:type_name -> vow.master.v1.Capacity
+	0,  // 9: vow.master.v1.RegisterComputerResponse.computer:type_name -> vow.master.v1.Computer
+	0,  // 10: vow.master.v1.GetComputerResponse.computer:type_name -> vow.master.v1.Computer
+	0,  // 11: vow.master.v1.ListComputersResponse.computers:type_name -> vow.master.v1.Computer
+	13, // 12: vow.master.v1.WatchComputerColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
+	3,  // 13: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
+	5,  // 14: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
+	7,  // 15: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
+	9,  // 16: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
+	4,  // 17: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
+	6,  // 18: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
+	8,  // 19: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
+	10, // 20: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_computer_proto_init() }
@@ -730,7 +812,7 @@ func file_vow_master_v1_computer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_computer_proto_rawDesc), len(file_vow_master_v1_computer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

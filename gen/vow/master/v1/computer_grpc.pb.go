@@ -31,10 +31,10 @@ const (
 //
 // ComputerService keeps the registered machines and their partitions.
 type ComputerServiceClient interface {
-	// RegisterComputer says that a computer exists, with its partitions. Declarative: what is sent replaces what was registered; partitions that
-	// are no longer listed must be free. Idempotent by the computer's name. Counts as a contact.
-	// Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance).
-	// Callers: the computer's node, operators.
+	// RegisterComputer says that a computer exists, with its partitions and what it has. Declarative: what is sent replaces what was registered;
+	// partitions that are no longer listed are removed, and must be free: otherwise nothing changes. Idempotent by the computer's name. Counts as
+	// a contact. Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance: names
+	// both). Callers: the computer's node, at start and when one of these changes; operators.
 	RegisterComputer(ctx context.Context, in *RegisterComputerRequest, opts ...grpc.CallOption) (*RegisterComputerResponse, error)
 	// GetComputer returns one computer with its partitions and their colours. Reads only.
 	// Errors: NOT_FOUND. Callers: anyone.
@@ -108,10 +108,10 @@ type ComputerService_WatchComputerColoursClient = grpc.ServerStreamingClient[Wat
 //
 // ComputerService keeps the registered machines and their partitions.
 type ComputerServiceServer interface {
-	// RegisterComputer says that a computer exists, with its partitions. Declarative: what is sent replaces what was registered; partitions that
-	// are no longer listed must be free. Idempotent by the computer's name. Counts as a contact.
-	// Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance).
-	// Callers: the computer's node, operators.
+	// RegisterComputer says that a computer exists, with its partitions and what it has. Declarative: what is sent replaces what was registered;
+	// partitions that are no longer listed are removed, and must be free: otherwise nothing changes. Idempotent by the computer's name. Counts as
+	// a contact. Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance: names
+	// both). Callers: the computer's node, at start and when one of these changes; operators.
 	RegisterComputer(context.Context, *RegisterComputerRequest) (*RegisterComputerResponse, error)
 	// GetComputer returns one computer with its partitions and their colours. Reads only.
 	// Errors: NOT_FOUND. Callers: anyone.

@@ -35,7 +35,9 @@ type ComputerRecord struct {
 	// Number of CPUs.
 	Cpus uint32 `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`
 	// When it was registered first, by svc-master's clock.
-	RegisteredAt  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
+	RegisteredAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
+	// What the machine has; unset = never told.
+	Capacity      *v1.Capacity `protobuf:"bytes,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -87,6 +89,13 @@ func (x *ComputerRecord) GetCpus() uint32 {
 func (x *ComputerRecord) GetRegisteredAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RegisteredAt
+	}
+	return nil
+}
+
+func (x *ComputerRecord) GetCapacity() *v1.Capacity {
+	if x != nil {
+		return x.Capacity
 	}
 	return nil
 }
@@ -2876,11 +2885,12 @@ var File_vow_store_v1_master_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xa2\x01\n" +
+	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xd7\x01\n" +
 	"\x0eComputerRecord\x12;\n" +
 	"\vperiodicity\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12?\n" +
-	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\"*\n" +
+	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x123\n" +
+	"\bcapacity\x18\x04 \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\"*\n" +
 	"\n" +
 	"SlotRecord\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\"`\n" +
@@ -3221,118 +3231,120 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	nil,                           // 29: vow.store.v1.UsageRecord.ConsumedEntry
 	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(v1.SoftwareState)(0),         // 32: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 33: vow.master.v1.ReleaseOptions
-	(*v1.FeedEntry)(nil),          // 34: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 35: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 36: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 37: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 38: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 39: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 40: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 41: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 42: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 43: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 44: vow.master.v1.Moment
+	(*v1.Capacity)(nil),           // 32: vow.master.v1.Capacity
+	(v1.SoftwareState)(0),         // 33: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 34: vow.master.v1.ReleaseOptions
+	(*v1.FeedEntry)(nil),          // 35: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 36: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 37: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 38: vow.type.v1.RequestedState
+	(v1.BangPolicy)(0),            // 39: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 40: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 41: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 42: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 43: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 44: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 45: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
 	30, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
 	31, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	31, // 2: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	32, // 3: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	32, // 4: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	31, // 5: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	33, // 6: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	34, // 7: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	31, // 8: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	35, // 9: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
-	6,  // 10: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	35, // 11: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
-	7,  // 12: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	35, // 13: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 14: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	30, // 15: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	36, // 16: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 17: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	27, // 18: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	37, // 19: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	28, // 20: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	35, // 21: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 22: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	30, // 23: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	30, // 24: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	38, // 25: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	31, // 26: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	30, // 27: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	9,  // 28: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	35, // 29: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	6,  // 30: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	35, // 31: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	12, // 32: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	13, // 33: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	31, // 34: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	14, // 35: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	15, // 36: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	16, // 37: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	16, // 38: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	17, // 39: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	18, // 40: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	19, // 41: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	31, // 42: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	29, // 43: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	35, // 44: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	39, // 45: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	31, // 46: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	36, // 47: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	39, // 48: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	40, // 49: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	31, // 50: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	30, // 51: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	35, // 52: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	41, // 53: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	42, // 54: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 55: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	41, // 56: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	35, // 57: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 58: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	30, // 59: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	36, // 60: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	42, // 61: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 62: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	31, // 63: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	31, // 64: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	30, // 65: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	43, // 66: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	42, // 67: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	36, // 68: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 69: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	31, // 70: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	22, // 71: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	25, // 72: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	21, // 73: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	23, // 74: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	23, // 75: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	35, // 76: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	24, // 77: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	24, // 78: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	35, // 79: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 80: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 81: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	44, // 82: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	30, // 83: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	40, // 84: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	41, // 85: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	42, // 86: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	35, // 87: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 88: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 89: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	30, // 90: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	36, // 91: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	92, // [92:92] is the sub-list for method output_type
-	92, // [92:92] is the sub-list for method input_type
-	92, // [92:92] is the sub-list for extension type_name
-	92, // [92:92] is the sub-list for extension extendee
-	0,  // [0:92] is the sub-list for field type_name
+	32, // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	31, // 3: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	33, // 4: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	33, // 5: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	31, // 6: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	34, // 7: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	35, // 8: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	31, // 9: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	36, // 10: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	6,  // 11: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	36, // 12: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	7,  // 13: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
+	36, // 14: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 15: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	30, // 16: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	37, // 17: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 18: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	27, // 19: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	38, // 20: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	28, // 21: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	36, // 22: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 23: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	30, // 24: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	30, // 25: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	39, // 26: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	31, // 27: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	30, // 28: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	9,  // 29: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	36, // 30: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	6,  // 31: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	36, // 32: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	12, // 33: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	13, // 34: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	31, // 35: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	14, // 36: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	15, // 37: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	16, // 38: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	16, // 39: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	17, // 40: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	18, // 41: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	19, // 42: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	31, // 43: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	29, // 44: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	36, // 45: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	40, // 46: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	31, // 47: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	37, // 48: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	40, // 49: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	41, // 50: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	31, // 51: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	30, // 52: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	36, // 53: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	42, // 54: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	43, // 55: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 56: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	42, // 57: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	36, // 58: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 59: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	30, // 60: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	37, // 61: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	43, // 62: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 63: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	31, // 64: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	31, // 65: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	30, // 66: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	44, // 67: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	43, // 68: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	37, // 69: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 70: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	31, // 71: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	22, // 72: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	25, // 73: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	21, // 74: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	23, // 75: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	23, // 76: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	36, // 77: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	24, // 78: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	24, // 79: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	36, // 80: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 81: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 82: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	45, // 83: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	30, // 84: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	41, // 85: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	42, // 86: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	43, // 87: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	36, // 88: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 89: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 90: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	30, // 91: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	37, // 92: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	93, // [93:93] is the sub-list for method output_type
+	93, // [93:93] is the sub-list for method input_type
+	93, // [93:93] is the sub-list for extension type_name
+	93, // [93:93] is the sub-list for extension extendee
+	0,  // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }

@@ -49,10 +49,10 @@ const (
 
 // ComputerServiceClient is a client for the vow.master.v1.ComputerService service.
 type ComputerServiceClient interface {
-	// RegisterComputer says that a computer exists, with its partitions. Declarative: what is sent replaces what was registered; partitions that
-	// are no longer listed must be free. Idempotent by the computer's name. Counts as a contact.
-	// Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance).
-	// Callers: the computer's node, operators.
+	// RegisterComputer says that a computer exists, with its partitions and what it has. Declarative: what is sent replaces what was registered;
+	// partitions that are no longer listed are removed, and must be free: otherwise nothing changes. Idempotent by the computer's name. Counts as
+	// a contact. Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance: names
+	// both). Callers: the computer's node, at start and when one of these changes; operators.
 	RegisterComputer(context.Context, *v1.RegisterComputerRequest) (*v1.RegisterComputerResponse, error)
 	// GetComputer returns one computer with its partitions and their colours. Reads only.
 	// Errors: NOT_FOUND. Callers: anyone.
@@ -143,10 +143,10 @@ func (c *computerServiceClient) WatchComputerColours(ctx context.Context, req *v
 
 // ComputerServiceHandler is an implementation of the vow.master.v1.ComputerService service.
 type ComputerServiceHandler interface {
-	// RegisterComputer says that a computer exists, with its partitions. Declarative: what is sent replaces what was registered; partitions that
-	// are no longer listed must be free. Idempotent by the computer's name. Counts as a contact.
-	// Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance).
-	// Callers: the computer's node, operators.
+	// RegisterComputer says that a computer exists, with its partitions and what it has. Declarative: what is sent replaces what was registered;
+	// partitions that are no longer listed are removed, and must be free: otherwise nothing changes. Idempotent by the computer's name. Counts as
+	// a contact. Errors: INVALID_ARGUMENT (names the field), FAILED_PRECONDITION (a partition that is no longer listed holds an instance: names
+	// both). Callers: the computer's node, at start and when one of these changes; operators.
 	RegisterComputer(context.Context, *v1.RegisterComputerRequest) (*v1.RegisterComputerResponse, error)
 	// GetComputer returns one computer with its partitions and their colours. Reads only.
 	// Errors: NOT_FOUND. Callers: anyone.
