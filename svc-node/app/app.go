@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-node/internal/agent"
 	"github.com/vow-os/vow/svc-node/internal/api"
+	"github.com/vow-os/vow/svc-node/internal/format"
 	"github.com/vow-os/vow/svc-node/internal/partition"
-	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/release"
 	"github.com/vow-os/vow/svc-node/internal/sense"
 )
@@ -64,10 +65,29 @@ func New(cfg Config, s Settings) (*App, error) {
 		}
 		s.Releases = root
 	}
-	for _, p := range cfg.registration().GetPartitions() {
-		if err := os.MkdirAll(filepath.Join(cfg.InstanceRoot, p.GetName()), 0o750); err != nil {
-			return nil, fmt.Errorf("cannot make partition %s: %w", p.GetName(), err)
+	machine, err := newComputer(cfg, s.User)
+	if err != nil {
+		return nil, err
+	}
+	if !machine.formatted && s.Supervisor == nil && os.Geteuid() == 0 {
+		t.Log.Warn("partitions have no users: everything in them runs as root; `vow node format` gives them users", "instance_root", cfg.InstanceRoot)
+	}
+	for i := range cfg.Partitions {
+		if machine.formatted || !cfg.Register {
+			break
 		}
+		name := fmt.Sprintf("%s%d", format.PartitionPrefix, i)
+		if err := os.MkdirAll(filepath.Join(cfg.InstanceRoot, name), partition.Mode); err != nil {
+			return nil, fmt.Errorf("cannot make partition %s: %w", name, err)
+		}
+	}
+	var registration func() (*masterv1.RegisterComputerRequest, error)
+	if cfg.Register {
+		registration = machine.registration
+	}
+	registerEvery := s.RegisterEvery
+	if registerEvery == 0 && s.Supervisor == nil {
+		registerEvery = DefaultRegisterEvery
 	}
 	if s.Supervisor == nil {
 		s.Supervisor = newSupervisor(cfg.SupervisorDir)
@@ -94,8 +114,8 @@ func New(cfg Config, s Settings) (*App, error) {
 
 	var node *api.Node // its calls come through a stream that opens after Start
 	a, err := agent.New(agent.Settings{
-		Computer: cfg.Computer, BootID: bootID, Version: s.Version, StateDir: cfg.StateDir, Root: partition.Root{Path: cfg.InstanceRoot, Own: privilege.Own(s.User)},
-		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: cfg.registration(),
+		Computer: cfg.Computer, BootID: bootID, Version: s.Version, StateDir: cfg.StateDir, Root: machine.root,
+		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: registration, RegisterEvery: registerEvery,
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, MinFree: cfg.InstanceMinFreeSpace << 20, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,

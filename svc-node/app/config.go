@@ -11,10 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/svc-node/internal/format"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -30,8 +28,9 @@ type Config struct {
 	SupervisorDir        string        `help:"Folder of the supervisor, in which its socket is." type:"path" default:"${state}/supervisor"`
 	Socket               string        `help:"Unix socket on which vow.node.v1 is served; empty for none." type:"path" default:"${state}/node/node.sock"`
 	AdminAddress         string        `help:"Address of metrics, pprof and readiness, host:port; empty for none." default:"${admin_address}"`
-	Partitions           int           `help:"Number of partitions, slappart0 and on." default:"10"`
-	PartitionAddress     []string      `help:"IP addresses that services of the partitions may listen on." default:"127.0.0.1"`
+	Partitions           int           `help:"Number of partitions, slappart0 and on, when the computer is not formatted (vow node format)." default:"10"`
+	PartitionAddress     []string      `help:"IP addresses that services of the partitions may listen on, when the computer is not formatted." default:"127.0.0.1"`
+	Formatted            bool          `help:"Refuse to start unless the computer is formatted: as root, everything would run as root."`
 	Periodicity          time.Duration `help:"Longest time between two runs of a partition, 1m to 24h." default:"24h"`
 	PartitionTimeout     time.Duration `help:"Longest time of one run of a partition: beyond it what it executes is killed and it ends as timeout." default:"10m"`
 	InstanceMinFreeSpace int64         `help:"MiB that the disk of the partitions must have free before a profile is carried out; 0 for any." default:"1000"`
@@ -51,7 +50,7 @@ type Config struct {
 }
 
 // MaxPartitions is how many partitions a computer may have.
-const MaxPartitions = 1000
+const MaxPartitions = format.MaxPartitions
 
 // computerName is what svc-master takes as a computer's name.
 var computerName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
@@ -113,20 +112,6 @@ func (c Config) policy() partition.Policy {
 	return partition.Policy{StopLast: c.StopLast, Limits: supervise.Limits{
 		Memory: c.ProcessMemory << 20, CPU: c.ProcessCPU, Processes: c.ProcessCount, OpenFiles: c.ProcessOpenFiles,
 	}}
-}
-
-// registration is what svc-master is told of the computer.
-func (c Config) registration() *masterv1.RegisterComputerRequest {
-	if !c.Register {
-		return nil
-	}
-	r := &masterv1.RegisterComputerRequest{
-		Computer: c.Computer, Periodicity: durationpb.New(c.Periodicity), Cpus: uint32(c.slots()),
-	}
-	for i := range c.Partitions {
-		r.Partitions = append(r.Partitions, &masterv1.Partition{Name: fmt.Sprintf("slappart%d", i), Addresses: c.PartitionAddress})
-	}
-	return r
 }
 
 // Vars are the defaults of Config that depend on the machine: the folder $XDG_STATE_HOME/vow of an unprivileged user, and

@@ -66,6 +66,9 @@ type Settings struct {
 	// SenseDelay is how long the group of a passing promise may wait for others: DefaultSenseDelay if zero. A failed one
 	// is sent at once.
 	SenseDelay time.Duration
+	// RegisterEvery is how often the agent looks whether what it registered has changed: DefaultRegisterEvery if zero on a real
+	// machine, never under a simulated one.
+	RegisterEvery time.Duration
 	// ReconnectWindow is the window of reconnects until svc-master advises one: DefaultReconnectWindow if zero.
 	ReconnectWindow time.Duration
 }
@@ -77,6 +80,8 @@ const (
 	// DefaultSenseDelay and SenseBatch bound a batch of groups on the Sense stream.
 	DefaultSenseDelay = 50 * time.Millisecond
 	SenseBatch        = 500
+	// DefaultRegisterEvery costs a read of a small file.
+	DefaultRegisterEvery = time.Minute
 	// DefaultReconnectWindow suits a few nodes; a fleet is told a longer one.
 	DefaultReconnectWindow = 500 * time.Millisecond
 )

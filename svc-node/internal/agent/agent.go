@@ -67,7 +67,7 @@ func New(s Settings) (*Agent, error) {
 	}
 	a.group = app.NewGroup(context.Background(), s.Telemetry.Log)
 	locks := filepath.Join(s.StateDir, "lock")
-	for _, dir := range []string{locks, s.Root.Path} {
+	for _, dir := range []string{locks, s.Root.Path()} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, fmt.Errorf("cannot start the agent: %w", err)
 		}

@@ -44,7 +44,7 @@ type Planner interface {
 type Settings struct {
 	Computer, BootID, Version string
 	// Root holds the partitions.
-	Root partition.Root
+	Root *partition.Root
 	// StateDir holds what the agent itself keeps.
 	StateDir string
 	// Executable and ServerURL are as in run.Settings.
@@ -53,8 +53,10 @@ type Settings struct {
 	Unsynced bool
 	// Slots is how many partitions run and how many sensors are executed at once.
 	Slots int
-	// Register is sent at start; nil = the computer is registered by somebody else.
-	Register *masterv1.RegisterComputerRequest
+	// Register is what svc-master is to know of the computer, asked at start and, if RegisterEvery is not 0, that often: what
+	// changed is registered again. nil = the computer is registered by somebody else.
+	Register      func() (*masterv1.RegisterComputerRequest, error)
+	RegisterEvery time.Duration
 
 	Master    peer.Master
 	Scheduler peer.Scheduler

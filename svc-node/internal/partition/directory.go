@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
@@ -16,28 +17,34 @@ import (
 
 // Root is where the partitions are, and whose they are.
 type Root struct {
-	// Path is the instance root, absolute. No partition's user may write in it.
-	Path string
-	// Own is the user of every partition when Users is nil: the agent's own.
-	Own privilege.User
-	// Users are the users of the partitions as formatted, by partition; a partition without one cannot be used.
-	Users map[string]privilege.User
+	path  string
+	own   privilege.User
+	users atomic.Pointer[map[string]privilege.User]
 }
 
+// NewRoot is an instance root, absolute, in which no partition's user may write. Until Use is called, all partitions are own's.
+func NewRoot(path string, own privilege.User) *Root { return &Root{path: path, own: own} }
+
+// Path is the instance root.
+func (r *Root) Path() string { return r.path }
+
+// Use says who the partitions belong to, by partition; from then on one without a user cannot be used.
+func (r *Root) Use(users map[string]privilege.User) { r.users.Store(&users) }
+
 // Directory names a partition. A name that would leave the root is refused.
-func (r Root) Directory(name string) (Directory, error) {
+func (r *Root) Directory(name string) (Directory, error) {
 	if name == "" || name == "." || strings.ContainsRune(name, filepath.Separator) || !filepath.IsLocal(name) {
 		return Directory{}, fmt.Errorf("cannot use partition %q: it is no name of a directory", name)
 	}
-	user := r.Own
-	if r.Users != nil {
-		formatted, ok := r.Users[name]
+	user := r.own
+	if users := r.users.Load(); users != nil {
+		formatted, ok := (*users)[name]
 		if !ok {
 			return Directory{}, fmt.Errorf("cannot use partition %s: it is not formatted (`vow node format`)", name)
 		}
 		user = formatted
 	}
-	return Directory{Name: name, Path: filepath.Join(r.Path, name), User: user}, nil
+	return Directory{Name: name, Path: filepath.Join(r.path, name), User: user}, nil
 }
 
 // Directory is a partition's directory.

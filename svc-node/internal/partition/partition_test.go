@@ -13,7 +13,7 @@ import (
 
 func newDirectory(t *testing.T) Directory {
 	t.Helper()
-	d, err := Root{Path: t.TempDir(), Own: privilege.Own("web")}.Directory("slappart0")
+	d, err := NewRoot(t.TempDir(), privilege.Own("web")).Directory("slappart0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestTheLockExcludesTwoRunsInOneProcessAndInTwo(t *testing.T) {
 
 func TestNamesThatLeaveTheInstanceRootAreRefused(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "../x", "a/b", "/etc"} {
-		if _, err := (Root{Path: "/srv"}).Directory(name); err == nil {
+		if _, err := NewRoot("/srv", privilege.User{}).Directory(name); err == nil {
 			t.Errorf("%q is a partition", name)
 		}
 	}

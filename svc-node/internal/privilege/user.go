@@ -40,7 +40,7 @@ func (u User) Validate() error {
 		return nil
 	case u.UID == 0 || u.GID == 0:
 		return fmt.Errorf("cannot act as %s: user %d, group %d is root", u.Name, u.UID, u.GID)
-	case os.Geteuid() != 0:
+	case os.Getuid() != 0: // the real one: within Do the effective one is the user's
 		return fmt.Errorf("cannot act as %s: only root may act as others", u.Name)
 	}
 	return nil
@@ -56,7 +56,7 @@ func (u User) Account() *supervise.Account {
 
 // Of is the user that a supervised process runs as.
 func Of(account *supervise.Account) User {
-	if account == nil || os.Geteuid() != 0 || account.UID == 0 {
+	if account == nil || os.Getuid() != 0 || account.UID == 0 {
 		return User{}
 	}
 	return User{Switch: true, UID: account.UID, GID: account.GID}

@@ -89,7 +89,7 @@ type Settings struct {
 	Computer string
 	BootID   string
 	// Root is where the partitions are and whose; Locks is a folder outside of it.
-	Root  partition.Root
+	Root  *partition.Root
 	Locks string
 	// Executable is ${vow:executable}; ServerURL is where svc-master is, for profiles.
 	Executable, ServerURL string
