@@ -110,7 +110,7 @@ func openNode(t *testing.T) *node {
 }
 
 // layout writes what `vow node format` would have, with users that need no entry in /etc/passwd.
-func (n *node) layout(owner uint32) {
+func (n *node) layout(owner, count int) {
 	n.t.Helper()
 	root := filepath.Join(n.dir, "instance")
 	if err := os.MkdirAll(root, 0o755); err != nil {
@@ -124,7 +124,7 @@ func (n *node) layout(owner uint32) {
 		Addresses []string `json:"addresses"`
 	}
 	var partitions []partition
-	for i := range 2 {
+	for i := range count {
 		p := partition{fmt.Sprintf("slappart%d", i), fmt.Sprintf("slapuser%d", i), 64200 + i, 64300 + i, []string{fmt.Sprintf("127.16.0.%d", i+1)}}
 		partitions = append(partitions, p)
 	}
@@ -139,7 +139,7 @@ func (n *node) layout(owner uint32) {
 
 func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T) {
 	n := openNode(t)
-	n.layout(0)
+	n.layout(0, 2)
 	out := filepath.Join(n.dir, "out")
 	if os.Getuid() != 0 {
 		_, err := app.New(app.Config{
@@ -225,13 +225,58 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 	}
 }
 
+func TestWhatChangesOfAComputerIsRegisteredAgain(t *testing.T) {
+	n := newNode(t)
+	n.layout(os.Getuid(), 2)
+	a, err := app.New(app.Config{
+		Computer: computer, InstanceRoot: filepath.Join(n.dir, "instance"), SoftwareRoot: filepath.Join(n.dir, "software"),
+		StateDir: filepath.Join(n.dir, "state"), Periodicity: 24 * time.Hour, Register: true, Formatted: true,
+		Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1", Executable: "/bin/vow",
+	}, app.Settings{
+		Telemetry: n.telemetry, Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, Unsynced: true, RegisterEvery: time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.app = a
+	registered := func(i int) *masterv1.RegisterComputerRequest {
+		eventually(t, "it is registered", func() bool { return count(n, func() []*masterv1.RegisterComputerRequest { return n.registered }) > i })
+		return look(n.control, func() *masterv1.RegisterComputerRequest { return n.registered[i] })
+	}
+	if r := registered(0); len(r.GetPartitions()) != 2 {
+		t.Errorf("first is %v", r)
+	}
+	n.layout(os.Getuid(), 3)
+	if r := registered(1); len(r.GetPartitions()) != 3 || r.GetPartitions()[2].GetAddresses()[0] != "127.16.0.3" {
+		t.Errorf("then is %v", r)
+	}
+	n.stop()
+	if all := count(n, func() []*masterv1.RegisterComputerRequest { return n.registered }); all != 2 {
+		t.Errorf("it was registered %d times", all)
+	}
+}
+
+func TestAnAgentThatWantsAFormattedComputerRefusesAnother(t *testing.T) {
+	dir := t.TempDir()
+	_, err := app.New(app.Config{
+		Computer: computer, InstanceRoot: filepath.Join(dir, "instance"), SoftwareRoot: filepath.Join(dir, "software"), StateDir: filepath.Join(dir, "state"),
+		Periodicity: time.Hour, Formatted: true,
+	}, app.Settings{})
+	if err == nil || !strings.Contains(err.Error(), "is not formatted") || !strings.Contains(err.Error(), "vow node format") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // What a partition's user puts in the place of what root reads and writes gives it nothing of root's.
 func TestLinksThatAPartitionsUserMadeGiveItNothing(t *testing.T) {
 	if os.Getuid() != 0 {
 		return // the user is oneself: there is nothing to gain; the refusal is tested above
 	}
 	n := openNode(t)
-	n.layout(0)
+	n.layout(0, 2)
 	secret := filepath.Join(n.dir, "secret")
 	if err := os.WriteFile(secret, []byte("[buildout]\nparts = top secret\n"), 0o600); err != nil {
 		t.Fatal(err)

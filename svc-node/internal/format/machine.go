@@ -173,11 +173,11 @@ func apply(ctx context.Context, w Wish, c Change) error {
 	case MakeUser:
 		return execute(ctx, "useradd", "--system", "--gid", c.Name, "--no-create-home", "--home-dir", c.home, "--shell", "/usr/sbin/nologin", c.Name)
 	case MakeDirectory:
-		make := os.MkdirAll
+		mkdir := os.MkdirAll
 		if c.mode != rootMode {
-			make = os.Mkdir
+			mkdir = os.Mkdir
 		}
-		if err := make(c.Name, c.mode); err != nil {
+		if err := mkdir(c.Name, c.mode); err != nil {
 			return err
 		}
 		return give(c)
@@ -212,7 +212,7 @@ func apply(ctx context.Context, w Wish, c Change) error {
 // give makes a directory, in a folder that its user cannot write in, the user's.
 func give(c Change) error {
 	if c.user != "" {
-		var seen = Seen{Users: map[string]Account{}, Groups: map[string]uint32{}}
+		seen := Seen{Users: map[string]Account{}, Groups: map[string]uint32{}}
 		if err := seen.account(c.user); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,21 +37,28 @@ func newComputer(s *session) *cobra.Command {
 }
 
 func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Software, now time.Time) error {
-	fmt.Fprintf(s.out, "%s  %s  last contact %s, %d CPUs, every partition runs at least once in %s\n", c.GetName(), colour(c.GetColour()),
-		age(c.GetLastContact(), now), c.GetCpus(), span(c.GetPeriodicity().AsDuration()))
+	has := fmt.Sprintf("%d CPUs", c.GetCpus())
+	if memory := c.GetCapacity().GetMemoryBytes(); memory > 0 {
+		has += ", " + size(memory) + " memory"
+	}
+	if disk := c.GetCapacity().GetDiskBytes(); disk > 0 {
+		has += ", " + size(disk) + " disk"
+	}
+	fmt.Fprintf(s.out, "%s  %s  last contact %s, %s, every partition runs at least once in %s\n", c.GetName(), colour(c.GetColour()),
+		age(c.GetLastContact(), now), has, span(c.GetPeriodicity().AsDuration()))
 	if reason := c.GetColour().GetReason(); reason != "" {
 		fmt.Fprintf(s.out, "  %s\n", reason)
 	}
 	fmt.Fprintln(s.out)
-	rows := [][]string{{"PARTITION", "INSTANCE", "COLOUR", "REASON"}}
+	rows := [][]string{{"PARTITION", "INSTANCE", "COLOUR", "ADDRESSES", "REASON"}}
 	for _, p := range c.GetPartitions() {
 		title := p.GetInstanceTitle()
 		if p.GetInstanceId() == "" {
 			title = "(free)"
 		}
-		rows = append(rows, []string{p.GetName(), title, colour(p.GetColour()), oneLine(p.GetColour().GetReason(), 80)})
+		rows = append(rows, []string{p.GetName(), title, colour(p.GetColour()), strings.Join(p.GetAddresses(), " "), oneLine(p.GetColour().GetReason(), 80)})
 	}
-	if err := table(s.out, rows); err != nil {
+	if err := table(s.out, rows); err != nil || len(software) == 0 {
 		return err
 	}
 	fmt.Fprintln(s.out)

@@ -53,7 +53,7 @@ func newNode(s *session) *cobra.Command {
 			})
 		},
 	})
-	node.AddCommand(newNodePlan(s))
+	node.AddCommand(newNodePlan(s), newNodeFormat(s), newNodeRegister(s))
 	node.AddCommand(newNodeProcess(s)...)
 	return node
 }
