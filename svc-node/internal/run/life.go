@@ -35,10 +35,10 @@ func (e *Engine) prepareStep(_ context.Context, w *work) (changed bool, err erro
 
 // checkDisk refuses to begin what the disk has no room for: of the partitions the operator's minimum, of our own records anything.
 func (e *Engine) checkDisk() error {
-	if err := os.MkdirAll(e.s.Root.Path, 0o755); err != nil {
+	if err := os.MkdirAll(e.s.Root.Path(), 0o755); err != nil {
 		return diskError(err)
 	}
-	if err := partition.CheckDisk(e.s.Root.Path, e.s.MinFree); err != nil {
+	if err := partition.CheckDisk(e.s.Root.Path(), e.s.MinFree); err != nil {
 		return diskError(err)
 	}
 	return diskError(partition.CheckDisk(e.s.Locks, 0))
