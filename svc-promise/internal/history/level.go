@@ -20,12 +20,16 @@ var Levels = [...]Level{{time.Hour, 6}, {10 * time.Minute, 144}, {time.Hour, 336
 
 // Limits.
 const (
-	// Raw is the level of the groups themselves, Day that of UTC days.
-	Raw, Day = 0, 3
+	// Raw is the level of the groups themselves.
+	Raw = 0
+	// Day is the level of UTC days.
+	Day = 3
 	// MaxPoints of one hour: two groups a minute. The rest is in the buckets only.
 	MaxPoints = 120
-	// MaxMessages and MaxMessage bound what is kept of what a promise said.
-	MaxMessages, MaxMessage = 10, 1000
+	// MaxMessages is how many of the newest messages are kept.
+	MaxMessages = 10
+	// MaxMessage is how many bytes of each, its end.
+	MaxMessage = 1000
 	// MaxSkew is how far a node's clock may run ahead before its groups are filed under our own time.
 	MaxSkew = time.Minute
 )
