@@ -18,6 +18,8 @@ type measure struct {
 // measures are carried out in this order, each alone on the machine.
 var measures = []measure{
 	{"verdict", measureVerdict},
+	{"stream", measureStream},
+	{"bang", measureBang},
 }
 
 func main() {
