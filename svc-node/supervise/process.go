@@ -102,8 +102,8 @@ type Account struct {
 // Log says where a process's output goes. The file is opened for appending and handed to the process: nothing of ours
 // stands between the two, so no output is lost or delayed when the supervisor is away.
 type Log struct {
-	// Path is absolute. Empty = the output is discarded. Its folder must not be writable by the process's user: the
-	// supervisor may run as root and opens the file by name.
+	// Path is absolute. Empty = the output is discarded. The file is made and opened as the process's user, who may own the
+	// folder and put anything in its place.
 	Path string `json:"path,omitempty"`
 	// MaxBytes is the size beyond which the file is rotated; 0 = never.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
