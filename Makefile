@@ -123,9 +123,9 @@ check-tidy: ## Fail if a go.mod or go.sum is not tidy
 tidy: ## Tidy every module
 	@for m in $(MODULES) tools/protoc tools/check; do echo $$m; GOWORK=off go -C $$m mod tidy; done
 
-FUZZ_TIME ?= 5s
+FUZZ_TIME ?= 3s
 .PHONY: fuzz-short
-fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=5s)
+fuzz-short: ## Run each fuzz target for a moment (FUZZ_TIME=3s)
 	@{ grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) || echo 'no fuzz targets' >&2; } | sed 's/:func / /' | while read -r file target; do
 	  echo "$$target in $$(dirname $$file)"
 	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file) </dev/null
@@ -139,7 +139,7 @@ sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST
 # Tests that read VOW_SOAK do all of what CI has a minute for.
 .PHONY: soak
 soak: ## Run the tests that kill and cut at random at their full length
-	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor
+	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module
