@@ -26,7 +26,7 @@ const (
 // NewSampler decides which traces are recorded. A span with a parent follows it. A root is sampled
 //
 //   - if a span it links to is: a run follows its causes;
-//   - always, behind a token bucket, if it is part of the story of a bang, or a run whose cause is not periodicity, or
+//   - always, behind a token bucket, if it is part of the story of a bang, the installation of a release, or a run whose cause is not periodicity, or
 //     an RPC from outside, which came without a parent;
 //   - otherwise at a small rate by its trace id.
 func NewSampler() sdktrace.Sampler {
@@ -85,7 +85,7 @@ func rateOf(p sdktrace.SamplingParameters) rate {
 		return rateAlways
 	}
 	switch p.Name {
-	case conv.SpanAnomaly, conv.SpanExit, conv.SpanBang, conv.SpanFanOut, conv.SpanConverge:
+	case conv.SpanAnomaly, conv.SpanExit, conv.SpanBang, conv.SpanFanOut, conv.SpanConverge, conv.SpanInstall:
 		return rateAlways
 	}
 	if p.Kind == trace.SpanKindServer {

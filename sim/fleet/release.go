@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vow-os/vow/kit/telemetry/conv"
 	node "github.com/vow-os/vow/svc-node/app"
 )
 
@@ -56,13 +57,18 @@ type software struct{ *Machine }
 var _ node.Releases = software{}
 
 // Install installs it at once.
-func (s software) Install(_ context.Context, url string) error {
+func (s software) Install(ctx context.Context, url string, o node.InstallObserver) error {
+	_, end := o.Begin(ctx, conv.InstallCopy)
 	s.install(url, true)
+	end(nil)
 	return nil
 }
 
+// Collect has nothing to collect.
+func (software) Collect(context.Context, []string, bool) ([]string, error) { return nil, nil }
+
 // Remove removes it at once.
-func (s software) Remove(url string) error {
+func (s software) Remove(_ context.Context, url string) error {
 	s.install(url, false)
 	return nil
 }

@@ -76,6 +76,9 @@ func family(name string) string {
 			return declared
 		}
 	}
+	if strings.HasSuffix(name, conv.InstallSpan("")) {
+		return conv.InstallSpan("{step}")
+	}
 	return name
 }
 

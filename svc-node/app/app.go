@@ -59,7 +59,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		s.Installer = NewInstaller(cfg.Buildout)
 	}
 	if s.Releases == nil {
-		root, err := release.NewRoot(cfg.SoftwareRoot)
+		root, err := release.NewRoot(cfg.SoftwareRoot, cfg.releases())
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		Computer: cfg.Computer, BootID: bootID, Version: s.Version, StateDir: cfg.StateDir, Root: machine.root,
 		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: registration, RegisterEvery: registerEvery,
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
-		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, Sensor: s.Sensor, Evaluator: sense.Core{},
+		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, CollectReleases: cfg.SoftwareGarbageCollect, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, MinFree: cfg.InstanceMinFreeSpace << 20, SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
 		Call: func(ctx context.Context, method string, request []byte) ([]byte, string, string) {
 			return node.Call(ctx, method, request)

@@ -14,6 +14,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/internal/format"
 	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/release"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -40,7 +41,11 @@ type Config struct {
 	Scheduler            string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
 	Promise              string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
 	Executable           string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
-	Buildout             string        `help:"Path of a buildout executable for instance profiles with recipes that are not built in; empty = the release's bin/buildout alone." type:"path"`
+	Buildout             string        `help:"Path of a buildout executable: it builds software releases whose URL ends in .cfg, and runs instance profiles with recipes that are not built in, where a release has no bin/buildout; empty for none." type:"path"`
+
+	SoftwareMinFreeSpace   int64 `help:"Space that an installation leaves free on the file system of the software root, in MiB." default:"1000"`
+	SoftwareMaxSize        int64 `help:"Limit of an archive of a software release, and of what it unpacks to, in MiB; 0 = the default." default:"20480"`
+	SoftwareGarbageCollect bool  `help:"Remove installed software releases that no supply names and no partition uses."`
 
 	ProcessMemory    int64    `help:"Limit of memory of each service, with its descendants, in MiB; 0 for none. Needs cgroups; where they are not permitted, 'vow node ps' says so." default:"0"`
 	ProcessCPU       int      `help:"Limit of CPU of each service in thousandths of a processor; 0 for none. Needs cgroups." default:"0"`
@@ -85,6 +90,12 @@ func (c Config) Validate() error {
 	if err := c.policy().Limits.Validate(); err != nil {
 		return fmt.Errorf("cannot use --process-*: %w", err)
 	}
+	if c.SoftwareMinFreeSpace < 0 || c.SoftwareMinFreeSpace > maxMebibytes {
+		return fmt.Errorf("cannot use --software-min-free-space=%d: want 0 to %d MiB", c.SoftwareMinFreeSpace, maxMebibytes)
+	}
+	if c.SoftwareMaxSize < 0 || c.SoftwareMaxSize > maxMebibytes {
+		return fmt.Errorf("cannot use --software-max-size=%d: want 0 to %d MiB", c.SoftwareMaxSize, maxMebibytes)
+	}
 	if len(c.StopLast) > supervise.MaxRank {
 		return fmt.Errorf("cannot use --stop-last: %d partitions, want at most %d", len(c.StopLast), supervise.MaxRank)
 	}
@@ -97,6 +108,14 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// maxMebibytes bounds sizes of the configuration: 1 EiB.
+const maxMebibytes = 1 << 40
+
+// releases is how software releases are installed.
+func (c Config) releases() release.Settings {
+	return release.Settings{MinFree: c.SoftwareMinFreeSpace << 20, MaxBytes: c.SoftwareMaxSize << 20, Buildout: c.Buildout}
 }
 
 // slots is how many partitions run at once.

@@ -29,9 +29,12 @@ type (
 	Sensor  = sense.Sensor
 	Sensing = sensor.Request
 	Promise = sensor.Promise
-	// Releases keeps software releases on disk; ReleaseOptions is what they say of their instances.
-	Releases       = agent.Releases
-	ReleaseOptions = release.Options
+	// Releases keeps software releases on disk; ReleaseOptions is what they say of their instances, InstallObserver is told
+	// of the InstallSteps.
+	Releases        = agent.Releases
+	ReleaseOptions  = release.Options
+	InstallObserver = release.Observer
+	InstallStep     = release.Step
 )
 
 // ErrNotAvailable is what an Installer's error wraps when something requested is not ready yet.

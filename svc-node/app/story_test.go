@@ -430,6 +430,9 @@ func TestAReleaseThatCannotBeInstalledIsReportedAndTriedAgain(t *testing.T) {
 		if err := os.Mkdir(missing, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(missing, "instance.cfg"), []byte("[buildout]\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(time.Minute)
 		states := look(n.control, func() []*masterv1.ReportSoftwareStateRequest { return n.states })
 		if last := states[len(states)-1]; last.GetState() != masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE {

@@ -64,6 +64,8 @@ const (
 	SpoolKind    = attribute.Key("vow.spool.kind")
 	LimitName    = attribute.Key("vow.limit.name")
 	ReleaseState = attribute.Key("vow.release.state")
+	ReleaseStep  = attribute.Key("vow.release.step")
+	ReleaseBytes = attribute.Key("vow.release.size")
 )
 
 // Reused from the semantic conventions.
@@ -136,6 +138,15 @@ const (
 	StepRetention = "retention"
 	StepPrerm     = "prerm"
 	StepDestroy   = "destroy"
+)
+
+// Values of ReleaseStep, in the order of an installation; one of the last three.
+const (
+	InstallDownload = "download"
+	InstallVerify   = "verify"
+	InstallUnpack   = "unpack"
+	InstallCopy     = "copy"
+	InstallBuild    = "build"
 )
 
 // Values of PromiseKind and SensorKind.
@@ -218,7 +229,7 @@ func Attributes() []Attribute {
 		{BangID, "The bang of the story; of several, the newest. Also carried as baggage.", "string", "", nil},
 		{ConvergenceID, "The convergence that the bang opened or joined.", "string", "", nil},
 		{RunID, "The run, made by the scheduler, or by the node for local runs. Also carried as baggage.", "string", "", nil},
-		{ReleaseURL, "The software release.", "string", "", nil},
+		{ReleaseURL, "The software release, without user and password.", "string", "", nil},
 		{PromiseName, "The promise, by its file name.", "string", "", nil},
 		{ProcessName, "The supervised process, by its name in its partition.", "string", "", nil},
 		{PartName, "The part (section) of the instance profile.", "string", "", nil},
@@ -267,6 +278,8 @@ func Attributes() []Attribute {
 		{SpoolKind, "What the node's spool holds.", "string", "", []string{SpoolGroups, SpoolBangs, SpoolReports}},
 		{LimitName, "The name of the limit that was hit.", "string", "", nil},
 		{ReleaseState, "State of a software release on a computer.", "string", "", nil},
+		{ReleaseStep, "The step of the installation of a software release.", "string", "", []string{InstallDownload, InstallVerify, InstallUnpack, InstallCopy, InstallBuild}},
+		{ReleaseBytes, "Bytes that a step of an installation was done with.", "int", "By", nil},
 		{ErrorType, "The class of an error (OpenTelemetry); absent or empty on success.", "string", "", nil},
 		{EventName, "The name of the event a log record is (OpenTelemetry).", "string", "", nil},
 		{ProcessPID, "Process id (OpenTelemetry).", "int", "", nil},

@@ -49,6 +49,14 @@ var (
 		"vow.step.duration", KindDuration, "s", "One step of a run.",
 		[]attribute.Key{StepName, RunResult},
 	}}
+	InstallDuration = DurationMetric{Metric{
+		"vow.release.duration", KindDuration, "s", "One attempt to install a software release, all steps.",
+		[]attribute.Key{RunResult, ErrorType},
+	}}
+	InstallStepDuration = DurationMetric{Metric{
+		"vow.release.step.duration", KindDuration, "s", "One step of the installation of a software release.",
+		[]attribute.Key{ReleaseStep, RunResult},
+	}}
 	BangRequests = CounterMetric{Metric{
 		"vow.bang.requests", KindCounter, "{bang}", "Bangs asked for, by what was decided.",
 		[]attribute.Key{BangOrigin, BangOutcome},
@@ -110,7 +118,7 @@ var (
 // Metrics lists every declared instrument.
 func Metrics() []Metric {
 	return []Metric{
-		ConvergenceDuration.Metric, RunDuration.Metric, RunDelay.Metric, RunActive.Metric, StepDuration.Metric,
+		ConvergenceDuration.Metric, RunDuration.Metric, RunDelay.Metric, RunActive.Metric, StepDuration.Metric, InstallDuration.Metric, InstallStepDuration.Metric,
 		BangRequests.Metric, BangFolded.Metric, BangFanout.Metric, AgendaDue.Metric, AgendaOverdue.Metric,
 		PartitionCount.Metric, ComputerCount.Metric, PromiseCount.Metric, PromiseTransitions.Metric,
 		SensorDuration.Metric, ProcessExits.Metric, FeedLag.Metric, SpoolSize.Metric, LimitHits.Metric,

@@ -15,14 +15,20 @@ const (
 	SpanReportRun       = "report run"
 	SpanConverge        = "converge"
 	SpanSense           = "sense promise"
+	SpanInstall         = "install release"
 
 	spanStep = "step "
 	spanPart = "part "
 	spanExec = "exec "
+
+	spanInstalled = " software"
 )
 
 // StepSpan names the span of a step; name is one of the Step values.
 func StepSpan(name string) string { return spanStep + name }
+
+// InstallSpan names the span of a step of an installation; step is one of the Install values.
+func InstallSpan(step string) string { return step + spanInstalled }
 
 // PartSpan names the span of a part of the instance profile: the section's name, which the profile bounds.
 func PartSpan(name string) string { return spanPart + name }
@@ -62,5 +68,7 @@ func Spans() []Span {
 		{SpanEvaluatePromise, "svc-promise", "One promise of a run was tested.", SpanRun, []attribute.Key{PromiseName, PromiseKind, Verdict, EvaluatedBy, RunID, BangID}},
 		{SpanReportRun, "svc-master", "The report settled its generation, or was refused.", SpanRun, []attribute.Key{RunID, BangID, AllocationID, RunResult, Generation, Epoch, ErrorType}},
 		{SpanConverge, "svc-master", "From the bang until the last partition settled.", SpanBang, []attribute.Key{TreeID, BangID, ConvergenceID, ConvergenceResult, BangOrigin, BangTargets}},
+		{SpanInstall, "svc-node", "One attempt to install a software release; a trace of its own.", "", []attribute.Key{ComputerID, ReleaseURL, RunAttempt, RunResult, ErrorType}},
+		{"{step}" + spanInstalled, "svc-node", "A step of an installation.", SpanInstall, []attribute.Key{ReleaseStep, ReleaseBytes, RunResult, ErrorType}},
 	}
 }

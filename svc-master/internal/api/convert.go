@@ -189,7 +189,7 @@ func software(c *redisstore.Computer, url string) *masterv1.Software {
 	r := c.Software[url]
 	return &masterv1.Software{
 		SoftwareRelease: url, Computer: c.Name, Requested: r.GetRequested(), Reported: r.GetReported(), Error: r.GetError(),
-		ReportedAt: r.GetReportedAt(), Options: r.GetOptions(),
+		ReportedAt: r.GetReportedAt(), Options: r.GetOptions(), Progress: r.GetProgress(), RetryAt: r.GetRetryAt(), Supply: r.GetSupply(),
 	}
 }
 

@@ -86,7 +86,7 @@ func (a *API) GetDesired(ctx context.Context, req *masterv1.GetDesiredRequest) (
 		return nil, coded(err)
 	}
 	a.contact(req.GetComputer())
-	res := &masterv1.GetDesiredResponse{Software: softwareOf(d.computer)}
+	res := &masterv1.GetDesiredResponse{Software: suppliedOf(d.computer)}
 	res.Partitions, res.Freed = d.since(req.GetKnown())
 	return res, nil
 }
@@ -101,7 +101,7 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 	}
 	a.contact(req.GetComputer())
 	a.watchers.on(w, before.trees)
-	first := &masterv1.WatchDesiredResponse{Software: softwareOf(before.computer), SoftwareChanged: true, Complete: true}
+	first := &masterv1.WatchDesiredResponse{Software: suppliedOf(before.computer), SoftwareChanged: true, Complete: true}
 	first.Partitions, first.Freed = before.since(req.GetKnown())
 	if err := sendPieces(ctx, stream, first); err != nil {
 		return err
@@ -122,8 +122,8 @@ func (a *API) WatchDesired(ctx context.Context, req *masterv1.WatchDesiredReques
 		a.watchers.on(w, now.trees)
 		res := &masterv1.WatchDesiredResponse{}
 		res.Partitions, res.Freed = now.after(before)
-		if !slices.EqualFunc(softwareOf(now.computer), softwareOf(before.computer), func(x, y *masterv1.Software) bool { return proto.Equal(x, y) }) {
-			res.Software, res.SoftwareChanged = softwareOf(now.computer), true
+		if !slices.EqualFunc(suppliedOf(now.computer), suppliedOf(before.computer), func(x, y *masterv1.Software) bool { return proto.Equal(x, y) }) {
+			res.Software, res.SoftwareChanged = suppliedOf(now.computer), true
 		}
 		before = now
 		if len(res.Partitions) == 0 && len(res.Freed) == 0 && !res.SoftwareChanged {

@@ -36,7 +36,11 @@ func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRe
 		if c.Software[url] == nil {
 			c.Software[url] = &storev1.SoftwareRecord{}
 		}
-		c.Software[url].Requested = state
+		s := c.Software[url]
+		if s.Requested != state || s.Reported == masterv1.SoftwareState_SOFTWARE_STATE_ERROR {
+			s.Supply++
+		}
+		s.Requested = state
 		return nil
 	})
 	if err != nil {
@@ -84,17 +88,24 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 			delete(c.Software, url)
 			return nil
 		}
-		same := s.Reported == req.GetState() && s.Error == req.GetError() && (!available || proto.Equal(s.Options, req.GetOptions()))
-		if same {
+		now := timestamppb.Now()
+		s.Error, s.Progress = req.GetError(), req.GetProgress()
+		if req.GetRetryIn() == nil {
+			s.RetryAt = nil
+		} else if s.RetryAt == nil || s.Reported != req.GetState() { // the first of what may be a repeated report
+			s.RetryAt = timestamppb.New(now.AsTime().Add(req.GetRetryIn().AsDuration()))
+		}
+		if s.Reported == req.GetState() && (!available || proto.Equal(s.Options, req.GetOptions())) {
+			c.Unannounced() // progress is nothing that the node, the only watcher, does not know
 			return nil
 		}
-		if available && s.Reported != req.GetState() {
-			s.Occasions++
-		}
-		s.Reported, s.Error, s.ReportedAt = req.GetState(), req.GetError(), timestamppb.Now()
 		if available {
 			s.Options = req.GetOptions()
+			if s.Reported != req.GetState() {
+				s.Occasions++
+			}
 		}
+		s.Reported, s.ReportedAt = req.GetState(), now
 		return nil
 	})
 	if err != nil {
@@ -144,6 +155,15 @@ func (a *API) ListSoftware(ctx context.Context, req *masterv1.ListSoftwareReques
 		return nil, coded(err)
 	}
 	return &masterv1.ListSoftwareResponse{Software: softwareOf(c)}, nil
+}
+
+// suppliedOf is what a node has to know of its supplies: not what it said itself, which would come back to it every second.
+func suppliedOf(c *redisstore.Computer) []*masterv1.Software {
+	all := softwareOf(c)
+	for _, s := range all {
+		s.Error, s.ReportedAt, s.Options, s.Progress, s.RetryAt = "", nil, nil, nil, nil
+	}
+	return all
 }
 
 func softwareOf(c *redisstore.Computer) []*masterv1.Software {

@@ -31,7 +31,12 @@ type Computer struct {
 	Software map[string]*storev1.SoftwareRecord
 	// Contact is when bytes were last read on a connection of it; zero = never.
 	Contact time.Time
+	// unannounced says that watchers need not look at the change.
+	unannounced bool
 }
+
+// Unannounced says of the change that is being decided that no watcher has to look at it.
+func (c *Computer) Unannounced() { c.unannounced = true }
 
 // Partitions lists the names of the partitions, slappart2 before slappart10.
 func (c *Computer) Partitions() []string {
@@ -192,7 +197,9 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 		return nil, nil
 	}
 	c.Version = uint64(version)
-	s.ComputerChanged(ctx, name)
+	if !c.unannounced {
+		s.ComputerChanged(ctx, name)
+	}
 	return c, nil
 }
 

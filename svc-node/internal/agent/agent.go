@@ -53,6 +53,7 @@ type Agent struct {
 	links  map[string]linkState
 	window time.Duration
 	errors map[string]string // of the latest run, by partition
+	uses   map[string]use    // by partition
 }
 
 // New opens what the agent keeps on disk.
@@ -63,7 +64,7 @@ func New(s Settings) (*Agent, error) {
 		exits: conv.ProcessExits.New(s.Telemetry.Meter(scope)), limits: conv.LimitHits.New(s.Telemetry.Meter(scope)),
 		events: make(chan converge.Event, 256), registered: make(chan struct{}),
 		replayWanted: make(chan struct{}, 1), statusWanted: make(chan struct{}, 1),
-		links: map[string]linkState{}, window: s.ReconnectWindow, errors: map[string]string{},
+		links: map[string]linkState{}, window: s.ReconnectWindow, errors: map[string]string{}, uses: map[string]use{},
 	}
 	a.group = app.NewGroup(context.Background(), s.Telemetry.Log)
 	locks := filepath.Join(s.StateDir, "lock")
@@ -93,7 +94,7 @@ func New(s Settings) (*Agent, error) {
 	if err := a.restore(counter, rebooted); err != nil {
 		return nil, err
 	}
-	a.software = newSoftware(s)
+	a.software = newSoftware(s, a.usedReleases)
 	a.senses = sense.New(sense.Settings{
 		Computer: s.Computer, BootID: s.BootID, Slots: s.Slots, Sensor: s.Sensor, Evaluator: s.Evaluator, Promise: s.Promise,
 		Log: a.groups, Telemetry: s.Telemetry, Delay: s.SenseDelay, Batch: s.SenseBatch, Runs: a.runs, Mutes: filepath.Join(s.StateDir, "mutes"),
@@ -109,7 +110,10 @@ func New(s Settings) (*Agent, error) {
 		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout, MinFree: s.MinFree,
 		Master: s.Master, Supervisor: s.Supervisor, Installer: s.Installer, Releases: a.software, Senses: senses{a.senses},
 		Revisions: partition.NewRevisions(), Policy: s.Policy, Telemetry: s.Telemetry,
-		Learned: func(d *masterv1.DesiredPartition) { a.tell(a.group.Context(), converge.Learned{Item: desiredOf(d)}) },
+		Learned: func(d *masterv1.DesiredPartition) {
+			a.begins(d)
+			a.tell(a.group.Context(), converge.Learned{Item: desiredOf(d)})
+		},
 		Spool: func(r *storev1.NodeReport) error {
 			defer a.wantReplay()
 			return a.keepReport(r)
@@ -139,6 +143,7 @@ func (a *Agent) restore(counter *storev1.NodeCounter, rebooted bool) error {
 	for _, p := range stored {
 		node = node.With(partitionOf(p), now)
 		a.errors[p.GetDesired().GetPartition()] = p.GetError()
+		a.uses[p.GetDesired().GetPartition()] = use{runs: p.GetRunsRelease()}
 	}
 	node, _, _ = node.Step(converge.Start{Rebooted: rebooted && counter.GetBootId() != ""}, now)
 	a.node.Store(&node)

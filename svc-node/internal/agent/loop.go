@@ -66,7 +66,7 @@ func (a *Agent) carry(ctx context.Context, effect converge.Effect) {
 	case converge.Count:
 		err = a.records.Count(&storev1.NodeCounter{BootId: a.s.BootID, Sequence: e.Sequence})
 	case converge.Store:
-		err = a.records.Write(recordOf(e.Partition, a.errorOf(e.Partition.Name)))
+		err = a.records.Write(recordOf(e.Partition, a.errorOf(e.Partition.Name), a.runsRelease(e.Partition.Name)))
 	case converge.Forget:
 		a.senses.Unwatch(e.Partition)
 		err = a.senses.Forget(e.AllocationID)
@@ -77,6 +77,9 @@ func (a *Agent) carry(ctx context.Context, effect converge.Effect) {
 			err = recordErr
 		}
 		a.setError(e.Partition, "")
+		a.mu.Lock()
+		delete(a.uses, e.Partition)
+		a.mu.Unlock()
 	case converge.StartRun:
 		a.group.Go("run", func(ctx context.Context) error {
 			a.run(ctx, e)
@@ -97,9 +100,13 @@ func (a *Agent) run(ctx context.Context, e converge.StartRun) {
 		a.tell(ctx, converge.Ended{Partition: e.Run.Partition, RunID: e.Run.RunID, Outcome: converge.Refused})
 		return
 	}
+	a.begins(want)
 	ended, text := a.engine.Run(ctx, e.Run, want)
 	if ended.Outcome == converge.Done {
 		a.setError(e.Run.Partition, text)
+		if ended.Result == converge.Success {
+			a.succeeded(e.Run.Partition)
+		}
 		if e.Run.Local && ended.Result == converge.Success {
 			// What the bang wanted is done (docs/rules.md, autonomy).
 			if err := a.bangs.RemoveKey(e.Run.Partition); err != nil {

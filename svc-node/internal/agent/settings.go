@@ -30,8 +30,10 @@ type Supervisor interface {
 type Releases interface {
 	Directory(releaseURL string) string
 	Installed(releaseURL string) bool
-	Install(ctx context.Context, releaseURL string) error
-	Remove(releaseURL string) error
+	Install(ctx context.Context, releaseURL string, o release.Observer) error
+	Remove(ctx context.Context, releaseURL string) error
+	// Collect removes what is left of releases that are not among keep, with installed also those releases themselves.
+	Collect(ctx context.Context, keep []string, installed bool) (removed []string, err error)
 	Options(releaseURL string) release.Options
 }
 
@@ -65,9 +67,11 @@ type Settings struct {
 	Supervisor Supervisor
 	Installer  run.Installer
 	Releases   Releases
-	Sensor     sense.Sensor
-	Evaluator  sense.Evaluator
-	Telemetry  *telemetry.Telemetry
+	// CollectReleases has installed releases removed that no supply names and no partition uses.
+	CollectReleases bool
+	Sensor          sense.Sensor
+	Evaluator       sense.Evaluator
+	Telemetry       *telemetry.Telemetry
 	// Policy is the operator's for all processes.
 	Policy partition.Policy
 	// Call answers an operator's call of vow.node.v1 that came through the Link.

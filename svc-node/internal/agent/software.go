@@ -2,8 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,46 +12,64 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/backoff"
-	"github.com/vow-os/vow/kit/telemetry/conv"
-	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/internal/recipe"
-	"github.com/vow-os/vow/svc-node/internal/release"
 )
 
 const (
 	// firstInstall and lastInstall bound the growing delay of an installation that fails (docs/rules.md, growing delay).
 	firstInstall = time.Second
 	lastInstall  = time.Hour
-	// maxReleaseError is how much of an installation's error is reported, in bytes.
-	maxReleaseError = 4096
+	// lastTold bounds the growing delay while svc-master does not take what is reported; the disk is as it should be.
+	lastTold        = time.Minute
 	softwareTimeout = 5 * time.Second
+	// stillUsed is after how long a release that is to be removed, but that a partition uses, is looked at again.
+	stillUsed = 10 * time.Second
+
+	available = masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+	destroyed = masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED
 )
 
 // software brings the releases on disk to what is supplied: one installation at a time, beside the runs.
 type software struct {
-	s    Settings
+	s           Settings
+	instruments installInstruments
+	// used are the releases that a partition of this computer needs, supplied or not.
+	used func() []string
 	wake chan struct{}
 
 	mu       sync.Mutex // guards what follows; never held while anything is copied or sent
 	supplied map[string]*supply
+	// collect says that the supplies changed since what is unused was collected.
+	collect bool
+	// current is the release that is being installed; cancel ends its installation.
+	current string
+	cancel  context.CancelCauseFunc
 }
 
 // supply is one supplied release.
 //
 //	(supplied) ─▶ wanted ─ install ─▶ installed ─ reported ─▶ settled
-//	                 ▲         │ failed: again after the growing delay
+//	                 ▲         │ failed: again after the growing delay, or at once when the supply changes
 //	                 └─────────┘
 type supply struct {
 	requested masterv1.SoftwareState
 	// reported is what svc-master knows.
 	reported masterv1.SoftwareState
+	// number is the supply's own: svc-master raises it when something changed.
+	number   uint64
 	failures int
 	err      string
-	due      time.Time
+	// untold counts reports in a row that svc-master did not take.
+	untold int
+	due    time.Time
 }
 
-func newSoftware(s Settings) *software {
-	return &software{s: s, wake: make(chan struct{}, 1), supplied: map[string]*supply{}}
+// errWithdrawn ends an installation whose release is no longer supplied.
+var errWithdrawn = errors.New("it is no longer supplied")
+
+func newSoftware(s Settings, used func() []string) *software {
+	return &software{s: s, instruments: newInstallInstruments(s.Telemetry), used: used, wake: make(chan struct{}, 1), supplied: map[string]*supply{}}
 }
 
 // supply replaces what is supplied.
@@ -58,13 +77,16 @@ func (w *software) supply(all []*masterv1.Software) {
 	w.mu.Lock()
 	now := map[string]*supply{}
 	for _, one := range all {
-		u := &supply{requested: one.GetRequested(), reported: one.GetReported()}
-		if was := w.supplied[one.GetSoftwareRelease()]; was != nil && was.requested == u.requested {
-			u.failures, u.err, u.due = was.failures, was.err, was.due
+		u := &supply{requested: one.GetRequested(), reported: one.GetReported(), number: one.GetSupply()}
+		if was := w.supplied[one.GetSoftwareRelease()]; was != nil && was.requested == u.requested && was.number == u.number {
+			u.failures, u.err, u.untold, u.due = was.failures, was.err, was.untold, was.due
 		}
 		now[one.GetSoftwareRelease()] = u
 	}
-	w.supplied = now
+	w.supplied, w.collect = now, true
+	if u := now[w.current]; w.cancel != nil && (u == nil || u.requested == destroyed) {
+		w.cancel(errWithdrawn)
+	}
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -77,23 +99,25 @@ func (w *software) Ensure(releaseURL string) (string, error) {
 	if w.s.Releases.Installed(releaseURL) {
 		return w.s.Releases.Directory(releaseURL), nil
 	}
+	shown := telemetry.Redacted(releaseURL)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u := w.supplied[releaseURL]
 	switch {
-	case u == nil || u.requested == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED:
-		return "", fmt.Errorf("%w: software release %s is not supplied to this computer", recipe.ErrNotAvailable, releaseURL)
+	case u == nil || u.requested == destroyed:
+		return "", fmt.Errorf("%w: software release %s is not supplied to this computer", recipe.ErrNotAvailable, shown)
 	case u.err != "":
-		return "", fmt.Errorf("cannot use software release %s: %s", releaseURL, u.err)
+		return "", fmt.Errorf("cannot use software release %s: %s", shown, u.err)
 	}
-	return "", fmt.Errorf("%w: software release %s is being installed", recipe.ErrNotAvailable, releaseURL)
+	return "", fmt.Errorf("%w: software release %s is being installed", recipe.ErrNotAvailable, shown)
 }
 
-// run installs and removes until ctx ends.
+// run installs, removes and collects until ctx ends.
 func (w *software) run(ctx context.Context) error {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
+		w.collectUnused(ctx)
 		next := w.settle(ctx)
 		timer.Reset(next)
 		select {
@@ -108,105 +132,158 @@ func (w *software) run(ctx context.Context) error {
 // settle does what is due, and returns how long nothing more is.
 func (w *software) settle(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
-		w.mu.Lock()
-		var url string
-		var u supply
-		next := idle
-		for candidate, s := range w.supplied {
-			if w.settled(candidate, s) {
-				continue
-			}
-			if pause := time.Until(s.due); pause > 0 {
-				next = min(next, pause)
-				continue
-			}
-			if url == "" || candidate < url {
-				url, u = candidate, *s
-			}
-		}
-		w.mu.Unlock()
+		url, u, next := w.due()
 		if url == "" {
 			return next
 		}
-		reported, err := w.one(ctx, url, u)
-		w.mu.Lock()
-		if s := w.supplied[url]; s != nil {
-			s.reported = reported
-			if err == nil {
-				s.failures, s.err, s.due = 0, "", time.Time{}
-			} else {
-				s.failures++
-				s.due = time.Now().Add(backoff.Delay(s.failures, url, firstInstall, lastInstall))
-				if peer.Code(err) == "" { // not svc-master's: the installation itself failed
-					s.err = err.Error()
-				}
-			}
-		}
-		w.mu.Unlock()
+		w.one(ctx, url, u)
 	}
 	return idle
 }
 
+// due is the release that is due, or how long none is. Those that failed least go first: one that never succeeds does not
+// keep others waiting.
+func (w *software) due() (url string, u supply, next time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next = idle
+	for candidate, s := range w.supplied {
+		if w.settled(candidate, s) {
+			continue
+		}
+		if pause := time.Until(s.due); pause > 0 {
+			next = min(next, pause)
+			continue
+		}
+		if url == "" || s.failures < u.failures || s.failures == u.failures && candidate < url {
+			url, u = candidate, *s
+		}
+	}
+	return url, u, next
+}
+
 func (w *software) settled(url string, s *supply) bool {
 	installed := w.s.Releases.Installed(url)
-	if s.requested == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
+	if s.requested == destroyed {
 		return !installed && s.reported == s.requested
 	}
-	return installed && s.reported == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+	return installed && s.reported == available
 }
 
-// one settles one release, and returns what svc-master was told last.
-func (w *software) one(ctx context.Context, url string, u supply) (masterv1.SoftwareState, error) {
-	told := u.reported
-	tell := func(state masterv1.SoftwareState, text string, options *masterv1.ReleaseOptions) error {
-		call, cancel := context.WithTimeout(ctx, softwareTimeout)
-		defer cancel()
-		err := w.s.Master.ReportSoftwareState(call, &masterv1.ReportSoftwareStateRequest{
-			SoftwareRelease: url, Computer: w.s.Computer, State: state, Error: cut(text, maxReleaseError), Options: options,
-		})
+// one settles one release: what is on disk first, then what svc-master knows of it.
+func (w *software) one(ctx context.Context, url string, u supply) {
+	if u.requested == destroyed {
+		w.remove(ctx, url, u)
+		return
+	}
+	if w.s.Releases.Installed(url) {
+		w.told(url, u, w.report(ctx, url, available, func(r *masterv1.ReportSoftwareStateRequest) {
+			r.Options = optionsOf(w.s.Releases.Options(url))
+		}))
+		return
+	}
+	installing, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if !w.begin(url, cancel) {
+		return
+	}
+	i := w.newInstallation(url, u)
+	err := i.run(installing)
+	withdrawn := w.end(installing)
+	if withdrawn || ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		w.change(url, u, func(s *supply) { s.failures, s.err, s.due = 0, "", time.Time{} })
+		return // what svc-master knows is the next thing to settle
+	}
+	pause := backoff.Delay(u.failures+1, url, firstInstall, lastInstall)
+	w.change(url, u, func(s *supply) {
+		s.failures, s.err, s.due = u.failures+1, err.Error(), time.Now().Add(pause)
+		s.reported = masterv1.SoftwareState_SOFTWARE_STATE_ERROR
+	})
+	// That svc-master does not hear of one failure changes nothing: it hears of the next attempt.
+	_ = w.report(ctx, url, masterv1.SoftwareState_SOFTWARE_STATE_ERROR, func(r *masterv1.ReportSoftwareStateRequest) {
+		r.Error, r.RetryIn, r.Progress = ends(err.Error(), maxReleaseError), durationpb.New(pause), i.progress()
+	})
+}
+
+// begin notes which release is being installed, unless it is no longer supplied.
+func (w *software) begin(url string, cancel context.CancelCauseFunc) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u := w.supplied[url]; u == nil || u.requested == destroyed {
+		return false
+	}
+	w.current, w.cancel = url, cancel
+	return true
+}
+
+// end tells whether the installation was ended because its release is no longer supplied.
+func (w *software) end(installing context.Context) (withdrawn bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current, w.cancel = "", nil
+	return errors.Is(context.Cause(installing), errWithdrawn)
+}
+
+// change changes what is known of a supply, unless it is another one by now.
+func (w *software) change(url string, was supply, to func(*supply)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.supplied[url]; s != nil && s.requested == was.requested && s.number == was.number {
+		to(s)
+	}
+}
+
+// told notes whether svc-master took a report; what it did not take is sent again.
+func (w *software) told(url string, u supply, err error) {
+	w.change(url, u, func(s *supply) {
 		if err == nil {
-			told = state
-			w.s.Telemetry.Event(ctx, conv.EventReleaseState, conv.ComputerID.String(w.s.Computer), conv.ReleaseURL.String(url),
-				conv.ReleaseState.String(strings.ToLower(strings.TrimPrefix(state.String(), "SOFTWARE_STATE_"))))
+			s.reported, s.untold, s.due = u.requested, 0, time.Time{}
+			return
 		}
-		return err
-	}
-	if u.requested == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
-		if err := w.s.Releases.Remove(url); err != nil {
-			return told, err
-		}
-		return told, tell(masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED, "", nil)
-	}
-	if !w.s.Releases.Installed(url) {
-		// Whether svc-master hears that it is being built changes nothing: it is built.
-		if err := tell(masterv1.SoftwareState_SOFTWARE_STATE_BUILDING, "", nil); err != nil {
-			w.s.Telemetry.Log.DebugContext(ctx, "svc-master does not know of an installation", "release", url, "error", err)
-		}
-		if err := w.s.Releases.Install(ctx, url); err != nil {
-			w.s.Telemetry.Log.WarnContext(ctx, "a software release is not installed", "release", url, "error", err)
-			if tellErr := tell(masterv1.SoftwareState_SOFTWARE_STATE_ERROR, err.Error(), nil); tellErr != nil {
-				w.s.Telemetry.Log.DebugContext(ctx, "svc-master does not know of a failed installation", "release", url, "error", tellErr)
-			}
-			return told, err
-		}
-		w.s.Telemetry.Log.InfoContext(ctx, "a software release is installed", "release", url)
-	}
-	return told, tell(masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE, "", optionsOf(w.s.Releases.Options(url)))
+		s.untold++
+		s.due = time.Now().Add(backoff.Delay(s.untold, url, firstInstall, lastTold))
+	})
 }
 
-func optionsOf(o release.Options) *masterv1.ReleaseOptions {
-	options := &masterv1.ReleaseOptions{Error: cut(o.Error, maxReleaseError)}
-	if o.Periodicity > 0 {
-		options.Periodicity = durationpb.New(o.Periodicity)
+// remove removes a release that no partition uses.
+func (w *software) remove(ctx context.Context, url string, u supply) {
+	if w.s.Releases.Installed(url) && slices.Contains(w.used(), url) {
+		w.s.Telemetry.Log.InfoContext(ctx, "a software release is not removed yet: a partition uses it", "release", telemetry.Redacted(url))
+		w.change(url, u, func(s *supply) { s.due = time.Now().Add(stillUsed) })
+		return
 	}
-	if o.HasQuota {
-		options.BangQuota = &o.BangQuota
+	if err := w.s.Releases.Remove(ctx, url); err != nil {
+		w.s.Telemetry.Log.WarnContext(ctx, "a software release is not removed", "release", telemetry.Redacted(url), "error", err)
+		w.change(url, u, func(s *supply) {
+			s.failures++
+			s.due = time.Now().Add(backoff.Delay(s.failures, url, firstInstall, lastInstall))
+		})
+		return
 	}
-	switch o.Policy {
-	case release.PolicyTree:
-		options.BangPolicy = masterv1.BangPolicy_BANG_POLICY_TREE
-	case release.PolicyAncestors:
-		options.BangPolicy = masterv1.BangPolicy_BANG_POLICY_ANCESTORS
+	w.told(url, u, w.report(ctx, url, destroyed, nil))
+}
+
+// collectUnused removes what is neither supplied nor used; installed releases only where the operator asked for that.
+func (w *software) collectUnused(ctx context.Context) {
+	w.mu.Lock()
+	due := w.collect
+	var keep []string
+	for url := range w.supplied { // those to be removed too: their removal is reported
+		keep = append(keep, url)
 	}
-	return options
+	w.collect = false
+	w.mu.Unlock()
+	if !due {
+		return
+	}
+	removed, err := w.s.Releases.Collect(ctx, append(keep, w.used()...), w.s.CollectReleases)
+	for _, directory := range removed {
+		w.s.Telemetry.Log.InfoContext(ctx, "a software release that no supply names is removed", "directory", directory)
+	}
+	if err != nil {
+		w.s.Telemetry.Log.WarnContext(ctx, "unused software releases are not removed", "error", err)
+	}
 }

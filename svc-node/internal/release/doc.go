@@ -1,8 +1,15 @@
-// Package release keeps the installed software releases of a computer: each a copy of a `file:` directory under
-// <software root>/<md5 of its URL>.
+// Package release keeps the installed software releases of a computer, each under <software root>/<md5 of its URL>:
+// directories that are copied, archives that are downloaded and unpacked, and buildout profiles that a real buildout
+// builds (docs/releases.md).
 //
-// Invariants: a release under its name is complete (it is copied under another name, synced, given .completed as its last
-// file, and renamed); nothing in it leads out of it; installing what is installed does nothing.
+//	Root.Install ─ lock, space ─┬─ directory: copy ─────────────────────┐
+//	                            ├─ archive: download ─ verify ─ unpack ─┼─ .completed ─ rename
+//	                            └─ profile: (download ─ verify) ─ build ┴─ .completed
 //
-// internal/agent imports it.
+// Invariants: a release that has .completed is whole and on the disk; nothing is written outside of its folder, whatever an
+// archive says; of one release one attempt's partial state is kept, under names that begin with a dot; at most one
+// installation goes on in a software root, whichever processes ask; no error, span or file that others may read holds the
+// user or password of a URL.
+//
+// internal/agent and app import it.
 package release

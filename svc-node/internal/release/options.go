@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // Options reads the files periodicity, bang-quota and bang-policy of an installed release.
-func (r Root) Options(releaseURL string) Options {
+func (r *Root) Options(releaseURL string) Options {
 	var o Options
 	var problems []string
 	read := func(name string, take func(text string) error) {

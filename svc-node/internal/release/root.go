@@ -8,189 +8,275 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 )
 
 const (
-	// completed is the file that says that the copy is whole.
+	// completed is the file that says that the release is whole.
 	completed = ".completed"
-	// MaxFiles bounds what one release may hold; the largest in production have some 100,000.
-	MaxFiles = 500_000
-	partial  = ".installing-"
+	// installing and downloading begin the names of partial state; the rest is the release's.
+	installing  = ".installing-"
+	downloading = ".download-"
 )
 
 // Root is a folder of installed releases.
-type Root struct{ dir string }
-
-// NewRoot makes the folder if need be, and removes what installations left that were cut short.
-func NewRoot(dir string) (Root, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // releases are read by the partitions' users
-		return Root{}, fmt.Errorf("cannot keep software releases: %w", err)
-	}
-	left, err := filepath.Glob(filepath.Join(dir, partial+"*"))
-	for _, path := range left {
-		err = errors.Join(err, os.RemoveAll(path))
-	}
-	if err != nil {
-		return Root{}, fmt.Errorf("cannot keep software releases: %w", err)
-	}
-	return Root{dir: dir}, nil
+type Root struct {
+	dir string
+	s   Settings
 }
 
+// NewRoot makes the folder if need be, and removes what installations left that were cut short, but for downloads.
+func NewRoot(dir string, s Settings) (*Root, error) {
+	if err := os.MkdirAll(dir, modeDirectory); err != nil {
+		return nil, fmt.Errorf("cannot keep software releases: %w", err)
+	}
+	r := &Root{dir: dir, s: s.withDefaults()}
+	unlock, err := r.tryLock()
+	if errors.Is(err, errLocked) {
+		return r, nil // it is not ours to clean
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	left, err := filepath.Glob(filepath.Join(dir, installing+"*"))
+	for _, path := range left {
+		err = errors.Join(err, removeAll(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep software releases: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Root) space() space { return space{dir: r.dir, reserve: r.s.MinFree} }
+
 // Directory is where a release is or will be.
-func (r Root) Directory(releaseURL string) string {
+func (r *Root) Directory(releaseURL string) string {
 	sum := md5.Sum([]byte(releaseURL)) //nolint:gosec // a name
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:]))
 }
 
+// hidden is the name of partial state of the release in dir.
+func (r *Root) hidden(prefix, dir string) string {
+	return filepath.Join(r.dir, prefix+filepath.Base(dir))
+}
+
 // Installed tells whether a release is on the disk, whole.
-func (r Root) Installed(releaseURL string) bool {
+func (r *Root) Installed(releaseURL string) bool {
 	_, err := os.Stat(filepath.Join(r.Directory(releaseURL), completed))
 	return err == nil
 }
 
-// Install copies a release. Idempotent. Errors name the URL and what is wrong with it.
-func (r Root) Install(ctx context.Context, releaseURL string) error {
+// Install brings a release onto the disk. Idempotent; of several calls for one release, by whichever processes, one does
+// it and the others wait. A download that is cut short, also by kill -9, is continued by the next call. o may be nil.
+// Errors name the URL, without user and password, and what is wrong with it.
+func (r *Root) Install(ctx context.Context, releaseURL string, o Observer) error {
 	if r.Installed(releaseURL) {
 		return nil
 	}
-	source, err := sourceOf(releaseURL)
+	if o == nil {
+		o = nobody{}
+	}
+	s, err := parseSource(releaseURL)
+	if err == nil {
+		err = r.install(ctx, releaseURL, s, o)
+	}
 	if err != nil {
-		return err
-	}
-	from, err := os.OpenRoot(source)
-	if err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	defer from.Close() //nolint:errcheck // only read from
-	target := r.Directory(releaseURL)
-	temporary, err := os.MkdirTemp(r.dir, partial)
-	if err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	defer os.RemoveAll(temporary) //nolint:errcheck // nothing is there after success, NewRoot removes the rest
-	if err := copyTree(ctx, from, temporary); err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	if err := atomicfile.Synced(filepath.Join(temporary, completed), []byte(releaseURL+"\n"), 0o644); err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	// A directory without .completed is one of an older way of installing.
-	if err := os.RemoveAll(target); err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	if err := os.Rename(temporary, target); err != nil {
-		return fmt.Errorf("cannot install %s: %w", releaseURL, err)
-	}
-	return atomicfile.SyncDir(r.dir)
-}
-
-// Remove removes a release. Idempotent.
-func (r Root) Remove(releaseURL string) error {
-	target := r.Directory(releaseURL)
-	// .completed goes first: what is half removed must not look whole.
-	for _, path := range []string{filepath.Join(target, completed), target} {
-		if err := os.RemoveAll(path); err != nil {
-			return fmt.Errorf("cannot remove %s: %w", releaseURL, err)
-		}
+		return fmt.Errorf("cannot install %s: %w", s.shown, err)
 	}
 	return nil
 }
 
-// sourceOf is the directory that a file: URL names.
-func sourceOf(releaseURL string) (string, error) {
-	u, err := url.Parse(releaseURL)
+func (r *Root) install(ctx context.Context, releaseURL string, s source, o Observer) error {
+	unlock, err := r.lock(ctx)
 	if err != nil {
-		return "", fmt.Errorf("cannot install %q: %w", releaseURL, err)
+		return err
 	}
-	if u.Scheme != "file" {
-		return "", fmt.Errorf("cannot install %s: only file: URLs can be installed, not %s", releaseURL, u.Scheme)
+	defer unlock()
+	if r.Installed(releaseURL) {
+		return nil // by whoever had the lock
 	}
-	path := u.Path
-	if u.Opaque != "" || u.Host != "" && u.Host != "localhost" || !filepath.IsAbs(path) {
-		return "", fmt.Errorf("cannot install %s: want file:///absolute/directory", releaseURL)
+	if err := r.space().check(0); err != nil {
+		return err
 	}
-	return path, nil
+	target := r.Directory(releaseURL)
+	temporary := r.hidden(installing, target)
+	if err := removeAll(temporary); err != nil {
+		return err
+	}
+	p := &partialFile{path: r.hidden(downloading, target)}
+	if s.profile {
+		err = r.build(ctx, s, target, p, o)
+	} else if err = r.fill(ctx, s, temporary, p, o); err == nil {
+		err = r.move(temporary, target, s)
+	}
+	// A download that is of no use is not kept. One that was cut short is, and so is a build, unless their space is needed.
+	if err == nil || full(err) || errors.Is(err, errUseless) {
+		err = errors.Join(err, p.remove())
+	}
+	if s.profile && full(err) {
+		err = errors.Join(err, removeAll(target))
+	}
+	return errors.Join(err, removeAll(temporary))
 }
 
-// copyTree copies what the root holds: directories, files with their modes, and links that stay inside.
-func copyTree(ctx context.Context, from *os.Root, to string) error {
-	count := 0
-	return fs.WalkDir(from.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+// errUseless marks a download that nothing can be made of.
+var errUseless = errors.New("useless")
+
+// useless marks it, unless it was cut short by the caller.
+func useless(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return uselessError{err}
+}
+
+type uselessError struct{ error }
+
+func (u uselessError) Unwrap() error      { return u.error }
+func (uselessError) Is(target error) bool { return target == errUseless }
+
+// fill makes the folder of a directory or archive.
+func (r *Root) fill(ctx context.Context, s source, temporary string, p *partialFile, o Observer) error {
+	if err := os.Mkdir(temporary, modeDirectory); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(temporary)
+	if err != nil {
+		return err
+	}
+	defer root.Close() // files are closed where they are written
+	to := newTree(root, r.space(), r.s.MaxFiles, r.s.MaxBytes)
+	if s.path != "" {
+		info, err := os.Stat(s.path)
 		if err != nil {
-			return err
+			return unwrapPath(s.path, err)
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if info.IsDir() {
+			return r.copy(ctx, s, to, o)
 		}
-		if count++; count > MaxFiles {
-			return fmt.Errorf("it has more than %d files", MaxFiles)
-		}
-		target := filepath.Join(to, filepath.FromSlash(name))
-		switch {
-		case name == completed:
-			return nil
-		case entry.IsDir():
-			if name == "." {
-				return os.Chmod(to, 0o755) //nolint:gosec // read by the partitions' users
-			}
-			return os.Mkdir(target, 0o755) //nolint:gosec // likewise
-		case entry.Type() == fs.ModeSymlink:
-			return copyLink(from, name, target)
-		case entry.Type().IsRegular():
-			return copyFile(from, name, target)
-		}
-		return fmt.Errorf("%s is neither file, directory nor link", name)
-	})
+	}
+	archive, err := r.fetch(ctx, s, p, o)
+	if err != nil {
+		return err
+	}
+	defer archive.Close() // only read from
+	info, err := archive.Stat()
+	if err != nil {
+		return err
+	}
+	most := min(r.s.MaxBytes, max(r.s.RatioFloor, r.s.MaxRatio*min(info.Size(), r.s.MaxBytes/r.s.MaxRatio+1)))
+	to.bytes, to.limit = most, most
+	return useless(observe(ctx, o, Unpack, func(ctx context.Context) error { return unpack(ctx, archive, to, o) }))
 }
 
-// copyLink copies a link as it is. The root refuses to follow one that leaves it, through however many others.
-func copyLink(from *os.Root, name, target string) error {
-	leads, err := from.Readlink(name)
+// copy copies a directory.
+func (r *Root) copy(ctx context.Context, s source, to *tree, o Observer) error {
+	if s.sum.given() {
+		return errors.New("a directory has no checksum: want an archive")
+	}
+	from, err := os.OpenRoot(s.path)
 	if err != nil {
-		return err
+		return unwrapPath(s.path, err)
 	}
-	if _, err := from.Stat(name); err != nil {
-		return fmt.Errorf("the link %s leads to %s, which is not inside of the release", name, leads)
+	defer from.Close() // only read from
+	copied := int64(0)
+	to.progress = func(n int64) {
+		copied += n
+		o.Progress(copied, 0)
 	}
-	return os.Symlink(leads, target)
+	return observe(ctx, o, Copy, func(ctx context.Context) error { return copyTree(ctx, from, to) })
 }
 
-func copyFile(from *os.Root, name, target string) (err error) {
-	source, err := from.Open(name)
+// fetch opens the content of an archive or profile, verified.
+func (r *Root) fetch(ctx context.Context, s source, p *partialFile, o Observer) (f *os.File, err error) {
+	path := s.path
+	if path == "" {
+		path = p.path
+		if err := observe(ctx, o, Download, func(ctx context.Context) error { return r.download(ctx, s, p, o) }); err != nil {
+			return nil, err
+		}
+	}
+	if f, err = os.Open(path); err != nil {
+		return nil, unwrapPath(s.path, err)
+	}
+	if s.sum.given() {
+		if err := observe(ctx, o, Verify, func(ctx context.Context) error { return verify(ctx, f, s.sum, o) }); err != nil {
+			return nil, errors.Join(useless(err), f.Close())
+		}
+	}
+	return f, nil
+}
+
+// move gives a filled folder its name. Whatever has that name and is not whole goes.
+func (r *Root) move(temporary, target string, s source) error {
+	root, err := os.OpenRoot(temporary)
 	if err != nil {
 		return err
 	}
-	defer source.Close() // only read from
-	info, err := source.Stat()
+	top, err := cleanTop(root)
+	if err = errors.Join(err, root.Close()); err != nil {
+		return useless(err)
+	}
+	from := filepath.Join(temporary, top)
+	if err := r.complete(from, s); err != nil {
+		return err
+	}
+	if err := removeAll(target); err != nil {
+		return err
+	}
+	if err := os.Rename(from, target); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(r.dir)
+}
+
+// complete makes all of a release durable, then says that it is whole. One sync of the file system takes as long as that
+// of a few files; a release has thousands.
+func (r *Root) complete(dir string, s source) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	// Set-user-id bits are of no use in a release and a danger in one that root copies.
-	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // inside of our folder
-	if err != nil {
-		return err
+	err = unix.Syncfs(int(d.Fd())) //nolint:gosec // a descriptor
+	if err = errors.Join(err, d.Close()); err != nil {
+		return fmt.Errorf("cannot make it durable: %w", err)
 	}
-	_, err = io.Copy(f, source)
-	if err == nil {
-		err = f.Chmod(info.Mode().Perm() | 0o444)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
+	return atomicfile.Synced(filepath.Join(dir, completed), []byte(s.shown+"\n"), modeFile)
+}
+
+// observe carries out one step.
+func observe(ctx context.Context, o Observer, step Step, do func(context.Context) error) error {
+	ctx, end := o.Begin(ctx, step)
+	err := do(ctx)
+	end(err)
 	return err
 }
 
+// removeAll removes a folder, also one whose folders may not be written.
+func removeAll(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(path, func(name string, entry fs.DirEntry, _ error) error {
+		if entry != nil && entry.IsDir() {
+			return os.Chmod(name, 0o700) //nolint:gosec // before it is removed
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
 // readOption reads a one-line file of an installed release; absent = "".
-func (r Root) readOption(releaseURL, name string) (string, error) {
+func (r *Root) readOption(releaseURL, name string) (string, error) {
 	f, err := os.Open(filepath.Join(r.Directory(releaseURL), name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// tree makes a directory of files (path → content) and links (path → "-> target").
-func tree(t *testing.T, files map[string]string) string {
+// directory makes a directory of files (path → content) and links (path → "-> target").
+func directory(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for path, content := range files {
@@ -36,23 +36,38 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func newRoot(t *testing.T) Root {
+func newRoot(t *testing.T, s ...Settings) *Root {
 	t.Helper()
-	r, err := NewRoot(filepath.Join(t.TempDir(), "software"))
+	r, err := NewRoot(filepath.Join(t.TempDir(), "software"), append(s, Settings{})[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
+// beside lists what is in a software root, but for its lock.
+func beside(t *testing.T, r *Root) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != lockName {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 func TestAReleaseIsCopiedWithModesAndLinksAndIsCompleteOnlyThen(t *testing.T) {
 	r := newRoot(t)
-	url := "file://" + tree(t, map[string]string{"instance.cfg": "[buildout]\n", "bin/serve": "#!/bin/sh\n", "lib/current": "-> ../bin", "deep/er/link": "-> ../../lib/current/serve"})
+	url := "file://" + directory(t, map[string]string{"instance.cfg": "[buildout]\n", "bin/serve": "#!/bin/sh\n", "lib/current": "-> ../bin", "deep/er/link": "-> ../../lib/current/serve"})
 	if r.Installed(url) {
 		t.Fatal("installed before it was")
 	}
 	for range 2 { // installing what is installed does nothing
-		if err := r.Install(t.Context(), url); err != nil {
+		if err := r.Install(t.Context(), url, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,10 +78,10 @@ func TestAReleaseIsCopiedWithModesAndLinksAndIsCompleteOnlyThen(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "deep", "er", "link")); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("bin/serve through links is %v, %v", info, err)
 	}
-	if entries, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) != 1 {
-		t.Errorf("beside it are %v, %v", entries, err)
+	if left := beside(t, r); len(left) != 1 {
+		t.Errorf("beside it are %v", left)
 	}
-	if err := r.Remove(url); err != nil || r.Installed(url) {
+	if err := r.Remove(t.Context(), url); err != nil || r.Installed(url) {
 		t.Errorf("removed: %v, installed: %t", err, r.Installed(url))
 	}
 }
@@ -81,13 +96,13 @@ func TestLinksThatLeaveTheReleaseAreRefused(t *testing.T) {
 		"absolute, in a dir": {"d/a": "-> /"},
 	} {
 		r := newRoot(t)
-		url := "file://" + tree(t, files)
-		err := r.Install(t.Context(), url)
+		url := "file://" + directory(t, files)
+		err := r.Install(t.Context(), url, nil)
 		if err == nil || !strings.Contains(err.Error(), "link") || !strings.Contains(err.Error(), url) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if entries, _ := os.ReadDir(filepath.Dir(r.Directory(url))); len(entries) != 0 || r.Installed(url) {
-			t.Errorf("%s: %v is left", name, entries)
+		if left := beside(t, r); len(left) != 0 || r.Installed(url) {
+			t.Errorf("%s: %v is left", name, left)
 		}
 	}
 }
@@ -95,12 +110,18 @@ func TestLinksThatLeaveTheReleaseAreRefused(t *testing.T) {
 func TestWhatCannotBeInstalledSaysSo(t *testing.T) {
 	r := newRoot(t)
 	for url, want := range map[string]string{
-		"http://host/release.cfg":  "only file: URLs",
-		"file://host/somewhere":    "file:///absolute/directory",
-		"file:relative":            "file:///absolute/directory",
-		"file:///no/such/folder/x": "no such file",
+		"http://host/release.cfg":                                "want https:, or a checksum",
+		"http://host/a.tar#md5=d41d8cd98f00b204e9800998ecf8427e": "want https:, or a checksum",
+		"ftp://host/a.tar":                                       "not ftp:",
+		"https:///a.tar":                                         "want https://host/path",
+		"https://host/a.tar#sha256=12":                           "64 hexadecimal digits",
+		"https://host/a.tar#sha1=12":                             "want #sha256=",
+		"https://host/software.cfg":                              "--buildout",
+		"file://host/somewhere":                                  "file:///absolute/path",
+		"file:relative":                                          "file:///absolute/path",
+		"file:///no/such/folder/x":                               "no such file",
 	} {
-		if err := r.Install(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "cannot install") {
+		if err := r.Install(t.Context(), url, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "cannot install") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -110,16 +131,16 @@ func TestAnInstallationCutShortLeavesNothing(t *testing.T) {
 	r := newRoot(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	url := "file://" + tree(t, map[string]string{"a": "x"})
-	if err := r.Install(ctx, url); err == nil || r.Installed(url) {
+	url := "file://" + directory(t, map[string]string{"a": "x"})
+	if err := r.Install(ctx, url, nil); err == nil || r.Installed(url) {
 		t.Fatal("installed although it was cut short")
 	}
 	// kill -9 leaves the copy; the next agent removes it.
-	left := filepath.Join(filepath.Dir(r.Directory(url)), partial+"123")
+	left := filepath.Join(filepath.Dir(r.Directory(url)), installing+"123")
 	if err := os.Mkdir(left, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewRoot(filepath.Dir(left)); err != nil {
+	if _, err := NewRoot(filepath.Dir(left), Settings{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(left); err == nil {
@@ -142,8 +163,8 @@ func TestOptionsAreReadFromTheRelease(t *testing.T) {
 	} {
 		r := newRoot(t)
 		c.files = mapWith(c.files, "instance.cfg", "x")
-		url := "file://" + tree(t, c.files)
-		if err := r.Install(t.Context(), url); err != nil {
+		url := "file://" + directory(t, c.files)
+		if err := r.Install(t.Context(), url, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.Options(url); got != c.want {

@@ -13,6 +13,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/recipe"
@@ -53,7 +54,7 @@ func internal(err error) error {
 func (e *Engine) step(ctx context.Context, w *work, stage converge.Stage) converge.StepEnded {
 	attrs := []attribute.KeyValue{conv.StepName.String(stage.String())}
 	if stage == converge.AtRelease {
-		attrs = append(attrs, conv.ReleaseURL.String(w.desired.GetSoftwareRelease()))
+		attrs = append(attrs, conv.ReleaseURL.String(telemetry.Redacted(w.desired.GetSoftwareRelease())))
 	}
 	stepCtx, span := e.tracer.Start(ctx, conv.StepSpan(stage.String()), trace.WithAttributes(attrs...))
 	defer span.End()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -26,6 +27,9 @@ func RunAgent(dir, version string, out, errOut io.Writer) int {
 	})
 }
 
+// minFree is what installations leave free on a person's machine, in MiB: enough for the services, less than what a server keeps.
+const minFree = 200
+
 // newAgent makes svc-node as `vow up` wants it.
 func newAgent(ctx context.Context, dir, version string, log io.Writer) (kit.Service, error) {
 	agent, err := ReadAgent(dir)
@@ -39,10 +43,12 @@ func newAgent(ctx context.Context, dir, version string, log io.Writer) (kit.Serv
 	if err != nil {
 		return nil, err
 	}
+	buildout, _ := exec.LookPath("buildout") // without one, releases and profiles that need it say so
 	service, err := node.New(node.Config{
 		Computer: agent.Computer, Partitions: agent.Partitions, PartitionAddress: []string{"127.0.0.1"}, Periodicity: 24 * time.Hour, Register: true,
 		InstanceRoot: filepath.Join(dir, "instance"), SoftwareRoot: filepath.Join(dir, "software"), StateDir: filepath.Join(dir, "node"), SupervisorDir: filepath.Join(dir, "supervisor"),
 		Socket: nodeSocket(dir), Master: agent.Master, Scheduler: agent.Scheduler, Promise: agent.Promise, Executable: filepath.Join(dir, "bin", "vow"),
+		Buildout: buildout, SoftwareMinFreeSpace: minFree,
 	}, node.Settings{Telemetry: t, Version: version})
 	if err != nil {
 		return nil, err

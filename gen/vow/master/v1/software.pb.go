@@ -211,6 +211,79 @@ func (x *ReleaseOptions) GetError() string {
 	return ""
 }
 
+// InstallProgress is how far one attempt of an installation is.
+type InstallProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The step in progress: `download`, `verify`, `unpack`, `copy` or `build`.
+	Step string `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	// Bytes that the step is done with: downloaded, read of the archive, copied, or written by the build as output.
+	DoneBytes uint64 `protobuf:"varint,2,opt,name=done_bytes,json=doneBytes,proto3" json:"done_bytes,omitempty"`
+	// Bytes that the step has in all; 0 = not known.
+	TotalBytes uint64 `protobuf:"varint,3,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// Number of this attempt, from 1, since the last success or the last change of the supply.
+	Attempt       uint32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstallProgress) Reset() {
+	*x = InstallProgress{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstallProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstallProgress) ProtoMessage() {}
+
+func (x *InstallProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstallProgress.ProtoReflect.Descriptor instead.
+func (*InstallProgress) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *InstallProgress) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *InstallProgress) GetDoneBytes() uint64 {
+	if x != nil {
+		return x.DoneBytes
+	}
+	return 0
+}
+
+func (x *InstallProgress) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *InstallProgress) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 // Software is a release on a computer.
 type Software struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -222,19 +295,25 @@ type Software struct {
 	Requested SoftwareState `protobuf:"varint,3,opt,name=requested,proto3,enum=vow.master.v1.SoftwareState" json:"requested,omitempty"`
 	// What the node said last.
 	Reported SoftwareState `protobuf:"varint,4,opt,name=reported,proto3,enum=vow.master.v1.SoftwareState" json:"reported,omitempty"`
-	// End of the error output, at most 4 KiB, when reported is ERROR.
+	// End of the error output, at most 4 KiB, when reported is ERROR; of the attempt before, while it is BUILDING again.
 	Error string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
-	// When it was reported, stamped by svc-master.
+	// Since when it is as reported, stamped by svc-master.
 	ReportedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=reported_at,json=reportedAt,proto3" json:"reported_at,omitempty"`
 	// What the release says about its instances.
-	Options       *ReleaseOptions `protobuf:"bytes,7,opt,name=options,proto3" json:"options,omitempty"`
+	Options *ReleaseOptions `protobuf:"bytes,7,opt,name=options,proto3" json:"options,omitempty"`
+	// How far the installation is, when reported is BUILDING; the last progress of the attempt, when it is ERROR.
+	Progress *InstallProgress `protobuf:"bytes,8,opt,name=progress,proto3" json:"progress,omitempty"`
+	// When the installation is tried again, when reported is ERROR.
+	RetryAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
+	// Raised by each SupplySoftware that changes what is requested or comes while reported is ERROR: a node that sees another number tries at once.
+	Supply        uint64 `protobuf:"varint,10,opt,name=supply,proto3" json:"supply,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Software) Reset() {
 	*x = Software{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[1]
+	mi := &file_vow_master_v1_software_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -246,7 +325,7 @@ func (x *Software) String() string {
 func (*Software) ProtoMessage() {}
 
 func (x *Software) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[1]
+	mi := &file_vow_master_v1_software_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -259,7 +338,7 @@ func (x *Software) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Software.ProtoReflect.Descriptor instead.
 func (*Software) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{1}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Software) GetSoftwareRelease() string {
@@ -311,6 +390,27 @@ func (x *Software) GetOptions() *ReleaseOptions {
 	return nil
 }
 
+func (x *Software) GetProgress() *InstallProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *Software) GetRetryAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetryAt
+	}
+	return nil
+}
+
+func (x *Software) GetSupply() uint64 {
+	if x != nil {
+		return x.Supply
+	}
+	return 0
+}
+
 // SupplySoftwareRequest names a release and a computer.
 type SupplySoftwareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -326,7 +426,7 @@ type SupplySoftwareRequest struct {
 
 func (x *SupplySoftwareRequest) Reset() {
 	*x = SupplySoftwareRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	mi := &file_vow_master_v1_software_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +438,7 @@ func (x *SupplySoftwareRequest) String() string {
 func (*SupplySoftwareRequest) ProtoMessage() {}
 
 func (x *SupplySoftwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	mi := &file_vow_master_v1_software_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +451,7 @@ func (x *SupplySoftwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupplySoftwareRequest.ProtoReflect.Descriptor instead.
 func (*SupplySoftwareRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SupplySoftwareRequest) GetSoftwareRelease() string {
@@ -386,7 +486,7 @@ type SupplySoftwareResponse struct {
 
 func (x *SupplySoftwareResponse) Reset() {
 	*x = SupplySoftwareResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	mi := &file_vow_master_v1_software_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +498,7 @@ func (x *SupplySoftwareResponse) String() string {
 func (*SupplySoftwareResponse) ProtoMessage() {}
 
 func (x *SupplySoftwareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	mi := &file_vow_master_v1_software_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +511,7 @@ func (x *SupplySoftwareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupplySoftwareResponse.ProtoReflect.Descriptor instead.
 func (*SupplySoftwareResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SupplySoftwareResponse) GetSoftware() *Software {
@@ -430,17 +530,21 @@ type ReportSoftwareStateRequest struct {
 	Computer string `protobuf:"bytes,2,opt,name=computer,proto3" json:"computer,omitempty"`
 	// BUILDING, AVAILABLE, ERROR or DESTROYED.
 	State SoftwareState `protobuf:"varint,3,opt,name=state,proto3,enum=vow.master.v1.SoftwareState" json:"state,omitempty"`
-	// End of the error output when state is ERROR.
+	// End of the error output when state is ERROR; of the attempt before, when it is BUILDING.
 	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	// What the release says about its instances, when state is AVAILABLE.
-	Options       *ReleaseOptions `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"`
+	Options *ReleaseOptions `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"`
+	// How far the installation is, when state is BUILDING or ERROR.
+	Progress *InstallProgress `protobuf:"bytes,6,opt,name=progress,proto3" json:"progress,omitempty"`
+	// In which time the installation is tried again, when state is ERROR.
+	RetryIn       *durationpb.Duration `protobuf:"bytes,7,opt,name=retry_in,json=retryIn,proto3" json:"retry_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportSoftwareStateRequest) Reset() {
 	*x = ReportSoftwareStateRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[4]
+	mi := &file_vow_master_v1_software_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +556,7 @@ func (x *ReportSoftwareStateRequest) String() string {
 func (*ReportSoftwareStateRequest) ProtoMessage() {}
 
 func (x *ReportSoftwareStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[4]
+	mi := &file_vow_master_v1_software_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +569,7 @@ func (x *ReportSoftwareStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSoftwareStateRequest.ProtoReflect.Descriptor instead.
 func (*ReportSoftwareStateRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReportSoftwareStateRequest) GetSoftwareRelease() string {
@@ -503,6 +607,20 @@ func (x *ReportSoftwareStateRequest) GetOptions() *ReleaseOptions {
 	return nil
 }
 
+func (x *ReportSoftwareStateRequest) GetProgress() *InstallProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *ReportSoftwareStateRequest) GetRetryIn() *durationpb.Duration {
+	if x != nil {
+		return x.RetryIn
+	}
+	return nil
+}
+
 // ReportSoftwareStateResponse acknowledges.
 type ReportSoftwareStateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -512,7 +630,7 @@ type ReportSoftwareStateResponse struct {
 
 func (x *ReportSoftwareStateResponse) Reset() {
 	*x = ReportSoftwareStateResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[5]
+	mi := &file_vow_master_v1_software_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +642,7 @@ func (x *ReportSoftwareStateResponse) String() string {
 func (*ReportSoftwareStateResponse) ProtoMessage() {}
 
 func (x *ReportSoftwareStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[5]
+	mi := &file_vow_master_v1_software_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +655,7 @@ func (x *ReportSoftwareStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSoftwareStateResponse.ProtoReflect.Descriptor instead.
 func (*ReportSoftwareStateResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{6}
 }
 
 // ListSoftwareRequest names a computer.
@@ -551,7 +669,7 @@ type ListSoftwareRequest struct {
 
 func (x *ListSoftwareRequest) Reset() {
 	*x = ListSoftwareRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[6]
+	mi := &file_vow_master_v1_software_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +681,7 @@ func (x *ListSoftwareRequest) String() string {
 func (*ListSoftwareRequest) ProtoMessage() {}
 
 func (x *ListSoftwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[6]
+	mi := &file_vow_master_v1_software_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +694,7 @@ func (x *ListSoftwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSoftwareRequest.ProtoReflect.Descriptor instead.
 func (*ListSoftwareRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListSoftwareRequest) GetComputer() string {
@@ -597,7 +715,7 @@ type ListSoftwareResponse struct {
 
 func (x *ListSoftwareResponse) Reset() {
 	*x = ListSoftwareResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[7]
+	mi := &file_vow_master_v1_software_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +727,7 @@ func (x *ListSoftwareResponse) String() string {
 func (*ListSoftwareResponse) ProtoMessage() {}
 
 func (x *ListSoftwareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[7]
+	mi := &file_vow_master_v1_software_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +740,7 @@ func (x *ListSoftwareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSoftwareResponse.ProtoReflect.Descriptor instead.
 func (*ListSoftwareResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListSoftwareResponse) GetSoftware() []*Software {
@@ -645,7 +763,14 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"\vbang_policy\x18\x03 \x01(\x0e2\x19.vow.master.v1.BangPolicyR\n" +
 	"bangPolicy\x12\x1e\n" +
 	"\x05error\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x05errorB\r\n" +
-	"\v_bang_quota\"\xd3\x02\n" +
+	"\v_bang_quota\"\x88\x01\n" +
+	"\x0fInstallProgress\x12\x1b\n" +
+	"\x04step\x18\x01 \x01(\tB\a\xbaH\x04r\x02( R\x04step\x12\x1d\n" +
+	"\n" +
+	"done_bytes\x18\x02 \x01(\x04R\tdoneBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x03 \x01(\x04R\n" +
+	"totalBytes\x12\x18\n" +
+	"\aattempt\x18\x04 \x01(\rR\aattempt\"\xde\x03\n" +
 	"\bSoftware\x12)\n" +
 	"\x10software_release\x18\x01 \x01(\tR\x0fsoftwareRelease\x12\x1a\n" +
 	"\bcomputer\x18\x02 \x01(\tR\bcomputer\x12:\n" +
@@ -654,20 +779,26 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12;\n" +
 	"\vreported_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"reportedAt\x127\n" +
-	"\aoptions\x18\a \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\"\xda\x01\n" +
+	"\aoptions\x18\a \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\x12:\n" +
+	"\bprogress\x18\b \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x125\n" +
+	"\bretry_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x16\n" +
+	"\x06supply\x18\n" +
+	" \x01(\x04R\x06supply\"\xda\x01\n" +
 	"\x15SupplySoftwareRequest\x12X\n" +
 	"\x10software_release\x18\x01 \x01(\tB-\xbaH*r( \x01(\x80\x102!^[a-z][a-z0-9+.-]*:[^[:cntrl:]]+$R\x0fsoftwareRelease\x12%\n" +
 	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12@\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateB\f\xbaH\t\x82\x01\x06\x18\x00\x18\x02\x18\x04R\x05state\"M\n" +
 	"\x16SupplySoftwareResponse\x123\n" +
-	"\bsoftware\x18\x01 \x01(\v2\x17.vow.master.v1.SoftwareR\bsoftware\"\x97\x02\n" +
+	"\bsoftware\x18\x01 \x01(\v2\x17.vow.master.v1.SoftwareR\bsoftware\"\x99\x03\n" +
 	"\x1aReportSoftwareStateRequest\x125\n" +
 	"\x10software_release\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x10R\x0fsoftwareRelease\x12%\n" +
 	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12B\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateB\x0e\xbaH\v\x82\x01\b\x18\x01\x18\x02\x18\x03\x18\x04R\x05state\x12\x1e\n" +
 	"\x05error\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x05error\x127\n" +
-	"\aoptions\x18\x05 \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\"\x1d\n" +
+	"\aoptions\x18\x05 \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\x12:\n" +
+	"\bprogress\x18\x06 \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x12D\n" +
+	"\bretry_in\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\aretryIn\"\x1d\n" +
 	"\x1bReportSoftwareStateResponse\"<\n" +
 	"\x13ListSoftwareRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\"K\n" +
@@ -703,44 +834,49 @@ func file_vow_master_v1_software_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_master_v1_software_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vow_master_v1_software_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_vow_master_v1_software_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_vow_master_v1_software_proto_goTypes = []any{
 	(SoftwareState)(0),                  // 0: vow.master.v1.SoftwareState
 	(BangPolicy)(0),                     // 1: vow.master.v1.BangPolicy
 	(*ReleaseOptions)(nil),              // 2: vow.master.v1.ReleaseOptions
-	(*Software)(nil),                    // 3: vow.master.v1.Software
-	(*SupplySoftwareRequest)(nil),       // 4: vow.master.v1.SupplySoftwareRequest
-	(*SupplySoftwareResponse)(nil),      // 5: vow.master.v1.SupplySoftwareResponse
-	(*ReportSoftwareStateRequest)(nil),  // 6: vow.master.v1.ReportSoftwareStateRequest
-	(*ReportSoftwareStateResponse)(nil), // 7: vow.master.v1.ReportSoftwareStateResponse
-	(*ListSoftwareRequest)(nil),         // 8: vow.master.v1.ListSoftwareRequest
-	(*ListSoftwareResponse)(nil),        // 9: vow.master.v1.ListSoftwareResponse
-	(*durationpb.Duration)(nil),         // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 11: google.protobuf.Timestamp
+	(*InstallProgress)(nil),             // 3: vow.master.v1.InstallProgress
+	(*Software)(nil),                    // 4: vow.master.v1.Software
+	(*SupplySoftwareRequest)(nil),       // 5: vow.master.v1.SupplySoftwareRequest
+	(*SupplySoftwareResponse)(nil),      // 6: vow.master.v1.SupplySoftwareResponse
+	(*ReportSoftwareStateRequest)(nil),  // 7: vow.master.v1.ReportSoftwareStateRequest
+	(*ReportSoftwareStateResponse)(nil), // 8: vow.master.v1.ReportSoftwareStateResponse
+	(*ListSoftwareRequest)(nil),         // 9: vow.master.v1.ListSoftwareRequest
+	(*ListSoftwareResponse)(nil),        // 10: vow.master.v1.ListSoftwareResponse
+	(*durationpb.Duration)(nil),         // 11: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
 }
 var file_vow_master_v1_software_proto_depIdxs = []int32{
-	10, // 0: vow.master.v1.ReleaseOptions.periodicity:type_name -> google.protobuf.Duration
+	11, // 0: vow.master.v1.ReleaseOptions.periodicity:type_name -> google.protobuf.Duration
 	1,  // 1: vow.master.v1.ReleaseOptions.bang_policy:type_name -> vow.master.v1.BangPolicy
 	0,  // 2: vow.master.v1.Software.requested:type_name -> vow.master.v1.SoftwareState
 	0,  // 3: vow.master.v1.Software.reported:type_name -> vow.master.v1.SoftwareState
-	11, // 4: vow.master.v1.Software.reported_at:type_name -> google.protobuf.Timestamp
+	12, // 4: vow.master.v1.Software.reported_at:type_name -> google.protobuf.Timestamp
 	2,  // 5: vow.master.v1.Software.options:type_name -> vow.master.v1.ReleaseOptions
-	0,  // 6: vow.master.v1.SupplySoftwareRequest.state:type_name -> vow.master.v1.SoftwareState
-	3,  // 7: vow.master.v1.SupplySoftwareResponse.software:type_name -> vow.master.v1.Software
-	0,  // 8: vow.master.v1.ReportSoftwareStateRequest.state:type_name -> vow.master.v1.SoftwareState
-	2,  // 9: vow.master.v1.ReportSoftwareStateRequest.options:type_name -> vow.master.v1.ReleaseOptions
-	3,  // 10: vow.master.v1.ListSoftwareResponse.software:type_name -> vow.master.v1.Software
-	4,  // 11: vow.master.v1.SoftwareService.SupplySoftware:input_type -> vow.master.v1.SupplySoftwareRequest
-	6,  // 12: vow.master.v1.SoftwareService.ReportSoftwareState:input_type -> vow.master.v1.ReportSoftwareStateRequest
-	8,  // 13: vow.master.v1.SoftwareService.ListSoftware:input_type -> vow.master.v1.ListSoftwareRequest
-	5,  // 14: vow.master.v1.SoftwareService.SupplySoftware:output_type -> vow.master.v1.SupplySoftwareResponse
-	7,  // 15: vow.master.v1.SoftwareService.ReportSoftwareState:output_type -> vow.master.v1.ReportSoftwareStateResponse
-	9,  // 16: vow.master.v1.SoftwareService.ListSoftware:output_type -> vow.master.v1.ListSoftwareResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	3,  // 6: vow.master.v1.Software.progress:type_name -> vow.master.v1.InstallProgress
+	12, // 7: vow.master.v1.Software.retry_at:type_name -> google.protobuf.Timestamp
+	0,  // 8: vow.master.v1.SupplySoftwareRequest.state:type_name -> vow.master.v1.SoftwareState
+	4,  // 9: vow.master.v1.SupplySoftwareResponse.software:type_name -> vow.master.v1.Software
+	0,  // 10: vow.master.v1.ReportSoftwareStateRequest.state:type_name -> vow.master.v1.SoftwareState
+	2,  // 11: vow.master.v1.ReportSoftwareStateRequest.options:type_name -> vow.master.v1.ReleaseOptions
+	3,  // 12: vow.master.v1.ReportSoftwareStateRequest.progress:type_name -> vow.master.v1.InstallProgress
+	11, // 13: vow.master.v1.ReportSoftwareStateRequest.retry_in:type_name -> google.protobuf.Duration
+	4,  // 14: vow.master.v1.ListSoftwareResponse.software:type_name -> vow.master.v1.Software
+	5,  // 15: vow.master.v1.SoftwareService.SupplySoftware:input_type -> vow.master.v1.SupplySoftwareRequest
+	7,  // 16: vow.master.v1.SoftwareService.ReportSoftwareState:input_type -> vow.master.v1.ReportSoftwareStateRequest
+	9,  // 17: vow.master.v1.SoftwareService.ListSoftware:input_type -> vow.master.v1.ListSoftwareRequest
+	6,  // 18: vow.master.v1.SoftwareService.SupplySoftware:output_type -> vow.master.v1.SupplySoftwareResponse
+	8,  // 19: vow.master.v1.SoftwareService.ReportSoftwareState:output_type -> vow.master.v1.ReportSoftwareStateResponse
+	10, // 20: vow.master.v1.SoftwareService.ListSoftware:output_type -> vow.master.v1.ListSoftwareResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_software_proto_init() }
@@ -755,7 +891,7 @@ func file_vow_master_v1_software_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_software_proto_rawDesc), len(file_vow_master_v1_software_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

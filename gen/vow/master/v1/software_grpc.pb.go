@@ -30,11 +30,12 @@ const (
 //
 // SoftwareService keeps which software releases are supplied to which computers, and what the nodes say of them.
 type SoftwareServiceClient interface {
-	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release).
+	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
+	// installation failed it also asks for an attempt at once.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(ctx context.Context, in *SupplySoftwareRequest, opts ...grpc.CallOption) (*SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
-	// (cause changed). Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
+	// (cause changed). Progress is sent at most once a second. Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
 	ReportSoftwareState(ctx context.Context, in *ReportSoftwareStateRequest, opts ...grpc.CallOption) (*ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(ctx context.Context, in *ListSoftwareRequest, opts ...grpc.CallOption) (*ListSoftwareResponse, error)
@@ -84,11 +85,12 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, in *ListSoftwa
 //
 // SoftwareService keeps which software releases are supplied to which computers, and what the nodes say of them.
 type SoftwareServiceServer interface {
-	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release).
+	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
+	// installation failed it also asks for an attempt at once.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *SupplySoftwareRequest) (*SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
-	// (cause changed). Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
+	// (cause changed). Progress is sent at most once a second. Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
 	ReportSoftwareState(context.Context, *ReportSoftwareStateRequest) (*ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *ListSoftwareRequest) (*ListSoftwareResponse, error)

@@ -215,7 +215,13 @@ type SoftwareRecord struct {
 	// What the release says about its instances.
 	Options *v1.ReleaseOptions `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"`
 	// How often it became available: names each occasion, so that trees hear of each once.
-	Occasions     uint64 `protobuf:"varint,6,opt,name=occasions,proto3" json:"occasions,omitempty"`
+	Occasions uint64 `protobuf:"varint,6,opt,name=occasions,proto3" json:"occasions,omitempty"`
+	// How far its installation is.
+	Progress *v1.InstallProgress `protobuf:"bytes,7,opt,name=progress,proto3" json:"progress,omitempty"`
+	// When its installation is tried again, by svc-master's clock.
+	RetryAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
+	// Number of the supply: raised when something else is requested, or the same again after an error.
+	Supply        uint64 `protobuf:"varint,9,opt,name=supply,proto3" json:"supply,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +294,27 @@ func (x *SoftwareRecord) GetOptions() *v1.ReleaseOptions {
 func (x *SoftwareRecord) GetOccasions() uint64 {
 	if x != nil {
 		return x.Occasions
+	}
+	return 0
+}
+
+func (x *SoftwareRecord) GetProgress() *v1.InstallProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *SoftwareRecord) GetRetryAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetryAt
+	}
+	return nil
+}
+
+func (x *SoftwareRecord) GetSupply() uint64 {
+	if x != nil {
+		return x.Supply
 	}
 	return 0
 }
@@ -2897,7 +2924,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x11ReservationRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12*\n" +
-	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb0\x02\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xbb\x03\n" +
 	"\x0eSoftwareRecord\x12:\n" +
 	"\trequested\x18\x01 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\trequested\x128\n" +
 	"\breported\x18\x02 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\breported\x12\x14\n" +
@@ -2905,7 +2932,10 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\vreported_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"reportedAt\x127\n" +
 	"\aoptions\x18\x05 \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\x12\x1c\n" +
-	"\toccasions\x18\x06 \x01(\x04R\toccasions\"<\n" +
+	"\toccasions\x18\x06 \x01(\x04R\toccasions\x12:\n" +
+	"\bprogress\x18\a \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x125\n" +
+	"\bretry_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x16\n" +
+	"\x06supply\x18\t \x01(\x04R\x06supply\"<\n" +
 	"\n" +
 	"FeedRecord\x12.\n" +
 	"\x05entry\x18\x01 \x01(\v2\x18.vow.master.v1.FeedEntryR\x05entry\"\xa5\x05\n" +
@@ -3234,17 +3264,18 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*v1.Capacity)(nil),           // 32: vow.master.v1.Capacity
 	(v1.SoftwareState)(0),         // 33: vow.master.v1.SoftwareState
 	(*v1.ReleaseOptions)(nil),     // 34: vow.master.v1.ReleaseOptions
-	(*v1.FeedEntry)(nil),          // 35: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 36: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 37: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 38: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 39: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 40: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 41: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 42: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 43: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 44: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 45: vow.master.v1.Moment
+	(*v1.InstallProgress)(nil),    // 35: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 36: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 37: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 38: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 39: vow.type.v1.RequestedState
+	(v1.BangPolicy)(0),            // 40: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 41: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 42: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 43: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 44: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 45: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 46: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
 	30, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
@@ -3255,96 +3286,98 @@ var file_vow_store_v1_master_proto_depIdxs = []int32{
 	33, // 5: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
 	31, // 6: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
 	34, // 7: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	35, // 8: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	31, // 9: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	36, // 10: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
-	6,  // 11: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	36, // 12: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
-	7,  // 13: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	36, // 14: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 15: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	30, // 16: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	37, // 17: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 18: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	27, // 19: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	38, // 20: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	28, // 21: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	36, // 22: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 23: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	30, // 24: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	30, // 25: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	39, // 26: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	31, // 27: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	30, // 28: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	9,  // 29: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	36, // 30: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	6,  // 31: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	36, // 32: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	12, // 33: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	13, // 34: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	31, // 35: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	14, // 36: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	15, // 37: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	16, // 38: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	16, // 39: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	17, // 40: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	18, // 41: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	19, // 42: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	31, // 43: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	29, // 44: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	36, // 45: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	40, // 46: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	31, // 47: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	37, // 48: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	40, // 49: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	41, // 50: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	31, // 51: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	30, // 52: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	36, // 53: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	42, // 54: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	43, // 55: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 56: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	42, // 57: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	36, // 58: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 59: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	30, // 60: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	37, // 61: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	43, // 62: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 63: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	31, // 64: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	31, // 65: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	30, // 66: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	44, // 67: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	43, // 68: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	37, // 69: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 70: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	31, // 71: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	22, // 72: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	25, // 73: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	21, // 74: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	23, // 75: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	23, // 76: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	36, // 77: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	24, // 78: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	24, // 79: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	36, // 80: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 81: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 82: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	45, // 83: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	30, // 84: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	41, // 85: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	42, // 86: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	43, // 87: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	36, // 88: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 89: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 90: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	30, // 91: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	37, // 92: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	93, // [93:93] is the sub-list for method output_type
-	93, // [93:93] is the sub-list for method input_type
-	93, // [93:93] is the sub-list for extension type_name
-	93, // [93:93] is the sub-list for extension extendee
-	0,  // [0:93] is the sub-list for field type_name
+	35, // 8: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	31, // 9: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	36, // 10: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	31, // 11: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	37, // 12: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	6,  // 13: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	37, // 14: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	7,  // 15: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
+	37, // 16: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 17: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	30, // 18: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	38, // 19: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 20: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	27, // 21: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	39, // 22: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	28, // 23: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	37, // 24: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 25: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	30, // 26: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	30, // 27: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	40, // 28: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	31, // 29: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	30, // 30: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	9,  // 31: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	37, // 32: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	6,  // 33: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	37, // 34: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	12, // 35: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	13, // 36: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	31, // 37: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	14, // 38: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	15, // 39: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	16, // 40: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	16, // 41: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	17, // 42: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	18, // 43: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	19, // 44: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	31, // 45: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	29, // 46: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	37, // 47: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	41, // 48: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	31, // 49: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	38, // 50: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	41, // 51: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	42, // 52: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	31, // 53: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	30, // 54: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	37, // 55: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	43, // 56: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	44, // 57: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 58: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	43, // 59: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	37, // 60: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 61: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	30, // 62: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	38, // 63: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	44, // 64: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 65: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	31, // 66: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	31, // 67: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	30, // 68: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	45, // 69: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	44, // 70: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	38, // 71: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 72: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	31, // 73: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	22, // 74: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	25, // 75: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	21, // 76: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	23, // 77: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	23, // 78: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	37, // 79: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	24, // 80: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	24, // 81: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	37, // 82: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 83: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 84: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	46, // 85: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	30, // 86: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	42, // 87: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	43, // 88: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	44, // 89: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	37, // 90: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 91: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 92: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	30, // 93: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	38, // 94: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	95, // [95:95] is the sub-list for method output_type
+	95, // [95:95] is the sub-list for method input_type
+	95, // [95:95] is the sub-list for extension type_name
+	95, // [95:95] is the sub-list for extension extendee
+	0,  // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }

@@ -46,11 +46,12 @@ const (
 
 // SoftwareServiceClient is a client for the vow.master.v1.SoftwareService service.
 type SoftwareServiceClient interface {
-	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release).
+	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
+	// installation failed it also asks for an attempt at once.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *v1.SupplySoftwareRequest) (*v1.SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
-	// (cause changed). Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
+	// (cause changed). Progress is sent at most once a second. Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
 	ReportSoftwareState(context.Context, *v1.ReportSoftwareStateRequest) (*v1.ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *v1.ListSoftwareRequest) (*v1.ListSoftwareResponse, error)
@@ -124,11 +125,12 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, req *v1.ListSo
 
 // SoftwareServiceHandler is an implementation of the vow.master.v1.SoftwareService service.
 type SoftwareServiceHandler interface {
-	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release).
+	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
+	// installation failed it also asks for an attempt at once.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *v1.SupplySoftwareRequest) (*v1.SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
-	// (cause changed). Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
+	// (cause changed). Progress is sent at most once a second. Idempotent by content. Errors: NOT_FOUND (computer, or a release that was not supplied). Callers: the computer's node.
 	ReportSoftwareState(context.Context, *v1.ReportSoftwareStateRequest) (*v1.ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *v1.ListSoftwareRequest) (*v1.ListSoftwareResponse, error)
