@@ -37,8 +37,12 @@ func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRe
 			c.Software[url] = &storev1.SoftwareRecord{}
 		}
 		s := c.Software[url]
-		if s.Requested != state || s.Reported == masterv1.SoftwareState_SOFTWARE_STATE_ERROR {
+		failed := s.Reported == masterv1.SoftwareState_SOFTWARE_STATE_ERROR
+		if s.Requested != state || failed {
 			s.Supply++
+		}
+		if failed { // nothing is heard yet of the attempt that is asked for
+			s.Reported, s.Progress, s.RetryAt, s.ReportedAt = masterv1.SoftwareState_SOFTWARE_STATE_UNSPECIFIED, nil, nil, timestamppb.Now()
 		}
 		s.Requested = state
 		return nil

@@ -21,6 +21,7 @@ type fake struct {
 	masterv1connect.UnimplementedComputerServiceHandler
 	masterv1connect.UnimplementedInstanceServiceHandler
 	requested chan *masterv1.RequestInstanceRequest
+	shelf     *shelf
 }
 
 func (*fake) tree() *masterv1.Tree {
@@ -72,7 +73,8 @@ func serve(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10)}
+	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}}
+	server.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewInstanceServiceHandler(f, server.HandlerOptions()...))

@@ -62,11 +62,7 @@ func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Softwa
 		return err
 	}
 	fmt.Fprintln(s.out)
-	rows = [][]string{{"SOFTWARE RELEASE", "REQUESTED", "REPORTED", "ERROR"}}
-	for _, r := range software {
-		rows = append(rows, []string{r.GetSoftwareRelease(), word(r.GetRequested(), "SOFTWARE_STATE_"), word(r.GetReported(), "SOFTWARE_STATE_"), oneLine(r.GetError()+r.GetOptions().GetError(), 80)})
-	}
-	return table(s.out, rows)
+	return table(s.out, softwareRows(software, now, false))
 }
 
 // completeComputers offers the names of computers to the shell.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,7 @@ func newRequest(s *session) *cobra.Command {
 		Use: "request TITLE RELEASE", GroupID: "act", Short: "Request an instance, or change what is requested",
 		Long: `Request an instance, or change what is requested: the same title with another release, type, parameters or state is the upgrade.
 
-RELEASE is the URL of a supplied software release, or the path of a directory.`,
+RELEASE is the URL of a supplied software release, or a path.`,
 		Example: "  vow request hello ./examples/hello -p greeting=hi --wait 1m",
 		Args:    arguments(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -154,7 +155,7 @@ func requestedState(name string) (typev1.RequestedState, error) {
 	}
 }
 
-// releaseURL turns the path of a directory into a file: URL.
+// releaseURL turns a path into a file: URL: that of a directory, an archive or a buildout profile.
 func releaseURL(release string) (string, error) {
 	if strings.Contains(release, ":") {
 		return release, nil
@@ -163,8 +164,8 @@ func releaseURL(release string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot find release %q: %w", release, err)
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("cannot find release %q: want a URL, or the path of a directory", release)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("cannot find release %q: want a URL, or the path of a directory, archive or software.cfg", release)
 	}
-	return "file://" + path, nil
+	return (&url.URL{Scheme: "file", Path: path}).String(), nil
 }

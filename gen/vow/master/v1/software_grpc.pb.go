@@ -31,7 +31,7 @@ const (
 // SoftwareService keeps which software releases are supplied to which computers, and what the nodes say of them.
 type SoftwareServiceClient interface {
 	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
-	// installation failed it also asks for an attempt at once.
+	// installation failed it also asks for an attempt at once, of which nothing is reported yet.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(ctx context.Context, in *SupplySoftwareRequest, opts ...grpc.CallOption) (*SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
@@ -86,7 +86,7 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, in *ListSoftwa
 // SoftwareService keeps which software releases are supplied to which computers, and what the nodes say of them.
 type SoftwareServiceServer interface {
 	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
-	// installation failed it also asks for an attempt at once.
+	// installation failed it also asks for an attempt at once, of which nothing is reported yet.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *SupplySoftwareRequest) (*SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it

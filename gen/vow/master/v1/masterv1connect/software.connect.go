@@ -47,7 +47,7 @@ const (
 // SoftwareServiceClient is a client for the vow.master.v1.SoftwareService service.
 type SoftwareServiceClient interface {
 	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
-	// installation failed it also asks for an attempt at once.
+	// installation failed it also asks for an attempt at once, of which nothing is reported yet.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *v1.SupplySoftwareRequest) (*v1.SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
@@ -126,7 +126,7 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, req *v1.ListSo
 // SoftwareServiceHandler is an implementation of the vow.master.v1.SoftwareService service.
 type SoftwareServiceHandler interface {
 	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
-	// installation failed it also asks for an attempt at once.
+	// installation failed it also asks for an attempt at once, of which nothing is reported yet.
 	// Errors: INVALID_ARGUMENT, NOT_FOUND (the computer), FAILED_PRECONDITION (removal while instances use it). Callers: operators.
 	SupplySoftware(context.Context, *v1.SupplySoftwareRequest) (*v1.SupplySoftwareResponse, error)
 	// ReportSoftwareState says how far a node is with a release. A release that becomes available wakes the partitions that wait for it
