@@ -67,7 +67,7 @@ func (i *installation) run(ctx context.Context) error {
 		conv.ComputerID.String(i.w.s.Computer), conv.ReleaseURL.String(i.shown), conv.RunAttempt.Int(i.u.failures+1)))
 	defer span.End()
 	// Whether svc-master hears that it is being built changes nothing: it is built.
-	_ = i.tell(ctx)
+	_ = i.tell(ctx, false)
 	telling, stop := context.WithCancel(ctx)
 	told := make(chan struct{})
 	go func() {
@@ -155,20 +155,20 @@ func (i *installation) tellAll(ctx context.Context) {
 		}
 		if now := i.progress(); !proto.Equal(now, last) {
 			last = now
-			_ = i.tell(ctx) // the next one tells more
+			_ = i.tell(ctx, true) // the next one tells more
 		}
 		timer.Reset(max(progressEvery, time.Since(i.began)/progressShare))
 	}
 }
 
-func (i *installation) tell(ctx context.Context) error {
-	return i.w.report(ctx, i.url, masterv1.SoftwareState_SOFTWARE_STATE_BUILDING, func(r *masterv1.ReportSoftwareStateRequest) {
+func (i *installation) tell(ctx context.Context, again bool) error {
+	return i.w.report(ctx, i.url, masterv1.SoftwareState_SOFTWARE_STATE_BUILDING, again, func(r *masterv1.ReportSoftwareStateRequest) {
 		r.Error, r.Progress = ends(i.u.err, maxReleaseError), i.progress()
 	})
 }
 
-// report tells svc-master the state of a release.
-func (w *software) report(ctx context.Context, url string, state masterv1.SoftwareState, more func(*masterv1.ReportSoftwareStateRequest)) error {
+// report tells svc-master the state of a release; again says that it knows the state and hears more of it.
+func (w *software) report(ctx context.Context, url string, state masterv1.SoftwareState, again bool, more func(*masterv1.ReportSoftwareStateRequest)) error {
 	ctx, cancel := context.WithTimeout(ctx, softwareTimeout)
 	defer cancel()
 	r := &masterv1.ReportSoftwareStateRequest{SoftwareRelease: url, Computer: w.s.Computer, State: state}
@@ -182,13 +182,11 @@ func (w *software) report(ctx context.Context, url string, state masterv1.Softwa
 		return err
 	}
 	w.mu.Lock()
-	s := w.supplied[url]
-	changed := s == nil || s.reported != state
-	if s != nil {
+	if s := w.supplied[url]; s != nil {
 		s.reported = state
 	}
 	w.mu.Unlock()
-	if changed {
+	if !again {
 		w.s.Telemetry.Event(ctx, conv.EventReleaseState, conv.ComputerID.String(w.s.Computer), conv.ReleaseURL.String(shown),
 			conv.ReleaseState.String(strings.ToLower(strings.TrimPrefix(state.String(), "SOFTWARE_STATE_"))))
 	}

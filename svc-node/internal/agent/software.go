@@ -177,7 +177,7 @@ func (w *software) one(ctx context.Context, url string, u supply) {
 		return
 	}
 	if w.s.Releases.Installed(url) {
-		w.told(url, u, w.report(ctx, url, available, func(r *masterv1.ReportSoftwareStateRequest) {
+		w.told(url, u, w.report(ctx, url, available, false, func(r *masterv1.ReportSoftwareStateRequest) {
 			r.Options = optionsOf(w.s.Releases.Options(url))
 		}))
 		return
@@ -203,7 +203,7 @@ func (w *software) one(ctx context.Context, url string, u supply) {
 		s.reported = masterv1.SoftwareState_SOFTWARE_STATE_ERROR
 	})
 	// That svc-master does not hear of one failure changes nothing: it hears of the next attempt.
-	_ = w.report(ctx, url, masterv1.SoftwareState_SOFTWARE_STATE_ERROR, func(r *masterv1.ReportSoftwareStateRequest) {
+	_ = w.report(ctx, url, masterv1.SoftwareState_SOFTWARE_STATE_ERROR, false, func(r *masterv1.ReportSoftwareStateRequest) {
 		r.Error, r.RetryIn, r.Progress = ends(err.Error(), maxReleaseError), durationpb.New(pause), i.progress()
 	})
 }
@@ -263,7 +263,7 @@ func (w *software) remove(ctx context.Context, url string, u supply) {
 		})
 		return
 	}
-	w.told(url, u, w.report(ctx, url, destroyed, nil))
+	w.told(url, u, w.report(ctx, url, destroyed, false, nil))
 }
 
 // collectUnused removes what is neither supplied nor used; installed releases only where the operator asked for that.
