@@ -86,7 +86,7 @@ func capacity(instanceRoot string) *masterv1.Capacity {
 	c := &masterv1.Capacity{}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		c.MemoryBytes = uint64(info.Totalram) * uint64(info.Unit)
+		c.MemoryBytes = info.Totalram * uint64(info.Unit)
 	}
 	var disk unix.Statfs_t
 	if unix.Statfs(instanceRoot, &disk) == nil {

@@ -89,10 +89,10 @@ command-line = ${python:run} hook OUT
 `
 
 // openNode is a node whose folders the users of partitions can reach.
-func openNode(t *testing.T) *node {
+func openNode(t testing.TB) *node {
 	t.Helper()
 	n := newNode(t)
-	dir, err := os.MkdirTemp("", "vow-node")
+	dir, err := os.MkdirTemp("", "vow-node") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,7 +66,7 @@ func netlink(message []byte) (unix.Errno, error) {
 	if err != nil {
 		return 0, fmt.Errorf("cannot hear from the kernel about addresses: %w", err)
 	}
-	const least = unix.SizeofNlMsghdr + int(unsafe.Sizeof(int32(0)))
+	const least = unix.SizeofNlMsghdr + 4 // an error's number
 	if n < least || binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR {
 		return 0, errors.New("cannot understand the kernel's answer about an address")
 	}

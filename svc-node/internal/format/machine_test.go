@@ -17,7 +17,7 @@ import (
 // machineWish is a wish of a real machine, in folders that others can enter.
 func machineWish(t *testing.T) Wish {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "vow-format")
+	dir, err := os.MkdirTemp("", "vow-format") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

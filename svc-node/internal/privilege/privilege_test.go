@@ -38,7 +38,7 @@ func isRoot(t *testing.T) bool {
 // directory is one that users can reach and only its owner can read.
 func directory(t *testing.T, u User) string {
 	t.Helper()
-	base, err := os.MkdirTemp("", "vow-privilege")
+	base, err := os.MkdirTemp("", "vow-privilege") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

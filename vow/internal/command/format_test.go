@@ -11,7 +11,7 @@ import (
 )
 
 func TestFormatShowsItsPlanCarriesItOutAndThenHasNothingToDo(t *testing.T) {
-	dir, err := os.MkdirTemp("", "vow-format")
+	dir, err := os.MkdirTemp("", "vow-format") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
