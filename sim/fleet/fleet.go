@@ -142,10 +142,10 @@ func (f *Fleet) Add(ctx context.Context, c Computer, releases ...string) error {
 	f.services[c.Name] = &process{fleet: f, host: c.Name, service: node.Service, make: func(at place) (service, error) {
 		return node.New(node.Config{
 			Computer: c.Name, InstanceRoot: m.join("instance"), SoftwareRoot: m.join("software"), StateDir: m.join("state"),
-			Partitions: c.Partitions, PartitionAddress: []string{"127.0.0.1"}, Periodicity: c.Periodicity, Slots: c.Slots, Register: true,
+			Partitions: c.Partitions, PartitionAddress: []string{"127.0.0.1"}, Periodicity: c.Periodicity, Slots: c.Slots, Register: true, UsageInterval: time.Hour,
 			Master: address(Master, 7711), Scheduler: address(Scheduler, 7712), Promise: address(Promise, 7713), Executable: "/bin/vow",
 		}, node.Settings{
-			Telemetry: at.telemetry, Dial: at.dial, PingIdle: f.settings.PingIdle, Supervisor: supervisor{m.Supervisor}, Installer: m, Sensor: m, Releases: software{m},
+			Telemetry: at.telemetry, Dial: at.dial, PingIdle: f.settings.PingIdle, Supervisor: supervisor{m.Supervisor}, Installer: m, Sensor: m, Releases: software{m}, Usage: m,
 			BootID: m.bootID(), User: "vow", SenseDelay: f.settings.SenseDelay,
 		})
 	}}

@@ -31,6 +31,7 @@ type Machine struct {
 	dir      string
 	releases *releases
 	work     time.Duration
+	read     time.Time // when usage was read last
 
 	mu        sync.Mutex // never held while anything waits
 	boot      int

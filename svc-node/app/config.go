@@ -35,6 +35,7 @@ type Config struct {
 	Periodicity          time.Duration `help:"Longest time between two runs of a partition, 1m to 24h." default:"24h"`
 	PartitionTimeout     time.Duration `help:"Longest time of one run of a partition: beyond it what it executes is killed and it ends as timeout." default:"10m"`
 	InstanceMinFreeSpace int64         `help:"MiB that the disk of the partitions must have free before a profile is carried out; 0 for any." default:"1000"`
+	UsageInterval        time.Duration `help:"How often what partitions consumed is reported, 1m to 24h." default:"15m"`
 	Slots                int           `help:"How many partitions run at once; 0 = the number of CPUs." default:"0"`
 	Register             bool          `help:"Register the computer at start." default:"true" negatable:""`
 	Master               string        `help:"Address of svc-master." default:"127.0.0.1:7711"`
@@ -81,6 +82,9 @@ func (c Config) Validate() error {
 	if c.Slots < 0 || c.Slots > 4096 {
 		return fmt.Errorf("cannot use --slots=%d: want 0 to 4096", c.Slots)
 	}
+	if c.UsageInterval != 0 && (c.UsageInterval < time.Minute || c.UsageInterval > 24*time.Hour) {
+		return fmt.Errorf("cannot use --usage-interval=%s: want 1m to 24h", c.UsageInterval)
+	}
 	if c.PartitionTimeout < 0 || c.PartitionTimeout > 24*time.Hour {
 		return fmt.Errorf("cannot use --partition-timeout=%s: want up to 24h", c.PartitionTimeout)
 	}
@@ -124,6 +128,14 @@ func (c Config) slots() int {
 		return c.Slots
 	}
 	return runtime.NumCPU()
+}
+
+// usageInterval is how often usage is reported: the default where a Config was made by hand.
+func (c Config) usageInterval() time.Duration {
+	if c.UsageInterval == 0 {
+		return 15 * time.Minute
+	}
+	return c.UsageInterval
 }
 
 // policy is what the operator wants of all processes.

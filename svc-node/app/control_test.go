@@ -52,6 +52,7 @@ type control struct {
 	bangs      []*masterv1.BangRequest
 	bangTimes  []time.Time
 	states     []*masterv1.ReportSoftwareStateRequest
+	usage      []*masterv1.ReportUsageRequest
 	groups     []*typev1.SenseGroup
 	replayed   []*typev1.SenseGroup
 	mutes      []*promisev1.AllocationMutes // told when a Sense stream is opened
@@ -80,6 +81,7 @@ func newControl(t testing.TB) *control {
 		s.Handle(masterv1connect.NewInstanceServiceHandler(c, s.HandlerOptions()...))
 		s.Handle(masterv1connect.NewDesiredServiceHandler(c, s.HandlerOptions()...))
 		s.Handle(masterv1connect.NewLinkServiceHandler(c, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewUsageServiceHandler(c, s.HandlerOptions()...))
 	})
 	c.serve("scheduler", func(s *rpc.Server) { s.Handle(schedulerv1connect.NewOrderServiceHandler(c, s.HandlerOptions()...)) })
 	c.serve("promise", func(s *rpc.Server) {
@@ -147,6 +149,17 @@ func (c *control) Bang(_ context.Context, r *masterv1.BangRequest) (*masterv1.Ba
 	c.bangs = append(c.bangs, r)
 	c.bangTimes = append(c.bangTimes, time.Now())
 	return &masterv1.BangResponse{}, nil
+}
+
+func (c *control) ReportUsage(_ context.Context, r *masterv1.ReportUsageRequest) (*masterv1.ReportUsageResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.usage = append(c.usage, r)
+	return &masterv1.ReportUsageResponse{}, nil
+}
+
+func (c *control) ListUsage(context.Context, *masterv1.ListUsageRequest) (*masterv1.ListUsageResponse, error) {
+	return nil, rpc.Unimplemented("ListUsage")
 }
 
 func (c *control) ReportSoftwareState(_ context.Context, r *masterv1.ReportSoftwareStateRequest) (*masterv1.ReportSoftwareStateResponse, error) {

@@ -230,7 +230,7 @@ func (n *node) start() {
 		StateDir: filepath.Join(n.dir, "state"), Partitions: 2, Periodicity: 24 * time.Hour, Slots: 2, Register: true,
 		Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1", Executable: "/bin/vow", PartitionAddress: []string{"127.0.0.1"},
 	}, app.Settings{
-		Telemetry: n.telemetry, Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, BootID: "boot-of-the-test", Unsynced: true, User: "web",
+		Telemetry: n.telemetry, Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, Usage: &steady{}, BootID: "boot-of-the-test", Unsynced: true, User: "web",
 	})
 	if err != nil {
 		n.t.Fatal(err)

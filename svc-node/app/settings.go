@@ -12,6 +12,7 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/run"
 	"github.com/vow-os/vow/svc-node/internal/sense"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
+	"github.com/vow-os/vow/svc-node/internal/usage"
 )
 
 // What a simulator or a test puts in the place of the machine.
@@ -35,6 +36,10 @@ type (
 	ReleaseOptions  = release.Options
 	InstallObserver = release.Observer
 	InstallStep     = release.Step
+	// UsageReader reads what partitions use; UsageTenant is one to read, UsageReading what it uses.
+	UsageReader  = agent.UsageReader
+	UsageTenant  = usage.Tenant
+	UsageReading = usage.Reading
 )
 
 // ErrNotAvailable is what an Installer's error wraps when something requested is not ready yet.
@@ -57,6 +62,8 @@ type Settings struct {
 	Installer  Installer
 	Sensor     Sensor
 	Releases   Releases
+	// Usage reads what partitions use.
+	Usage UsageReader
 	// BootID replaces the machine's.
 	BootID string
 	// Unsynced says that nothing has to survive a crash of the machine: simulators spare the writes of the disk.
@@ -93,6 +100,9 @@ func (s Settings) withDefaults() Settings {
 	s.Telemetry = telemetry.OrDisabled(s.Telemetry)
 	if s.Version == "" {
 		s.Version = "0.1.0-dev"
+	}
+	if s.Usage == nil {
+		s.Usage = usage.NewMachine()
 	}
 	if s.RunTimeout == 0 {
 		s.RunTimeout = DefaultRunTimeout

@@ -204,6 +204,7 @@ const (
 	SpoolGroups  = "groups"
 	SpoolBangs   = "bangs"
 	SpoolReports = "reports"
+	SpoolUsage   = "usage"
 )
 
 // Attribute declares a key.
@@ -275,7 +276,7 @@ func Attributes() []Attribute {
 		}},
 		{FeedFollower, "Who follows the feed.", "string", "", nil},
 		{FeedPosition, "Position in a shard's feed: a stream id.", "string", "", nil},
-		{SpoolKind, "What the node's spool holds.", "string", "", []string{SpoolGroups, SpoolBangs, SpoolReports}},
+		{SpoolKind, "What the node's spool holds.", "string", "", []string{SpoolGroups, SpoolBangs, SpoolReports, SpoolUsage}},
 		{LimitName, "The name of the limit that was hit.", "string", "", nil},
 		{ReleaseState, "State of a software release on a computer.", "string", "", nil},
 		{ReleaseStep, "The step of the installation of a software release.", "string", "", []string{InstallDownload, InstallVerify, InstallUnpack, InstallCopy, InstallBuild}},

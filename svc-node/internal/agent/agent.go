@@ -38,6 +38,7 @@ type Agent struct {
 	records  *record.Store
 	reports  *spool.Spool
 	bangs    *spool.Spool
+	usages   *spool.Spool
 	software *software
 
 	group  *app.Group
@@ -81,6 +82,9 @@ func New(s Settings) (*Agent, error) {
 		return nil, err
 	}
 	if a.bangs, err = spool.Open(filepath.Join(s.StateDir, "spool", "bang"), MaxBangs, !s.Unsynced); err != nil {
+		return nil, err
+	}
+	if a.usages, err = spool.Open(filepath.Join(s.StateDir, "spool", "usage"), MaxUsages, false); err != nil {
 		return nil, err
 	}
 	counter, err := a.records.Counter()
@@ -172,6 +176,7 @@ func (a *Agent) Start(context.Context) error {
 	a.group.Go("software", a.software.run)
 	a.group.Go("watchdog", a.watch)
 	a.group.Go("replay", a.replay)
+	a.group.Go("usage", a.consume)
 	a.keep(linkDesired, a.desired)
 	a.keep(linkLink, a.link)
 	a.keep(linkOrders, a.orders)
@@ -206,6 +211,7 @@ func (a *Agent) observe() {
 		observe(int64(groups), conv.SpoolKind.String(conv.SpoolGroups))
 		observe(int64(a.bangs.Len()), conv.SpoolKind.String(conv.SpoolBangs))
 		observe(int64(a.reports.Len()), conv.SpoolKind.String(conv.SpoolReports))
+		observe(int64(a.usages.Len()), conv.SpoolKind.String(conv.SpoolUsage))
 	}))
 }
 

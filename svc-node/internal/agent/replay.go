@@ -33,7 +33,7 @@ func (a *Agent) wantReplay() {
 	}
 }
 
-// replay sends what was spooled: reports in their order, then bangs, which are younger than the last successful run.
+// replay sends what was spooled: reports in their order, then bangs, which are younger than the last successful run, then usage.
 func (a *Agent) replay(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -47,6 +47,9 @@ func (a *Agent) replay(ctx context.Context) error {
 		err := a.drain(ctx, a.reports, a.sendReport)
 		if err == nil {
 			err = a.drain(ctx, a.bangs, a.sendBang)
+		}
+		if err == nil {
+			err = a.drain(ctx, a.usages, a.sendUsage)
 		}
 		if err == nil {
 			attempt = 0

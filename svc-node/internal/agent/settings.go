@@ -72,6 +72,9 @@ type Settings struct {
 	Sensor          sense.Sensor
 	Evaluator       sense.Evaluator
 	Telemetry       *telemetry.Telemetry
+	// Usage reads what partitions use; UsageEvery is how often it is reported.
+	Usage      UsageReader
+	UsageEvery time.Duration
 	// Policy is the operator's for all processes.
 	Policy partition.Policy
 	// Call answers an operator's call of vow.node.v1 that came through the Link.
@@ -94,6 +97,10 @@ const (
 	// MaxBangs is the largest number of partitions of a computer: one waiting bang each.
 	MaxBangs = 1000
 
+	// MaxUsages is ten days of reports every 15 min.
+	MaxUsages = 1000
+
+	limitUsages  = "spooled usage"
 	limitReports = "spooled reports"
 	limitBangs   = "spooled bangs"
 )

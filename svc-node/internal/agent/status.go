@@ -32,7 +32,7 @@ func (a *Agent) wantStatus() {
 // waiting is how much waits to be sent, dropped how much was thrown away.
 func (a *Agent) waiting() (waiting int, dropped uint64) {
 	groups, lost := a.senses.Waiting()
-	return groups + a.bangs.Len() + a.reports.Len(), lost + a.bangs.Dropped() + a.reports.Dropped()
+	return groups + a.bangs.Len() + a.reports.Len() + a.usages.Len(), lost + a.bangs.Dropped() + a.reports.Dropped() + a.usages.Dropped()
 }
 
 func (a *Agent) nodeStatus() *masterv1.NodeStatus {

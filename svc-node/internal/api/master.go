@@ -16,6 +16,7 @@ type Master struct {
 	computers masterv1connect.ComputerServiceClient
 	runs      masterv1connect.RunServiceClient
 	bangs     masterv1connect.BangServiceClient
+	usage     masterv1connect.UsageServiceClient
 	software  masterv1connect.SoftwareServiceClient
 	instances masterv1connect.InstanceServiceClient
 	desired   masterv1connect.DesiredServiceClient
@@ -30,6 +31,7 @@ func NewMaster(c *rpc.Client) *Master {
 		computers: masterv1connect.NewComputerServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		runs:      masterv1connect.NewRunServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		bangs:     masterv1connect.NewBangServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		usage:     masterv1connect.NewUsageServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		software:  masterv1connect.NewSoftwareServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		instances: masterv1connect.NewInstanceServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		desired:   masterv1connect.NewDesiredServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
@@ -53,6 +55,12 @@ func (m *Master) BeginRun(ctx context.Context, r *masterv1.BeginRunRequest) (*ma
 func (m *Master) ReportRun(ctx context.Context, r *masterv1.ReportRunRequest) (*masterv1.ReportRunResponse, error) {
 	answer, err := m.runs.ReportRun(ctx, r)
 	return answer, peerError(err)
+}
+
+// ReportUsage adds samples.
+func (m *Master) ReportUsage(ctx context.Context, r *masterv1.ReportUsageRequest) error {
+	_, err := m.usage.ReportUsage(ctx, r)
+	return peerError(err)
 }
 
 // Bang tells what was noticed.

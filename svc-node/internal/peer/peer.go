@@ -13,6 +13,7 @@ type Master interface {
 	Register(ctx context.Context, r *masterv1.RegisterComputerRequest) error
 	BeginRun(ctx context.Context, r *masterv1.BeginRunRequest) (*masterv1.BeginRunResponse, error)
 	ReportRun(ctx context.Context, r *masterv1.ReportRunRequest) (*masterv1.ReportRunResponse, error)
+	ReportUsage(ctx context.Context, r *masterv1.ReportUsageRequest) error
 	Bang(ctx context.Context, r *masterv1.BangRequest) (*masterv1.BangResponse, error)
 	ReportSoftwareState(ctx context.Context, r *masterv1.ReportSoftwareStateRequest) error
 	RequestInstance(ctx context.Context, r *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error)

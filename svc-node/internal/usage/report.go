@@ -1,0 +1,162 @@
+package usage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
+)
+
+const (
+	// scriptTime bounds one script of etc/report.
+	scriptTime = 5 * time.Minute
+	// maxFiles and maxFile bound what is collected of a partition at a time.
+	maxFiles = 100
+	maxFile  = 1 << 20
+	// maxOutput is how much of a script's output its error shows: the end.
+	maxOutput = 4096
+
+	xmlReport = "xml_report"
+)
+
+// Scripts runs each executable of a partition's etc/report as the partition's user, with the path of the journal that it is to
+// write, as SlapOS does. One that fails keeps none of the others from running.
+func Scripts(ctx context.Context, d partition.Directory) error {
+	names, err := d.Executables("etc/report")
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	folder := filepath.Join(d.Path, "var", xmlReport)
+	if err := d.User.Do(func() error { return os.MkdirAll(folder, partition.Mode) }); err != nil {
+		return fmt.Errorf("cannot run the report scripts of %s: %w", d.Name, err)
+	}
+	var errs []error
+	for _, name := range names {
+		if err := script(ctx, d, filepath.Join(d.Path, "etc", "report", name), filepath.Join(folder, "slapreport."+rand.Text()[:8])); err != nil {
+			errs = append(errs, fmt.Errorf("etc/report/%s of %s failed: %w", name, d.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func script(ctx context.Context, d partition.Directory, path, journal string) error {
+	ctx, cancel := context.WithTimeout(ctx, scriptTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, journal) //nolint:gosec // the profile's own
+	cmd.Dir, cmd.Env = d.Path, d.Environment()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var output ending
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := d.User.Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.ToValidUTF8(string(output.kept), ""))
+	}
+	return nil
+}
+
+// ending keeps the end of what a script writes.
+type ending struct{ kept []byte }
+
+// Write implements io.Writer; it never fails.
+func (e *ending) Write(output []byte) (int, error) {
+	e.kept = append(e.kept, output...)
+	e.kept = e.kept[max(0, len(e.kept)-maxOutput):]
+	return len(output), nil
+}
+
+// File is a journal that a partition left, as a sample. Its time is the file's, so that one that is collected twice, because
+// the agent died before it removed the file, is the same sample.
+type File struct {
+	Path   string
+	Sample *masterv1.UsageSample
+	user   privilege.User
+}
+
+// Remove removes it once its sample is kept.
+func (f File) Remove() error {
+	return f.user.Do(func() error {
+		if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// Files collects the journals of a partition: those in its own var/xml_report, and those that are in the instance root for it.
+// What is not valid stays where it is, and is told.
+func Files(instanceRoot string, d partition.Directory, allocationID string) (files []File, invalid error) {
+	var errs []error
+	taken := map[time.Time]bool{}
+	for _, from := range []struct {
+		folder string
+		user   privilege.User
+	}{{filepath.Join(d.Path, "var", xmlReport), d.User}, {filepath.Join(instanceRoot, "var", xmlReport, d.Name), privilege.User{}}} {
+		err := from.user.Do(func() error {
+			entries, err := os.ReadDir(from.folder)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+				return nil
+			}
+			slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+			for _, entry := range entries[:min(len(entries), maxFiles)] {
+				path := filepath.Join(from.folder, entry.Name())
+				consumed, at, err := readJournal(path)
+				if err != nil {
+					errs = append(errs, fmt.Errorf("cannot use %s: %w", path, err))
+					continue
+				}
+				for at = at.Truncate(time.Millisecond); taken[at]; {
+					at = at.Add(time.Millisecond)
+				}
+				taken[at] = true
+				files = append(files, File{Path: path, user: from.user, Sample: &masterv1.UsageSample{
+					AllocationId: allocationID, Partition: d.Name, At: timestamppb.New(at), Consumed: consumed,
+				}})
+			}
+			return err
+		})
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return files, errors.Join(errs...)
+}
+
+func readJournal(path string) (map[string]float64, time.Time, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer f.Close() // only read from
+	info, err := f.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, time.Time{}, fmt.Errorf("it is no file of at most %d bytes", maxFile)
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	consumed, err := parseJournal(content)
+	return consumed, info.ModTime(), err
+}
