@@ -24,8 +24,10 @@ import (
 )
 
 const (
-	// usageRead is how often what partitions use is read: a process that lives shorter is seen by its parent alone.
-	usageRead = time.Minute
+	// usageReads is how often what partitions use is read for one report, at least every maxUsageRead: every minute as a rule. A process that lives
+	// shorter is seen by its parent alone.
+	usageReads   = 15
+	maxUsageRead = 5 * time.Minute
 	// usageScripts is how often the scripts of etc/report run, as SlapOS's `slapos node report` does.
 	usageScripts = time.Hour
 	// maxUsageSamples is how many samples svc-master takes at once.
@@ -74,7 +76,7 @@ func (a *Agent) consume(ctx context.Context) error {
 		now = time.Now()
 		if !read.After(now) || !report.After(now) {
 			c.read(ctx, now)
-			read = now.Add(usageRead)
+			read = now.Add(min(a.s.UsageEvery/usageReads, maxUsageRead))
 		}
 		if !scripts.After(now) {
 			scripts = backoff.NextInGrid(a.s.Computer+"/report", usageScripts, now)
@@ -148,7 +150,7 @@ func (c *consumption) report(ctx context.Context, now time.Time) {
 	c.day = usage.AddDay(c.day, samples)
 	tenants, directories := c.a.tenants()
 	for i, d := range directories {
-		files, invalid := usage.Files(c.a.s.Root.Path, d, tenants[i].AllocationID)
+		files, invalid := usage.Files(c.a.s.Root.Path(), d, tenants[i].AllocationID)
 		if invalid != nil {
 			c.a.s.Telemetry.Log.WarnContext(ctx, "a report script left what is no journal", "partition", d.Name, "error", invalid)
 		}
@@ -186,7 +188,7 @@ func (c *consumption) journal() error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(c.a.s.Root.Path, "var", "xml_report", c.a.s.Computer)
+	folder := filepath.Join(c.a.s.Root.Path(), "var", "xml_report", c.a.s.Computer)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}

@@ -212,7 +212,7 @@ func TestWhatIsNoJournalIsRefusedWhole(t *testing.T) {
 
 func TestScriptsAreGivenAJournalToWriteAndItIsCollectedOnce(t *testing.T) {
 	root := t.TempDir()
-	d, err := partition.Root{Path: root, Own: privilege.Own("")}.Directory("p0")
+	d, err := partition.NewRoot(root, privilege.Own("")).Directory("p0")
 	if err != nil {
 		t.Fatal(err)
 	}
