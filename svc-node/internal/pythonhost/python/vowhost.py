@@ -121,6 +121,7 @@ class Host:
         sys.path.remove(modules)
 
         self.sense = vowsense.sense
+        vowsense.rehearse()
         self.null = os.open("/dev/null", os.O_RDWR)
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         control.setblocking(False)

@@ -320,7 +320,7 @@ class GenericPromise(metaclass=abc.ABCMeta):
                     return groups
             current = execution
             if not only_failure or level in ERROR_LEVEL:
-                group.append({"date": datetime.datetime.strptime(date, DATE_FORMAT), "status": level, "message": message})
+                group.append({"date": datetime.datetime.fromisoformat(" ".join(date.split())), "status": level, "message": message})
         if group:
             groups.append(group[::-1])
         return groups

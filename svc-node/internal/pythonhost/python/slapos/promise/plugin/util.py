@@ -109,3 +109,10 @@ class JSONPromise(GenericPromise):
 
     get_json_log_data_interval = getJsonLogDataInterval
     get_json_log_latest_timestamp = getJsonLogLatestTimestamp
+    log_file = property(getJsonLogFile)
+
+
+# The names that older plugins use.
+JSONRunPromise = JSONPromise
+get_data_interval_json_log = get_json_log_data_interval
+get_latest_timestamp_json_log = get_json_log_latest_timestamp
