@@ -66,6 +66,9 @@ func TestTheUnitStartsASupervisorWhoseAgentUnderstandsItsCommandLine(t *testing.
 	if code == kit.ExitUsage || !strings.Contains(said.String(), captured.Error()) {
 		t.Fatalf("the agent says %s", said.String())
 	}
+	if got.Executable != "/usr/bin/vow" { // profiles refer to it, for example those of the sample
+		t.Errorf("${vow:executable} is %q", got.Executable)
+	}
 	if !got.Formatted || got.InstanceRoot != "/srv/vow/instance" || got.SupervisorDir != "/var/lib/vow/supervisor" {
 		t.Errorf("the agent is configured as %+v", got)
 	}
