@@ -18,6 +18,8 @@ type Environment struct {
 	SoftwareReleaseURL, SoftwareType, ComputerID, PartitionID, ServerURL, RequestedState string
 	// InstanceTitle and RootInstanceTitle are the titles of the instance and of its tree's root; InstanceGUID identifies it.
 	InstanceTitle, RootInstanceTitle, InstanceGUID string
+	// User is whom the partition's directory belongs to.
+	User User
 	// IPv4, IPv6 and Taps are the partition's addresses and network interfaces.
 	IPv4, IPv6, Taps []string
 	// Executable is the path of the running vow binary, ${vow:executable}.
@@ -25,6 +27,9 @@ type Environment struct {
 	// Sections are further sections: their options are used unless the profile assigns them.
 	Sections map[string]map[string]string
 }
+
+// User is a user of the machine; names that it does not know are the numbers.
+type User struct{ Name, UID, Group, GID, Home string }
 
 // defaults are options that a profile may override.
 func (e Environment) defaults() map[string]map[string]string {

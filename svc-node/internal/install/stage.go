@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// MaxReadBytes bounds a file that a recipe reads.
-const MaxReadBytes = 4 << 20
+// MaxReadBytes bounds a file that a recipe reads; archives that a profile unpacks are the largest.
+const MaxReadBytes = 32 << 20
 
 // MaxStagedBytes bounds what one run holds in memory before it commits.
 const MaxStagedBytes = 256 << 20

@@ -96,3 +96,24 @@ func draw(in *Init, n uint64) (uint64, error) {
 	}
 	return binary.LittleEndian.Uint64(b[:]) % n, nil
 }
+
+// uuid is slapos.cookbook:uuid.
+func uuid() *Recipe {
+	return &Recipe{
+		Name:      "slapos.cookbook:uuid",
+		Summary:   "Draws a UUID once and keeps it.",
+		Provides:  []Option{{Name: "uuid", Text: "The UUID."}},
+		Signature: 1,
+		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
+			if in.Memory["uuid"] == "" {
+				var b [16]byte
+				if _, err := io.ReadFull(in.World.Random(), b[:]); err != nil {
+					return profile.Provided{}, in.Error("recipe", "cannot draw a UUID: %w", err)
+				}
+				b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+				in.Memory["uuid"] = fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+			}
+			return profile.Provided{Options: map[string]profile.Value{"uuid": profile.Text(in.Memory["uuid"])}}, nil
+		},
+	}
+}

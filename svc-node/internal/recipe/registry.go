@@ -11,6 +11,8 @@ type Registry struct {
 // Recipes builds the registry of all built-in recipes.
 func Recipes() *Registry {
 	all := []*Recipe{
+		certificateAuthority(),
+		certificateRequest(),
 		checkParameter(),
 		checkPort(),
 		checkURL(),
@@ -20,9 +22,13 @@ func Recipes() *Registry {
 		cronDaemon(),
 		cronEntry(),
 		download(),
+		downloadUnpacked(),
 		freePort(),
 		generatePassword(),
+		gitClone(),
 		jinjaTemplate(),
+		logrotate(),
+		logrotateEntry(),
 		makeDirectory(),
 		plainTemplate(),
 		promisePlugin(),
@@ -32,6 +38,8 @@ func Recipes() *Registry {
 		randomInteger(),
 		randomMAC(),
 		randomTime(),
+		readKnowledge(),
+		redisServer(),
 		request(false, false),
 		request(true, false),
 		request(false, true),
@@ -44,8 +52,12 @@ func Recipes() *Registry {
 		slapConfigurationSchema(),
 		switchSoftwareType(),
 		symbolicLink(),
+		symbolicLinks(),
 		urlParse(),
+		userInfo(),
+		uuid(),
 		wrapper(),
+		writeKnowledge(),
 	}
 	r := &Registry{byName: map[string]*Recipe{}, all: all}
 	for _, recipe := range all {

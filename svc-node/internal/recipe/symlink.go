@@ -35,3 +35,36 @@ func symbolicLink() *Recipe {
 		},
 	}
 }
+
+// symbolicLinks is cns.recipe.symlink.
+func symbolicLinks() *Recipe {
+	return &Recipe{
+		Name:    "cns.recipe.symlink",
+		Summary: "Makes symbolic links.",
+		Options: []Option{
+			{Name: "symlink", Text: "Lines FILE = LINK."},
+			{Name: "symlink_target, symlink_base", Text: "Directories: each name in symlink is then a link in the first to the second's file of that name."},
+			{Name: "autocreate, ignore", Text: "Accepted: directories are made as needed."},
+		},
+		Signature: 1,
+		Install: func(_ context.Context, w *Work) error {
+			for _, line := range strings.Split(w.Get("symlink"), "\n") {
+				if line = strings.TrimSpace(line); line == "" {
+					continue
+				}
+				target, link, ok := strings.Cut(line, "=")
+				target, link = strings.TrimSpace(target), strings.TrimSpace(link)
+				if !ok {
+					if w.Get("symlink_base") == "" || w.Get("symlink_target") == "" {
+						return w.Error("symlink", "cannot read %q: lines are FILE = LINK", line)
+					}
+					target, link = path.Join(w.Get("symlink_base"), line), path.Join(w.Get("symlink_target"), line)
+				}
+				if err := w.Files.Link(target, link); err != nil {
+					return w.Error("symlink", "%w", err)
+				}
+			}
+			return nil
+		},
+	}
+}
