@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -24,8 +25,14 @@ const (
 	// Kept is how many groups of a promise are held: ten times the default window of an executable (3/3), and the
 	// widest window of the promise plugins in use (10/10) three times over.
 	Kept = 30
-	// MaxFile is the size in bytes beyond which a log is rewritten with what is held.
+	// MaxFile is how many bytes a log may grow by until it is rewritten with what is held: rewriting costs no more than the
+	// writing did.
 	MaxFile = 1 << 20
+	// MaxWindow bounds what is held of a promise in bytes, beyond Least groups: a thousand promises that say 5000 characters
+	// each time hold 64 MB, not 150.
+	MaxWindow = 64 << 10
+	// Least is how many groups of a promise are held whatever their size: the widest window of the promise plugins in use.
+	Least = 10
 	// Skipped is how far sequences jump after a boot: the kernel writes a file back within 30 s, in which a promise is
 	// sensed at most 30 s / 50 ms = 600 times.
 	Skipped = 1000
@@ -44,14 +51,16 @@ type Log struct {
 }
 
 type allocation struct {
-	file     *os.File
-	size     int64
+	file *os.File
+	// size is the file's, base what it was when it was last rewritten.
+	size, base int64
 	promises map[string]*window
 }
 
 type window struct {
 	last   uint64
 	groups []*typev1.SenseGroup
+	bytes  int // what the groups are
 }
 
 // Open makes the folder if need be. rebooted says that the machine started since the log was last written.
@@ -71,11 +80,8 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 		return err
 	}
 	w := a.window(g.GetPromise())
-	if n := len(w.groups); n > 0 {
-		g.Previous = w.groups[n-1].GetSequence()
-	}
 	w.last++
-	g.Sequence = w.last
+	g.Sequence, g.Previous = w.last, w.newest()
 	w.add(g)
 	var record bytes.Buffer
 	if _, err := protodelim.MarshalTo(&record, &storev1.NodeGroup{Group: g}); err != nil {
@@ -86,7 +92,7 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 	if err != nil {
 		return fmt.Errorf("cannot keep a sense group: %w", err)
 	}
-	if a.size > MaxFile {
+	if a.size > a.base+max(MaxFile, a.base) {
 		return l.rewrite(allocationID, a)
 	}
 	return nil
@@ -202,7 +208,7 @@ func (l *Log) rewrite(allocationID string, a *allocation) error {
 		return fmt.Errorf("cannot keep sense groups: %w", err)
 	}
 	_ = a.file.Close() // the replaced file
-	a.file, a.size = file, int64(content.Len())
+	a.file, a.size, a.base = file, int64(content.Len()), int64(content.Len())
 	return nil
 }
 
@@ -228,10 +234,29 @@ func (a *allocation) all() []*typev1.SenseGroup {
 	return groups
 }
 
-func (w *window) add(g *typev1.SenseGroup) {
-	if len(w.groups) == Kept {
-		copy(w.groups, w.groups[1:])
-		w.groups = w.groups[:Kept-1]
+// newest is the sequence of the newest group; 0 = there is none.
+func (w *window) newest() uint64 {
+	if len(w.groups) == 0 {
+		return 0
 	}
+	return w.groups[len(w.groups)-1].GetSequence()
+}
+
+// add adds the newest group; the oldest give way.
+func (w *window) add(g *typev1.SenseGroup) {
 	w.groups = append(w.groups, g)
+	w.bytes += proto.Size(g)
+	drop := max(0, len(w.groups)-Kept)
+	for i := range drop {
+		w.bytes -= proto.Size(w.groups[i])
+	}
+	for len(w.groups)-drop > Least && w.bytes > MaxWindow {
+		w.bytes -= proto.Size(w.groups[drop])
+		drop++
+	}
+	if drop > 0 {
+		kept := copy(w.groups, w.groups[drop:])
+		clear(w.groups[kept:])
+		w.groups = w.groups[:kept]
+	}
 }

@@ -3,8 +3,11 @@ package senselog
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 )
@@ -78,6 +81,67 @@ func TestTheLogIsBoundedInMemoryAndOnDisk(t *testing.T) {
 	}
 	if got := add(t, open(t, dir, false), "t1.a1", "web"); got != 3001 {
 		t.Errorf("the next group is %d", got)
+	}
+}
+
+func TestAThousandPromisesDoNotRewriteTheLogEachTime(t *testing.T) {
+	l := open(t, t.TempDir(), false)
+	rewrites, before := 0, int64(0)
+	for range 2 * Kept {
+		for p := range 1000 {
+			g := &typev1.SenseGroup{Promise: "promise-" + strconv.Itoa(p), Entries: []*typev1.LogEntry{{Level: typev1.LogLevel_LOG_LEVEL_INFO, Message: "all well"}}}
+			if err := l.Append("t1.a1", g); err != nil {
+				t.Fatal(err)
+			}
+			if now := l.allocations["t1.a1"].size; now < before {
+				rewrites++
+			}
+			before = l.allocations["t1.a1"].size
+		}
+	}
+	held, err := l.All("t1.a1")
+	if err != nil || len(held) != 1000*Kept {
+		t.Fatalf("%d groups are held, %v", len(held), err)
+	}
+	if rewrites > 6 {
+		t.Errorf("the log was rewritten %d times in %d groups", rewrites, 2*Kept*1000)
+	}
+	size := 0
+	for _, g := range held {
+		size += proto.Size(g) + 4
+	}
+	if before > int64(2*size+MaxFile) {
+		t.Errorf("the file has %d bytes for %d that are held", before, size)
+	}
+}
+
+func TestLargeGroupsAreHeldInSmallerNumber(t *testing.T) {
+	l := open(t, t.TempDir(), false)
+	for range 2 * Kept {
+		g := &typev1.SenseGroup{Promise: "web", Entries: []*typev1.LogEntry{{Level: typev1.LogLevel_LOG_LEVEL_ERROR, Message: strings.Repeat("x", 5000)}}}
+		if err := l.Append("t1.a1", g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups, err := l.Groups("t1.a1", "web")
+	if err != nil || len(groups) < Least || len(groups) > MaxWindow/5000+1 || groups[len(groups)-1].GetSequence() != 2*Kept {
+		t.Errorf("%d groups are held, %v", len(groups), err)
+	}
+}
+
+func TestAGroupNamesTheOneBeforeItAlsoAfterABoot(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, false)
+	add(t, l, "t1.a1", "web")
+	add(t, l, "t1.a1", "web")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, true)
+	add(t, l, "t1.a1", "web")
+	groups, err := l.Groups("t1.a1", "web")
+	if err != nil || len(groups) != 3 || groups[0].GetPrevious() != 0 || groups[1].GetPrevious() != 1 || groups[2].GetPrevious() != 2 || groups[2].GetSequence() != 2+Skipped+1 {
+		t.Errorf("groups are %v, %v", groups, err)
 	}
 }
 
