@@ -11,6 +11,9 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
 
+// shortest is how long a sensing may have to wait for the one before it on a node with few promises.
+const shortest = 50 * time.Millisecond
+
 // schedule is when each promise is sensed next: a heap by time.
 type schedule []*appointment
 
@@ -59,6 +62,16 @@ func (s *schedule) forget(partition string) {
 	heap.Init(s)
 }
 
+// gap is the least time between the starts of two sensings: at most twice the mean rate of all promises, so that a burst of
+// the hash, or of a machine that slept, is spread; never more than shortest, so that a few promises are sensed at their phase.
+func (s schedule) gap() time.Duration {
+	rate := 0.0 // sensings a second
+	for _, a := range s {
+		rate += 1 / a.promise.Period.Seconds()
+	}
+	return min(shortest, time.Duration(float64(time.Second)/max(1, 2*rate)))
+}
+
 // drop drops the appointment of one promise.
 func (s *schedule) drop(partition, promise string) {
 	for i, a := range *s {
@@ -76,20 +89,23 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer sensing.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var open time.Time // when the next sensing may start
 	for {
 		now := time.Now()
 		m.mu.Lock()
-		var due []*appointment
-		for len(m.due) > 0 && !m.due[0].at.After(now) {
-			due = append(due, heap.Pop(&m.due).(*appointment))
-		}
+		var due *appointment
 		next := time.Hour
 		if len(m.due) > 0 {
-			next = m.due[0].at.Sub(now)
+			next = max(m.due[0].at.Sub(now), open.Sub(now))
+		}
+		if next <= 0 {
+			open = now.Add(m.due.gap())
+			due = heap.Pop(&m.due).(*appointment)
 		}
 		m.mu.Unlock()
-		for _, a := range due {
-			sensing.Go(func() { m.keep(ctx, a) })
+		if due != nil {
+			sensing.Go(func() { m.keep(ctx, due) })
+			continue
 		}
 		timer.Reset(next)
 		select {
