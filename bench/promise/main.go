@@ -19,6 +19,8 @@ type measure struct {
 var measures = []measure{
 	{"python", measurePython},
 	{"verdict", measureVerdict},
+	{"executable", measureExecutable},
+	{"builtin", measureBuiltin},
 	{"stream", measureStream},
 	{"bang", measureBang},
 }

@@ -87,6 +87,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	ctx = telemetry.NewRootContext(ctx)
 	var sensing sync.WaitGroup
 	defer sensing.Wait()
+	if sweeper, ok := m.s.Sensor.(sweeper); ok {
+		sensing.Go(func() { m.sweep(ctx, sweeper) })
+	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var open time.Time // when the next sensing may start

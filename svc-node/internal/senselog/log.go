@@ -54,7 +54,7 @@ type allocation struct {
 	file *os.File
 	// size is the file's, base what it was when it was last rewritten.
 	size, base int64
-	promises map[string]*window
+	promises   map[string]*window
 }
 
 type window struct {

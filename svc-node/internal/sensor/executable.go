@@ -37,11 +37,11 @@ func (e Executable) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
 	return failed(result.Ending(), text)
 }
 
-// failed tells how the sensor ended, then what it said; people read the beginning.
+// failed tells how the sensor ended, then the end of what it said; people read the beginning.
 func failed(how, text string) *typev1.SenseGroup {
 	message := how
 	if text != "" {
-		message = child.Last(how+": "+text, MaxCharacters)
+		message = how + ": " + child.Last(text, MaxCharacters-len(how)-2)
 	}
 	return &typev1.SenseGroup{Entries: []*typev1.LogEntry{{Level: typev1.LogLevel_LOG_LEVEL_ERROR, Message: message}}}
 }

@@ -60,6 +60,14 @@ func (k Kinds) Sense(ctx context.Context, r Request) *typev1.SenseGroup {
 	return s.Sense(ctx, r)
 }
 
+// Sweep ends processes of sensors that are over, in the given directories of partitions, and names them.
+func (k Kinds) Sweep(directories []string) []string {
+	if e, ok := k[KindExecutable].(Executable); ok {
+		return e.runner.Sweep(directories)
+	}
+	return nil
+}
+
 // Files reports whether the files that SlapOS's tools read are still to be written for promises of a kind: Python promises
 // write their own.
 func (k Kinds) Files(kind typev1.PromiseKind) bool { return kind != KindPython }

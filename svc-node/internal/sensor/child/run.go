@@ -3,7 +3,6 @@ package child
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -22,7 +21,8 @@ import (
 const (
 	// MaxCharacters is how much of the output is kept: the last ones, which hold the error.
 	MaxCharacters = 5000
-	// drain is how long the output is read on after the child ended: what holds it open then is a process it left.
+	// drain is how long the output is read on after the child ended: what holds it open then is a process it left. Those
+	// that end at the same time as the child, as the end of a pipeline does, are given that moment.
 	drain = 100 * time.Millisecond
 )
 
@@ -91,6 +91,9 @@ func NewRunner() *Runner {
 }
 
 // Run executes a child. It ends with the child, with its time-out, or with ctx.
+//
+// One pipe is output, errors and lifeline: it ends when nobody holds any of the three descriptors any more, which nearly
+// always is when the child exits. So one goroutine reads and then waits, without another one for the pipe or the process.
 func (r *Runner) Run(ctx context.Context, c Command) Result {
 	name := r.self + "." + strconv.FormatUint(r.number.Add(1), 36)
 	r.setLive(name, true)
@@ -100,25 +103,25 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 		return Result{NotStarted: err.Error()}
 	}
 	defer read.Close()
-	output := &tail{limit: MaxCharacters * utf8.UTFMax}
-	cmd := exec.Command(c.Path, c.Args...) //nolint:gosec // that is what a promise is; ctx ends the whole group, below
-	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Partition, output, output
+	cmd := exec.Command(c.Path, c.Args...) //nolint:gosec // that is what a promise is
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = c.Partition, write, write, []*os.File{write}
 	cmd.Env = append(slices.Clip(c.Env), marker(c.Partition, name))
-	cmd.ExtraFiles = []*os.File{write} // the lifeline
-	cmd.WaitDelay = drain
 	err = c.User.Start(cmd)
 	write.Close()
 	if err != nil {
 		return Result{NotStarted: startError(err)}
 	}
+	pid := cmd.Process.Pid
 	timed, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	killed := make(chan struct{})
 	stop := context.AfterFunc(timed, func() {
 		defer close(killed)
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the whole group; it is gone already when this fails
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // the whole group; it is gone already when this fails
 	})
-	err = cmd.Wait()
+	output := tail{limit: MaxCharacters * utf8.UTFMax}
+	held := !output.fill(read, pid)
+	_ = cmd.Wait() // how it ended is in its state
 	if !stop() {
 		<-killed
 	}
@@ -131,9 +134,8 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 		}
 	}
 	// What the child left in the background is part of it and ends with it.
-	held := errors.Is(err, exec.ErrWaitDelay) || !closed(read)
-	if held || syscall.Kill(-cmd.Process.Pid, 0) == nil {
-		result.Left = end(func(m string) bool { return m == markerValue(c.Partition, name) }, cmd.Process.Pid)
+	if held || syscall.Kill(-pid, 0) == nil {
+		result.Left = end(func(m string) bool { return m == markerValue(c.Partition, name) }, pid)
 	}
 	return result
 }
@@ -146,17 +148,6 @@ func (r *Runner) setLive(name string, live bool) {
 	} else {
 		delete(r.live, name)
 	}
-}
-
-// closed reports whether nobody holds the other end of the lifeline any more. Processes that end at the same time as the
-// child are given a moment.
-func closed(read *os.File) bool {
-	if read.SetReadDeadline(time.Now().Add(drain)) != nil {
-		return false
-	}
-	var b [1]byte
-	n, err := read.Read(b[:])
-	return n > 0 || errors.Is(err, io.EOF)
 }
 
 func startError(err error) string {
