@@ -202,6 +202,9 @@ type node struct {
 	sensors   *sensors
 	release   string
 	telemetry *telemetry.Telemetry
+	// releases replaces the software root; nil = it is real. collect has unused releases removed.
+	releases app.Releases
+	collect  bool
 }
 
 func newNode(t testing.TB) *node {
@@ -228,9 +231,9 @@ func (n *node) start() {
 	a, err := app.New(app.Config{
 		Computer: computer, InstanceRoot: filepath.Join(n.dir, "instance"), SoftwareRoot: filepath.Join(n.dir, "software"),
 		StateDir: filepath.Join(n.dir, "state"), Partitions: 2, Periodicity: 24 * time.Hour, Slots: 2, Register: true,
-		Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1", Executable: "/bin/vow", PartitionAddress: []string{"127.0.0.1"},
+		SoftwareGarbageCollect: n.collect, Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1", Executable: "/bin/vow", PartitionAddress: []string{"127.0.0.1"},
 	}, app.Settings{
-		Telemetry: n.telemetry, Dial: n.dial, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, Usage: &steady{}, BootID: "boot-of-the-test", Unsynced: true, User: "web",
+		Telemetry: n.telemetry, Dial: n.dial, Releases: n.releases, Supervisor: n.processes, Installer: n.files, Sensor: n.sensors, Usage: &steady{}, BootID: "boot-of-the-test", Unsynced: true, User: "web",
 	})
 	if err != nil {
 		n.t.Fatal(err)

@@ -126,8 +126,10 @@ func profile(name string) entry { return entry{name: name, content: "[buildout]\
 
 func TestAnArchiveIsUnpackedWhateverItsNameAndPacking(t *testing.T) {
 	entries := []entry{
-		profile("hello-1.0/instance.cfg"), {name: "hello-1.0/bin/serve", content: "#!/bin/sh\n", mode: 0o4777},
-		{name: "hello-1.0/lib/current", link: "../bin", kind: tar.TypeSymlink}, {name: "./hello-1.0/bin/readme", content: "x", mode: 0o666},
+		profile("hello-1.0/instance.cfg"),
+		{name: "hello-1.0/bin/serve", content: "#!/bin/sh\n", mode: 0o4777},
+		{name: "hello-1.0/lib/current", link: "../bin", kind: tar.TypeSymlink},
+		{name: "./hello-1.0/bin/readme", content: "x", mode: 0o666},
 	}
 	plain := tarOf(t, append(entries, entry{name: "hello-1.0/bin/again", link: "hello-1.0/bin/serve", kind: tar.TypeLink})...)
 	for name, content := range map[string][]byte{"tar": plain, "tar.gz": gzipOf(t, plain), "tar.zst": zstdOf(t, plain), "zip": zipOf(t, entries...)} {

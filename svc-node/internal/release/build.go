@@ -60,7 +60,7 @@ func (r *Root) build(ctx context.Context, s source, dir string, p *partialFile, 
 		if err != nil {
 			return err
 		}
-		defer root.Close() // only read from
+		defer root.Close() //nolint:errcheck // only read from
 		if !hasProfile(root, ".") {
 			return errors.New("the build left no instance.cfg")
 		}

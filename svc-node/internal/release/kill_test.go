@@ -25,7 +25,7 @@ func installAndTell(dir, releaseURL, buildout string) int {
 	if err == nil {
 		w := &watcher{at: func(step Step, done, _ int64) {
 			if done > 0 {
-				os.Stdout.WriteString(string(step) + "\n") //nolint:errcheck // the parent reads until it kills
+				os.Stdout.WriteString(string(step) + "\n") // the parent reads until it kills
 			}
 		}}
 		ctx, cancel := contextWithin(time.Minute)
@@ -33,7 +33,7 @@ func installAndTell(dir, releaseURL, buildout string) int {
 		err = r.Install(ctx, releaseURL, w)
 	}
 	if err != nil {
-		os.Stdout.WriteString(err.Error() + "\n") //nolint:errcheck // likewise
+		os.Stdout.WriteString(err.Error() + "\n")
 		return 1
 	}
 	return 0

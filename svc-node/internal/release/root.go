@@ -152,7 +152,7 @@ func (r *Root) fill(ctx context.Context, s source, temporary string, p *partialF
 	if err != nil {
 		return err
 	}
-	defer root.Close() // files are closed where they are written
+	defer root.Close() //nolint:errcheck // files are closed where they are written
 	to := newTree(root, r.space(), r.s.MaxFiles, r.s.MaxBytes)
 	if s.path != "" {
 		info, err := os.Stat(s.path)
@@ -186,7 +186,7 @@ func (r *Root) copy(ctx context.Context, s source, to *tree, o Observer) error {
 	if err != nil {
 		return unwrapPath(s.path, err)
 	}
-	defer from.Close() // only read from
+	defer from.Close() //nolint:errcheck // only read from
 	copied := int64(0)
 	to.progress = func(n int64) {
 		copied += n

@@ -112,7 +112,7 @@ func TestWhatCannotBeInstalledSaysSo(t *testing.T) {
 	for url, want := range map[string]string{
 		"http://host/release.cfg":                                "want https:, or a checksum",
 		"http://host/a.tar#md5=d41d8cd98f00b204e9800998ecf8427e": "want https:, or a checksum",
-		"ftp://host/a.tar":                                       "not ftp:",
+		"ftp://host/a.tar":                                       "not of ftp",
 		"https:///a.tar":                                         "want https://host/path",
 		"https://host/a.tar#sha256=12":                           "64 hexadecimal digits",
 		"https://host/a.tar#sha1=12":                             "want #sha256=",

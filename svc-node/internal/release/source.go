@@ -67,7 +67,7 @@ func parseSource(releaseURL string) (source, error) {
 			return s, errors.New("want https:, or a checksum: http: to another machine is read only with #sha256=… or #sha512=…, since whoever is in between could change it")
 		}
 	default:
-		return s, fmt.Errorf("want a file:, https: or http: URL, not %s:", u.Scheme)
+		return s, fmt.Errorf("want a URL of file:, https: or http:, not of %s", u.Scheme)
 	}
 	return s, nil
 }
