@@ -3,3 +3,4 @@
 `slapos` is shared: what else is found under that name on sys.path belongs to it too, and comes first.
 """
 __path__ = __import__("pkgutil").extend_path(__path__, __name__)
+__path__ = __path__[1:] + __path__[:1]  # what others have of it comes first
