@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// lookout is how often a connection that is being made looks whether its time is over.
+const lookout = 100 * time.Millisecond
 
 const addressUsage = "Address must be specified in 1 of the following 3 forms: (host, port), path or abstract"
 
@@ -42,9 +47,9 @@ func socketListening() Sensor {
 					case wrong:
 						s.error(addressUsage)
 					case path != "":
-						s.connect(ctx, "unix", path, quoted(path))
+						s.connectUnix(ctx, path, quoted(path))
 					case abstract != "":
-						s.connect(ctx, "unix", "@"+abstract, quoted("\x00"+abstract))
+						s.connectUnix(ctx, "@"+abstract, quoted("\x00"+abstract))
 					case fixed == nil:
 						s.connectTCP(ctx, address, port)
 					default:
@@ -71,24 +76,66 @@ func (s *Sensing) connectTCP(ctx context.Context, address netip.Addr, port int) 
 	if address.Is6() {
 		said = fmt.Sprintf("(%s, %d, 0, 0)", quoted(address.String()), port)
 	}
-	s.connect(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)), said)
+	s.connected(ctx, said, connect(ctx, address, port))
 }
 
-func (s *Sensing) connect(ctx context.Context, network, address, said string) {
-	dialer := net.Dialer{KeepAlive: -1} // what is closed at once needs none: a system call less
-	var conn net.Conn
-	dial := func() (err error) {
-		conn, err = dialer.DialContext(ctx, network, address)
+// connect makes a TCP connection and closes it: five system calls and no goroutine, half of what net.Dialer takes, which
+// watches its context by another goroutine and its descriptor by epoll.
+func connect(ctx context.Context, address netip.Addr, port int) error {
+	var family int
+	var to unix.Sockaddr
+	if address.Is6() {
+		scope := uint32(0)
+		if zone := address.Zone(); zone != "" {
+			i, err := net.InterfaceByName(zone)
+			if err != nil {
+				return err
+			}
+			scope = uint32(i.Index) //nolint:gosec // an index
+		}
+		family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: port, ZoneId: scope, Addr: address.As16()}
+	} else {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: port, Addr: address.As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
 		return err
 	}
-	var err error
-	if network == "unix" {
-		err = s.asUser(dial)
-	} else {
-		err = dial()
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	if err := unix.Connect(fd, to); !errors.Is(err, unix.EINPROGRESS) {
+		return err
 	}
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}} //nolint:gosec // a descriptor
+	for ctx.Err() == nil {
+		// It waits in the system, so that the end of the context is looked for now and then.
+		n, err := unix.Poll(poll, int(lookout/time.Millisecond))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		if n > 0 {
+			code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if err == nil && code != 0 {
+				err = syscall.Errno(code)
+			}
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Sensing) connectUnix(ctx context.Context, address, said string) {
+	s.connected(ctx, said, s.asUser(func() error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}))
+}
+
+// connected tells how it went.
+func (s *Sensing) connected(ctx context.Context, said string, err error) {
 	if err == nil {
-		conn.Close()
 		s.info("socket connection OK %s", said)
 		return
 	}
@@ -100,8 +147,7 @@ func (s *Sensing) connect(ctx context.Context, network, address, said string) {
 		s.error("%s: [Errno %d] Connection timed out", pythonClass(syscall.ETIMEDOUT), int(syscall.ETIMEDOUT))
 		return
 	}
-	var operation *net.OpError
-	if errors.As(err, &operation) {
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
 		err = operation.Err
 	}
 	s.error("OSError: %v", err)
