@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -38,6 +40,7 @@ func measureStream(ctx context.Context, short bool, r *report.Report) (err error
 	}
 	request := streamRequest()
 	groups := streamAllocations * streamPromises
+	used := processor()
 	began, batch, acknowledged := time.Now(), uint64(0), uint64(0)
 	for time.Since(began) < lasting || acknowledged < batch {
 		if time.Since(began) < lasting && batch-acknowledged < streamAhead {
@@ -59,6 +62,7 @@ func measureStream(ctx context.Context, short bool, r *report.Report) (err error
 		acknowledged = n
 	}
 	took := time.Since(began)
+	r.Note("stream: %.1f µs of processor a group, sender and service together, on a machine of %d", float64((processor()-used).Microseconds())/(float64(groups)*float64(batch)), runtime.NumCPU())
 	r.AtLeast("groups a second over one stream, acknowledged", float64(groups)*float64(batch)/took.Seconds(), 0, 300_000)
 	return nil
 }
@@ -91,4 +95,13 @@ func advance(r *promisev1.SenseRequest, batch uint64) {
 			g.Sequence, g.Previous, g.At = batch, batch-1, now
 		}
 	}
+}
+
+// processor is the processor time that this process has used.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

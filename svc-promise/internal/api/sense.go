@@ -76,7 +76,15 @@ func (s *Sense) Sense(ctx context.Context, node *stream) error {
 	batches := make(chan batch)
 	written := make(chan error, 1)
 	go func() { written <- s.acknowledge(ctx, node, batches) }()
-	err = s.receive(ctx, hello.GetComputer(), node, batches)
+	// Reading and checking the next message takes as long as recording the one before: they happen at the same time.
+	received, recorded := make(chan *promisev1.SenseRequest), make(chan struct{})
+	go func() {
+		defer close(recorded)
+		s.recordAll(ctx, hello.GetComputer(), received, batches)
+	}()
+	err = s.receive(ctx, node, received)
+	close(received)
+	<-recorded
 	cancel()
 	return errors.Join(ended(err), <-written)
 }
@@ -89,13 +97,24 @@ func ended(err error) error {
 	return err
 }
 
-// receive records what comes until the stream ends.
-func (s *Sense) receive(ctx context.Context, computer string, node *stream, batches chan<- batch) error {
+// receive reads until the stream ends.
+func (*Sense) receive(ctx context.Context, node *stream, received chan<- *promisev1.SenseRequest) error {
 	for {
 		request, err := node.Receive()
 		if err != nil {
 			return err
 		}
+		select {
+		case received <- request:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// recordAll records what comes, in order, until nothing more does. When the stream ends first, the rest is drained: the node sends it again.
+func (s *Sense) recordAll(ctx context.Context, computer string, received <-chan *promisev1.SenseRequest, batches chan<- batch) {
+	for request := range received {
 		one := batch{number: request.GetBatch()}
 		for _, a := range request.GetAllocations() {
 			s.record(ctx, computer, a, &one)
@@ -103,7 +122,6 @@ func (s *Sense) receive(ctx context.Context, computer string, node *stream, batc
 		select {
 		case batches <- one:
 		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }

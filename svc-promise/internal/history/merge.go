@@ -156,7 +156,8 @@ func (s *Stored) newest(p *Point) {
 	if first || turned {
 		v.Since = at
 	}
-	if message := tail(p.Message); first || turned || message != v.GetMessage() {
+	if first || turned || (p.Message != v.GetMessage() && tail(p.Message) != v.GetMessage()) {
+		message := tail(p.Message)
 		if len(r.GetMessages()) >= MaxMessages {
 			r.Messages = slices.Delete(r.GetMessages(), 0, len(r.GetMessages())-MaxMessages+1)
 		}
