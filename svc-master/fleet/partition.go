@@ -59,6 +59,9 @@ type Partition struct {
 	RetainedUntil time.Time
 	// Publishing watches for a publish loop.
 	Publishing Publishing
+	// Sleepless counts runs in a row that began within Sleep of the end of the one before; SleeplessSince is when the row began.
+	Sleepless      uint32
+	SleeplessSince time.Time
 }
 
 // Options is what a software release says about its instances.

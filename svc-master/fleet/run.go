@@ -66,6 +66,7 @@ func (t *Tree) BeginRun(e BeginRun, now time.Time) (BeginRunAnswer, Effects, err
 	if p.Run != nil {
 		p.remember(Ended{RunID: p.Run.ID, Superseded: true})
 	}
+	p.paced(now)
 	p.Token++
 	p.Run = &Run{
 		ID: e.RunID, Token: p.Token, Wanted: t.Wanted(p), Cause: e.Cause, Attempt: e.Attempt, BegunAt: now, Destroys: state == Destroyed, Trace: e.Trace,

@@ -108,7 +108,7 @@ func (t *Tree) WantedCause(p *Partition) Cause {
 	return CauseUnspecified
 }
 
-// Conditions are what is worth telling of the tree: bang storms and publish loops, by member.
+// Conditions are what is worth telling of the tree: bang storms, publish loops and monitoring crimes, by member.
 func (t *Tree) Conditions(now time.Time) []string {
 	var told []string
 	for _, m := range t.view().order {
@@ -120,6 +120,7 @@ func (t *Tree) Conditions(now time.Time) []string {
 		if pub := &m.partition.Publishing; pub.looping(now) {
 			told = append(told, pub.loop(m.instance))
 		}
+		told = append(told, m.partition.crimes(m.instance.Title, now)...)
 	}
 	return told
 }

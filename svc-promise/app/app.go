@@ -88,7 +88,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	alarms := alarm.New(alarm.Settings{Teller: master, Telemetry: t, Group: group, GaveUp: func(b alarm.Bang) { windows.Unsent(b.Allocation, b.Promise) }})
 
 	var opened *store.Store
-	var counting metric.Registration
+	var counting, convicting metric.Registration
 	a := &App{server: server}
 	a.Sequence = app.NewSequence(
 		t.Log,
@@ -119,10 +119,13 @@ func New(cfg Config, s Settings) (*App, error) {
 			group.Go("sweep", func(ctx context.Context) error { return sweep(ctx, windows) })
 			group.Go("contacts", func(ctx context.Context) error { return contacts.Report(ctx, master, t) })
 			group.Go("history", recorder.New(windows, kept, s.HistoryEvery, t).Run)
+			crimes := recorder.NewCrimes(kept)
+			convicting = crimes.Observe(t.Meter("svc-promise/app"))
+			group.Go("crimes", crimes.Run)
 			group.Go("mutes", func(ctx context.Context) error { return mutes.Run(ctx, t) })
 			return nil
 		}, Stop: func(ctx context.Context) error {
-			_ = counting.Unregister() // its only error is a foreign registration
+			_, _ = counting.Unregister(), convicting.Unregister() // the only error is a foreign registration
 			return group.Stop(ctx)
 		}},
 		app.PartOf("server", server),

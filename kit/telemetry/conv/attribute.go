@@ -53,6 +53,7 @@ const (
 	EvaluatedBy   = attribute.Key("vow.promise.evaluated_by")
 	SensorKind    = attribute.Key("vow.sensor.kind")
 	ProcessReason = attribute.Key("vow.process.exit_reason")
+	CrimeName     = attribute.Key("vow.crime.name")
 )
 
 // Properties of what the services watch.
@@ -147,6 +148,14 @@ const (
 	InstallUnpack   = "unpack"
 	InstallCopy     = "copy"
 	InstallBuild    = "build"
+)
+
+// Values of CrimeName.
+const (
+	CrimeSleepless   = "sleepless"
+	CrimeLongRun     = "long_run"
+	CrimeSensedOften = "sensed_too_often"
+	CrimeNeverPassed = "never_passed"
 )
 
 // Values of PromiseKind and SensorKind.
@@ -258,6 +267,9 @@ func Attributes() []Attribute {
 		{Generation, "The generation of the tree that the run settles.", "int", "", nil},
 		{StepName, "The step of a run.", "string", "", []string{
 			StepRelease, StepPrepare, StepProfile, StepServices, StepPromises, StepRetention, StepPrerm, StepDestroy,
+		}},
+		{CrimeName, "Which monitoring crime (docs/promise-service.md).", "string", "", []string{
+			CrimeSleepless, CrimeLongRun, CrimeSensedOften, CrimeNeverPassed,
 		}},
 		{PromiseKind, "How the promise is written.", "string", "", []string{KindPlugin, KindExecutable, KindBuiltin}},
 		{Verdict, "What the test or anomaly detector said; a failed promise is a result, not an error.", "string", "", []string{

@@ -93,6 +93,10 @@ var (
 		"vow.promise.transitions", KindCounter, "{transition}", "Changes of a promise's verdict, by the new one.",
 		[]attribute.Key{Verdict},
 	}}
+	CrimeCount = GaugeMetric{Metric{
+		"vow.crime.count", KindGauge, "{crime}", "Monitoring crimes: of runs by svc-master, of promises by svc-promise; each replica counts all, once a minute.",
+		[]attribute.Key{CrimeName},
+	}}
 	SensorDuration = DurationMetric{Metric{
 		"vow.sensor.duration", KindDuration, "s", "One execution of a sensor.",
 		[]attribute.Key{SensorKind, ErrorType},
@@ -120,7 +124,7 @@ func Metrics() []Metric {
 	return []Metric{
 		ConvergenceDuration.Metric, RunDuration.Metric, RunDelay.Metric, RunActive.Metric, StepDuration.Metric, InstallDuration.Metric, InstallStepDuration.Metric,
 		BangRequests.Metric, BangFolded.Metric, BangFanout.Metric, AgendaDue.Metric, AgendaOverdue.Metric,
-		PartitionCount.Metric, ComputerCount.Metric, PromiseCount.Metric, PromiseTransitions.Metric,
+		PartitionCount.Metric, ComputerCount.Metric, PromiseCount.Metric, PromiseTransitions.Metric, CrimeCount.Metric,
 		SensorDuration.Metric, ProcessExits.Metric, FeedLag.Metric, SpoolSize.Metric, LimitHits.Metric,
 	}
 }

@@ -35,6 +35,8 @@ type partitionKey struct{ colour, reason string }
 type counts struct {
 	partitions map[partitionKey]int64
 	computers  map[string]int64
+	// sleepless and long are monitoring crimes of runs.
+	sleepless, long int64
 }
 
 // New makes a census; started is when the control plane did.
@@ -58,6 +60,12 @@ func (c *Census) Observe() []metric.Registration {
 				for colour, n := range last.computers {
 					observe(n, conv.Colour.String(colour))
 				}
+			}
+		}),
+		conv.CrimeCount.Observe(meter, func(_ context.Context, observe conv.Observer) {
+			if last := c.last.Load(); last != nil {
+				observe(last.sleepless, conv.CrimeName.String(conv.CrimeSleepless))
+				observe(last.long, conv.CrimeName.String(conv.CrimeLongRun))
 			}
 		}),
 		conv.FeedLag.Observe(meter, func(_ context.Context, observe conv.Observer) {
@@ -116,7 +124,10 @@ func (c *Census) walk(ctx context.Context) error {
 func (c *Census) tree(ctx context.Context, treeID string, found *counts) error {
 	overdue := false
 	err := c.store.View(ctx, treeID, func(t *fleet.Tree, now time.Time) error {
-		for id := range t.Partitions {
+		for id, p := range t.Partitions {
+			sleepless, long := p.Crimes(now)
+			found.sleepless += one(sleepless)
+			found.long += one(long)
 			colour, reason := c.classify(t, id, now)
 			found.partitions[partitionKey{colour, reason}]++
 		}
@@ -162,4 +173,11 @@ func (c *Census) classify(t *fleet.Tree, id string, now time.Time) (colour, reas
 		reason = conv.ReasonStale
 	}
 	return status.Colour.String(), reason
+}
+
+func one(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }

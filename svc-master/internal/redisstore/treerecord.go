@@ -72,6 +72,7 @@ func partitionRecord(p *fleet.Partition) *storev1.PartitionRecord {
 		FailuresInRow: p.FailuresInRow, ResultSince: timeRecord(p.ResultSince), RunsIn: p.RunsIn, RunsOf: p.RunsOf,
 		Awaiting: p.Awaiting, Alarm: alarmRecord(p.Alarm), Warning: alarmRecord(p.Warning), KeyCursor: p.KeyCursor,
 		Publishing: publishingRecord(p.Publishing), RetainedUntil: timeRecord(p.RetainedUntil),
+		Sleepless: p.Sleepless, SleeplessSince: timeRecord(p.SleeplessSince),
 	}
 	for _, e := range p.Recent {
 		r.Recent = append(r.Recent, &storev1.EndedRecord{
@@ -108,6 +109,7 @@ func partitionOf(r *storev1.PartitionRecord) *fleet.Partition {
 		FailuresInRow: r.GetFailuresInRow(), ResultSince: timeOf(r.GetResultSince()), RunsIn: r.GetRunsIn(), RunsOf: r.GetRunsOf(),
 		Awaiting: r.GetAwaiting(), Alarm: alarmOf(r.GetAlarm()), Warning: alarmOf(r.GetWarning()), KeyCursor: r.GetKeyCursor(),
 		Publishing: publishingOf(r.GetPublishing()), RetainedUntil: timeOf(r.GetRetainedUntil()),
+		Sleepless: r.GetSleepless(), SleeplessSince: timeOf(r.GetSleeplessSince()),
 	}
 	if r.GetOptions() != nil {
 		p.Options.Quota = r.GetOptions().Quota

@@ -969,8 +969,12 @@ type PartitionRecord struct {
 	Publishing *PublishingRecord `protobuf:"bytes,27,opt,name=publishing,proto3" json:"publishing,omitempty"`
 	// Until when the node keeps the content of a destroyed instance; unset = it does not.
 	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Runs in a row that began soon after the one before had ended.
+	Sleepless uint32 `protobuf:"varint,29,opt,name=sleepless,proto3" json:"sleepless,omitempty"`
+	// When that row began.
+	SleeplessSince *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=sleepless_since,json=sleeplessSince,proto3" json:"sleepless_since,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PartitionRecord) Reset() {
@@ -1195,6 +1199,20 @@ func (x *PartitionRecord) GetPublishing() *PublishingRecord {
 func (x *PartitionRecord) GetRetainedUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RetainedUntil
+	}
+	return nil
+}
+
+func (x *PartitionRecord) GetSleepless() uint32 {
+	if x != nil {
+		return x.Sleepless
+	}
+	return 0
+}
+
+func (x *PartitionRecord) GetSleeplessSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SleeplessSince
 	}
 	return nil
 }
@@ -3008,7 +3026,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x19\n" +
 	"\x05quota\x18\x02 \x01(\rH\x00R\x05quota\x88\x01\x01\x121\n" +
 	"\x06policy\x18\x03 \x01(\x0e2\x19.vow.master.v1.BangPolicyR\x06policyB\b\n" +
-	"\x06_quota\"\x89\n" +
+	"\x06_quota\"\xec\n" +
 	"\n" +
 	"\x0fPartitionRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
@@ -3043,7 +3061,9 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
 	"publishing\x18\x1b \x01(\v2\x1e.vow.store.v1.PublishingRecordR\n" +
 	"publishing\x12A\n" +
-	"\x0eretained_until\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x9a\x03\n" +
+	"\x0eretained_until\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\x12\x1c\n" +
+	"\tsleepless\x18\x1d \x01(\rR\tsleepless\x12C\n" +
+	"\x0fsleepless_since\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\x0esleeplessSince\"\x9a\x03\n" +
 	"\vUsageRecord\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1f\n" +
@@ -3324,60 +3344,61 @@ var file_vow_store_v1_master_proto_depIdxs = []int32{
 	18, // 43: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
 	19, // 44: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
 	31, // 45: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	29, // 46: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	37, // 47: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	41, // 48: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	31, // 49: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	38, // 50: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	41, // 51: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	42, // 52: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	31, // 53: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	30, // 54: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	37, // 55: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	43, // 56: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	44, // 57: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 58: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	43, // 59: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	37, // 60: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 61: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	30, // 62: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	38, // 63: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	44, // 64: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 65: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	31, // 66: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	31, // 67: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	30, // 68: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	45, // 69: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	44, // 70: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	38, // 71: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 72: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	31, // 73: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	22, // 74: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	25, // 75: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	21, // 76: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	23, // 77: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	23, // 78: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	37, // 79: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	24, // 80: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	24, // 81: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	37, // 82: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 83: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 84: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	46, // 85: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	30, // 86: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	42, // 87: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	43, // 88: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	44, // 89: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	37, // 90: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 91: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 92: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	30, // 93: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	38, // 94: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	95, // [95:95] is the sub-list for method output_type
-	95, // [95:95] is the sub-list for method input_type
-	95, // [95:95] is the sub-list for extension type_name
-	95, // [95:95] is the sub-list for extension extendee
-	0,  // [0:95] is the sub-list for field type_name
+	31, // 46: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	29, // 47: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	37, // 48: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	41, // 49: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	31, // 50: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	38, // 51: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	41, // 52: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	42, // 53: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	31, // 54: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	30, // 55: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	37, // 56: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	43, // 57: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	44, // 58: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 59: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	43, // 60: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	37, // 61: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 62: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	30, // 63: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	38, // 64: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	44, // 65: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	31, // 66: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	31, // 67: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	31, // 68: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	30, // 69: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	45, // 70: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	44, // 71: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	38, // 72: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	31, // 73: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	31, // 74: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	22, // 75: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	25, // 76: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	21, // 77: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	23, // 78: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	23, // 79: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	37, // 80: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	24, // 81: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	24, // 82: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	37, // 83: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 84: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 85: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	46, // 86: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	30, // 87: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	42, // 88: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	43, // 89: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	44, // 90: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	37, // 91: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 92: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 93: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	30, // 94: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	38, // 95: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	96, // [96:96] is the sub-list for method output_type
+	96, // [96:96] is the sub-list for method input_type
+	96, // [96:96] is the sub-list for extension type_name
+	96, // [96:96] is the sub-list for extension extendee
+	0,  // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
