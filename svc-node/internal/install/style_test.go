@@ -46,6 +46,15 @@ func TestProfilesInTheStyleOfRealReleasesConverge(t *testing.T) {
 			1, "",
 			map[string]string{"srv/www/index.html": "It is kept at 10.0.0.2, port 6379, with a password of 6 characters."},
 		},
+		"frontend with shared instances": {
+			"testdata/style/frontend", "RootSoftwareInstance",
+			map[string]string{
+				"_":                   `{"domain": "example.com"}`,
+				"slave_instance_list": `[{"slave_reference": "S1", "_": "{\"url\": \"http://b1.example/\"}"}, {"slave_reference": "S2", "_": "{\"url\": \"gopher://x\"}"}, {"slave_reference": "S3", "url": "https://b3.example:8443", "path": "/x"}]`,
+			},
+			2, "",
+			map[string]string{"etc/promise/frontend": "8443", "etc/logrotate.d/logs": "rotate 30\n", "etc/sites/67f6274e.conf": "/ b1.example:80", "etc/sites/e2ab7c65.conf": "/x b3.example:8443", "etc/service/frontend": "/opt/frontend/bin/frontend"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			release, err := filepath.Abs(c.release)

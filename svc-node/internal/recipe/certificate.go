@@ -159,7 +159,8 @@ func certificateRequest() *Recipe {
 		Name:    "slapos.cookbook:certificate_authority.request",
 		Summary: "Asks the partition's certificate authority for a key and a certificate, and writes a program that starts once they are there.",
 		Options: append(append([]Option(nil), authorityDirectories...),
-			Option{Name: "key-file, cert-file", Required: true, Text: "Links to the key and the certificate."},
+			Option{Name: "key-file", Required: true, Text: "Link to the key."},
+			Option{Name: "cert-file", Required: true, Text: "Link to the certificate."},
 			Option{Name: "executable", Text: "What to start once they are there."},
 			Option{Name: "wrapper", Text: "Path of the program that waits for them and starts it."},
 			Option{Name: "name", Default: "the section's name", Text: "Name in the certificate."},
@@ -187,9 +188,6 @@ func requestCertificate(_ context.Context, w *Work) error {
 	hash := hex.EncodeToString(sum[:])
 	key, certificate := path.Join(w.Get("ca-private"), hash+".key"), path.Join(w.Get("ca-certs"), hash+".crt")
 	for option, target := range map[string]string{"key-file": key, "cert-file": certificate} {
-		if w.Get(option) == "" {
-			return w.Error(option, "cannot install this part: %s is needed", option)
-		}
 		if err := w.Files.Link(target, w.Get(option)); err != nil {
 			return w.Error(option, "%w", err)
 		}

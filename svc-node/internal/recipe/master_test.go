@@ -44,6 +44,15 @@ func TestRequestsAskAndReturn(t *testing.T) {
 	w.fails(strings.Replace(asking, "state = started", "state = paused", 1), "[r] state: cannot request the state")
 }
 
+func TestDataTravelsAsPythonPrintsIt(t *testing.T) {
+	w := newWorld(t)
+	w.connections["a"] = map[string]string{}
+	w.must("[a]\nrecipe = slapos.cookbook:request\nsoftware-url = u\nconfig-yes = !py!True\nconfig-list = !py![1, 'x']\nconfig-number = !py!7\nconfig-text = true\n")
+	if p := w.requests[0].Parameters; p["yes"] != "True" || p["list"] != "[1, 'x']" || p["number"] != "7" || p["text"] != "true" {
+		t.Errorf("requested %v", p)
+	}
+}
+
 func TestOptionalRequestsDoNotWait(t *testing.T) {
 	w := newWorld(t)
 	w.must(strings.Replace(strings.Replace(asking, "slapos.cookbook:request\n", "slapos.cookbook:requestoptional\n", 1), "guid =", "#", 1))
@@ -182,7 +191,7 @@ func TestEveryRecipeIsDescribed(t *testing.T) {
 			seen[name] = true
 		}
 		for _, o := range append(append([]Option(nil), r.Options...), r.Provides...) {
-			if o.Name == "" || !strings.HasSuffix(o.Text, ".") {
+			if o.Name == "" || !strings.HasSuffix(o.Text, ".") || o.Required && strings.ContainsAny(o.Name, ",*") {
 				t.Errorf("%s: option %q is not described: %q", r.Name, o.Name, o.Text)
 			}
 		}

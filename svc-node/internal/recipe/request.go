@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vow-os/vow/svc-node/internal/recipe/jinja"
 	"github.com/vow-os/vow/svc-node/profile"
 )
 
@@ -99,9 +100,17 @@ func readRequest(in *Init, serialised bool) (Request, error) {
 		return asked, nil
 	}
 	for name, value := range config {
-		asked.Parameters[name] = value.String()
+		asked.Parameters[name] = plainText(value)
 	}
 	return asked, nil
+}
+
+// plainText is how data travels where only text does: as Python's str(), which is what profiles on the other side compare with.
+func plainText(v profile.Value) string {
+	if v.IsStructured() {
+		return jinja.Literal(v.Data())
+	}
+	return v.String()
 }
 
 // prefixed collects "config" or "sla": names listed, lines NAME = value, or every option with the prefix.
