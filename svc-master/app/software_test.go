@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,22 @@ func TestSupplyingAFailedReleaseAgainIsAnotherSupply(t *testing.T) {
 		m.said(destroyed, nil)
 		if all := must[*masterv1.ListSoftwareResponse](m)(m.software.ListSoftware(t.Context(), &masterv1.ListSoftwareRequest{Computer: "one"})).GetSoftware(); len(all) != 0 {
 			t.Errorf("%v is listed", all)
+		}
+	})
+}
+
+func TestARefusalShowsNoPasswordOfAURL(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		m.register("one", 1)
+		const url = "https://user:s3cret@example.org/hello.tar.gz"
+		must[*masterv1.SupplySoftwareResponse](m)(m.software.SupplySoftware(t.Context(), &masterv1.SupplySoftwareRequest{SoftwareRelease: url, Computer: "one"}))
+		must[*masterv1.RequestInstanceResponse](m)(m.instances.RequestInstance(t.Context(), &masterv1.RequestInstanceRequest{Title: "shop", SoftwareRelease: url}))
+		_, removal := m.software.SupplySoftware(t.Context(), &masterv1.SupplySoftwareRequest{SoftwareRelease: url, Computer: "one", State: destroyed})
+		_, unknown := m.software.ReportSoftwareState(t.Context(), &masterv1.ReportSoftwareStateRequest{SoftwareRelease: url + "x", Computer: "one", State: building})
+		for _, err := range []error{removal, unknown} {
+			if err == nil || !strings.Contains(err.Error(), "REDACTED@example.org") || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the refusal is %v", err)
+			}
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/placement"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
@@ -63,7 +64,7 @@ func (a *API) unused(ctx context.Context, computer, url string) error {
 		err := a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
 			for id, p := range t.Partitions {
 				if i := t.Instances[id]; p.Computer == computer && i.Release == url {
-					return &redisstore.StateError{Message: fmt.Sprintf("cannot remove software release %q from %q: instance %q (%s) uses it", url, computer, i.Title, id)}
+					return &redisstore.StateError{Message: fmt.Sprintf("cannot remove software release %q from %q: instance %q (%s) uses it", telemetry.Redacted(url), computer, i.Title, id)}
 				}
 			}
 			return nil
@@ -86,7 +87,7 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 		}
 		s := c.Software[url]
 		if s == nil {
-			return &redisstore.NotFoundError{Kind: "software release", Name: url}
+			return &redisstore.NotFoundError{Kind: "software release", Name: telemetry.Redacted(url)}
 		}
 		if s.Requested == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED && req.GetState() == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
 			delete(c.Software, url)
