@@ -332,7 +332,7 @@ func TestRootStartsAServiceAsItsUserAndOthersAreToldThatTheyMayNot(t *testing.T)
 // openTo is a folder that a user may write in: logs are opened as the user of their process.
 func (h *host) openTo(account *supervise.Account) string {
 	h.t.Helper()
-	dir, err := os.MkdirTemp("", "vow-user") //nolint:usetesting // t.TempDir is closed to other users
+	dir, err := os.MkdirTemp("", "vow-user")
 	if err != nil {
 		h.t.Fatal(err)
 	}
