@@ -187,8 +187,6 @@ func idleProfile() string {
 	return "[buildout]\nparts =\n  " + strings.Join(parts, "\n  ") + "\n\n" + strings.Join(sections, "\n")
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
