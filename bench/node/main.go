@@ -46,7 +46,7 @@ func run(ctx context.Context, s size) (err error) {
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	r := report.Begin(os.Stdout)
 	defer r.End()
-	l, err := up(ctx, dir, s.partitions+1)
+	l, err := up(ctx, dir, s.partitions+sensedPartitions+1)
 	if err != nil {
 		return err
 	}
@@ -55,10 +55,16 @@ func run(ctx context.Context, s size) (err error) {
 			err = stopErr
 		}
 	}()
+	if only() == "promises" {
+		return l.promises(ctx, s, r)
+	}
 	if err := l.runs(ctx, s.runs, r); err != nil {
 		return err
 	}
 	if err := l.idle(ctx, s, r); err != nil {
+		return err
+	}
+	if err := l.promises(ctx, s, r); err != nil {
 		return err
 	}
 	if err := boot(ctx, r); err != nil {
