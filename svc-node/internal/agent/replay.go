@@ -130,7 +130,16 @@ func (a *Agent) keepBang(b *storev1.NodeBang) error {
 func (a *Agent) put(s *spool.Spool, limit, key string, m spooled) error {
 	before := s.Dropped()
 	if err := s.Put(key, m); err != nil {
-		return err
+		if s == a.usages { // it is measured on
+			return err
+		}
+		if holdErr := s.Hold(key, m); holdErr != nil {
+			return holdErr
+		}
+		a.s.Telemetry.Log.WarnContext(context.Background(), "a message for svc-master is held in memory: the disk does not take it", "error", err)
+		if s == a.bangs {
+			return err // its exit stays in the supervisor's journal, so that it outlives the agent
+		}
 	}
 	if dropped := s.Dropped() - before; dropped > 0 {
 		a.limits.Add(context.Background(), int64(dropped), conv.LimitName.String(limit))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
@@ -36,6 +37,8 @@ const (
 	// Skipped is how far sequences jump after a boot: the kernel writes a file back within 30 s, in which a promise is
 	// sensed at most 30 s / 50 ms = 600 times.
 	Skipped = 1000
+	// Retry is how long a disk that took no group is left alone.
+	Retry = 10 * time.Second
 	// maxGroup bounds one record in bytes: 100 entries of 20,000 bytes.
 	maxGroup = 4 << 20
 	suffix   = ".log"
@@ -54,7 +57,10 @@ type allocation struct {
 	file *os.File
 	// size is the file's, base what it was when it was last rewritten.
 	size, base int64
-	promises   map[string]*window
+	// lacks says that the file lacks groups that are held, because the disk did not take them; retry is when it is tried again.
+	lacks    bool
+	retry    time.Time
+	promises map[string]*window
 }
 
 type window struct {
@@ -83,16 +89,23 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 	w.last++
 	g.Sequence, g.Previous = w.last, w.newest()
 	w.add(g)
+	if a.lacks {
+		if now := time.Now(); now.After(a.retry) && l.rewrite(allocationID, a) != nil {
+			a.retry = now.Add(Retry) // it was told when it began
+		}
+		return nil
+	}
 	var record bytes.Buffer
 	if _, err := protodelim.MarshalTo(&record, &storev1.NodeGroup{Group: g}); err != nil {
 		return fmt.Errorf("cannot keep a sense group: %w", err)
 	}
-	n, err := a.file.Write(record.Bytes())
-	a.size += int64(n)
-	if err != nil {
-		return fmt.Errorf("cannot keep a sense group: %w", err)
+	if _, err := a.file.Write(record.Bytes()); err != nil {
+		// A record that was cut short would hide those after it. Where not even this can be done, the next reader cuts it off.
+		_ = a.file.Truncate(a.size)
+		a.lacks, a.retry = true, time.Now().Add(Retry)
+		return fmt.Errorf("cannot keep sense groups of %s on the disk; they are held in memory until it takes them: %w", allocationID, err)
 	}
-	if a.size > a.base+max(MaxFile, a.base) {
+	if a.size += int64(record.Len()); a.size > a.base+max(MaxFile, a.base) {
 		return l.rewrite(allocationID, a)
 	}
 	return nil
@@ -125,7 +138,7 @@ func (l *Log) Forget(allocationID string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a := l.allocations[allocationID]; a != nil {
-		_ = a.file.Close() // nothing of it is wanted any more
+		a.close() // nothing of it is wanted any more
 		delete(l.allocations, allocationID)
 	}
 	if err := os.Remove(l.path(allocationID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +153,9 @@ func (l *Log) Close() error {
 	defer l.mu.Unlock()
 	var errs []error
 	for _, a := range l.allocations {
-		errs = append(errs, a.file.Close())
+		if a.file != nil {
+			errs = append(errs, a.file.Close())
+		}
 	}
 	l.allocations = map[string]*allocation{}
 	return errors.Join(errs...)
@@ -155,11 +170,17 @@ func (l *Log) load(allocationID string) (*allocation, error) {
 	if a := l.allocations[allocationID]; a != nil {
 		return a, nil
 	}
+	a := &allocation{promises: map[string]*window{}}
 	file, err := os.OpenFile(l.path(allocationID), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot keep sense groups: %w", err)
+		// A disk that is read-only or full is no reason not to sense: what it has is read, what comes is held.
+		a.lacks, a.retry = true, time.Now().Add(Retry)
+		if file, err = os.Open(l.path(allocationID)); err != nil {
+			l.allocations[allocationID] = a
+			return a, nil //nolint:nilerr // as above
+		}
 	}
-	a := &allocation{file: file, promises: map[string]*window{}}
+	a.file = file
 	reader := bufio.NewReader(file)
 	options := protodelim.UnmarshalOptions{MaxSize: maxGroup}
 	for {
@@ -170,8 +191,8 @@ func (l *Log) load(allocationID string) (*allocation, error) {
 				break
 			}
 			// The last record was cut short by a crash. What follows a broken one cannot be found; it is cut off.
-			if err := l.rewrite(allocationID, a); err != nil {
-				return nil, err
+			if l.rewrite(allocationID, a) != nil {
+				a.lacks, a.retry = true, time.Now().Add(Retry)
 			}
 			break
 		}
@@ -207,9 +228,15 @@ func (l *Log) rewrite(allocationID string, a *allocation) error {
 	if err != nil {
 		return fmt.Errorf("cannot keep sense groups: %w", err)
 	}
-	_ = a.file.Close() // the replaced file
-	a.file, a.size, a.base = file, int64(content.Len()), int64(content.Len())
+	a.close() // the replaced file
+	a.file, a.size, a.base, a.lacks = file, int64(content.Len()), int64(content.Len()), false
 	return nil
+}
+
+func (a *allocation) close() {
+	if a.file != nil {
+		_ = a.file.Close() // the caller wants nothing more of it
+	}
 }
 
 func (a *allocation) window(promise string) *window {

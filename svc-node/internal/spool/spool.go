@@ -27,12 +27,19 @@ type Spool struct {
 	entries []entry
 	next    uint64
 	dropped uint64
+	// left are files of messages that are sent, which the disk did not let go; they go with the next that it takes.
+	left []string
 }
 
 type entry struct {
 	file string
 	key  string
+	// held is the message itself, while the disk does not take it.
+	held []byte
 }
+
+// MaxHeld is how many messages are held in memory while the disk takes none; the oldest gives way.
+const MaxHeld = 200
 
 // Open reads which messages wait in the folder, making it if need be. limit is how many it holds at most;
 // synced is false where nothing has to survive a crash of the machine.
@@ -83,17 +90,72 @@ func (s *Spool) Put(key string, m proto.Message) error {
 		}
 		s.dropped++
 	}
-	e := entry{file: fmt.Sprintf("%016d-%s%s", s.next, hex.EncodeToString([]byte(key)), suffix), key: key}
-	write := atomicfile.Write
-	if s.synced {
-		write = atomicfile.Synced
-	}
-	if err := write(filepath.Join(s.dir, e.file), content, 0o600); err != nil {
+	e := s.entry(key)
+	if err := s.write(e.file, content); err != nil {
 		return err
 	}
 	s.next++
 	s.entries = append(s.entries, e)
+	s.recovered()
 	return nil
+}
+
+// Hold keeps a message in memory when Put could not: it is sent like the others, goes to the disk when that takes something again, and is lost if the
+// agent dies before.
+func (s *Spool) Hold(key string, m proto.Message) error {
+	content, err := proto.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("cannot hold a message: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key != "" && slices.ContainsFunc(s.entries, func(e entry) bool { return e.key == key }) {
+		return nil
+	}
+	isHeld := func(e entry) bool { return e.held != nil }
+	count := 0
+	for _, e := range s.entries {
+		if isHeld(e) {
+			count++
+		}
+	}
+	if count >= MaxHeld {
+		i := slices.IndexFunc(s.entries, isHeld)
+		s.entries = slices.Delete(s.entries, i, i+1)
+		s.dropped++
+	}
+	e := s.entry(key)
+	e.held = content
+	s.next++
+	s.entries = append(s.entries, e)
+	return nil
+}
+
+func (s *Spool) entry(key string) entry {
+	return entry{file: fmt.Sprintf("%016d-%s%s", s.next, hex.EncodeToString([]byte(key)), suffix), key: key}
+}
+
+func (s *Spool) write(file string, content []byte) error {
+	if s.synced {
+		return atomicfile.Synced(filepath.Join(s.dir, file), content, 0o600)
+	}
+	return atomicfile.Write(filepath.Join(s.dir, file), content, 0o600)
+}
+
+// recovered makes good what the disk did not take before, as far as it takes it now.
+func (s *Spool) recovered() {
+	for i := range s.entries {
+		if e := &s.entries[i]; e.held != nil {
+			if s.write(e.file, e.held) != nil {
+				return
+			}
+			e.held = nil
+		}
+	}
+	s.left = slices.DeleteFunc(s.left, func(file string) bool {
+		err := os.Remove(filepath.Join(s.dir, file))
+		return err == nil || os.IsNotExist(err)
+	})
 }
 
 // First reads the oldest message into m and returns its name for Remove. ok is false when none waits. A file that cannot
@@ -105,7 +167,10 @@ func (s *Spool) First(m proto.Message) (name string, ok bool, err error) {
 		return "", false, nil
 	}
 	name = s.entries[0].file
-	content, err := os.ReadFile(filepath.Join(s.dir, name))
+	content := s.entries[0].held
+	if content == nil {
+		content, err = os.ReadFile(filepath.Join(s.dir, name))
+	}
 	if err == nil {
 		err = proto.Unmarshal(content, m)
 	}
@@ -140,8 +205,10 @@ func (s *Spool) RemoveKey(key string) error {
 }
 
 func (s *Spool) remove(i int) error {
-	if err := os.Remove(filepath.Join(s.dir, s.entries[i].file)); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("cannot remove a spooled message: %w", err)
+	if e := s.entries[i]; e.held == nil {
+		if err := os.Remove(filepath.Join(s.dir, e.file)); err != nil && !os.IsNotExist(err) {
+			s.left = append(s.left, e.file) // after a restart it is sent again, which changes nothing
+		}
 	}
 	s.entries = slices.Delete(s.entries, i, i+1)
 	return nil
