@@ -49,7 +49,7 @@ func (p *Partition) crimes(title string, now time.Time) []string {
 			CrimePrefix, title, p.Computer, p.Name, p.Sleepless+1, p.SleeplessSince.UTC().Format(time.RFC3339), Sleep))
 	}
 	if long {
-		run, took := "", ""
+		var run, took string
 		if p.Run != nil {
 			run, took = p.Run.ID, fmt.Sprintf("began %s ago", now.Sub(p.Run.BegunAt).Round(time.Second))
 		} else {
