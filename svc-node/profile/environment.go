@@ -18,8 +18,6 @@ type Environment struct {
 	SoftwareReleaseURL, SoftwareType, ComputerID, PartitionID, ServerURL, RequestedState string
 	// InstanceTitle and RootInstanceTitle are the titles of the instance and of its tree's root; InstanceGUID identifies it.
 	InstanceTitle, RootInstanceTitle, InstanceGUID string
-	// User is whom the partition's directory belongs to.
-	User User
 	// IPv4, IPv6 and Taps are the partition's addresses and network interfaces.
 	IPv4, IPv6, Taps []string
 	// Executable is the path of the running vow binary, ${vow:executable}.

@@ -69,9 +69,6 @@ func newRun(p Partition, world recipe.World, observer Observer) (*run, error) {
 		s.close()
 		return nil, err
 	}
-	if p.Environment.User.UID == "" {
-		p.Environment.User = ownerOf(s.root, p.Directory)
-	}
 	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}, secrets: map[string]bool{}}
 	for key, parts := range before.Profiles {
 		r.now.Profiles[key] = slices.Clone(parts)

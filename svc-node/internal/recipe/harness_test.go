@@ -29,6 +29,7 @@ type world struct {
 	random      io.Reader
 	environment profile.Environment
 	failing     error
+	user        profile.User
 }
 
 type file struct {
@@ -60,7 +61,7 @@ func (w *world) run(source string) error {
 		if w.memory[s.Name()] == nil {
 			w.memory[s.Name()] = map[string]string{}
 		}
-		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: w.environment, Memory: w.memory[s.Name()], Report: report{w}})
+		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: w.environment, User: func() profile.User { return w.user }, Memory: w.memory[s.Name()], Report: report{w}})
 	})
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 func TestTheUserOfThePartitionIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.fails("[a]\nrecipe = slapos.cookbook:userinfo\n", "cannot tell the partition's user")
-	w.environment.User = profile.User{Name: "slapuser0", UID: "1000", Group: "slapos", GID: "1001", Home: "/p"}
+	w.user = profile.User{Name: "slapuser0", UID: "1000", Group: "slapos", GID: "1001", Home: "/p"}
 	w.must("[a]\nrecipe = slapos.cookbook:publish\nx = ${u:pw-name} ${u:pw-uid} ${u:gr-name} ${u:gr-gid} ${u:pw-dir}\n[u]\nrecipe = slapos.cookbook:userinfo\n")
 	if want := "slapuser0 1000 slapos 1001 /p"; w.published["x"] != want {
 		t.Errorf("got %s, want %s", w.published["x"], want)

@@ -68,6 +68,8 @@ type Init struct {
 	Files Files
 	// Environment is that of the partition.
 	Environment profile.Environment
+	// User tells whom the partition's directory belongs to; it reads the machine's users, so only on demand.
+	User func() profile.User
 	// Memory keeps values of this part from run to run, such as an allocated port; changes are kept too.
 	Memory map[string]string
 	// Peek forbids every effect: the run is a plan.

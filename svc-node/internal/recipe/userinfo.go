@@ -17,7 +17,7 @@ func userInfo() *Recipe {
 		},
 		Signature: 1,
 		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
-			u := in.Environment.User
+			u := in.User()
 			if u.UID == "" {
 				return profile.Provided{}, in.Error("recipe", "cannot tell the partition's user: it is not known here")
 			}
