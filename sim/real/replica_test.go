@@ -97,8 +97,10 @@ type replicas struct {
 func beginReplicas(t *testing.T) *replicas {
 	t.Helper()
 	r := &replicas{suite: &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}}
+	free := freeAddresses(t, 10)
 	replica := func(name string, n int, args ...string) (*process, string) {
-		address, admin := freeAddress(t), freeAddress(t)
+		address, admin := free[0], free[1]
+		free = free[2:]
 		return &process{
 			t: t, name: name, ready: "http://" + admin + "/readyz", log: filepath.Join(r.dir, fmt.Sprintf("%s-%d.log", name, n)),
 			args: append([]string{"--address", address, "--admin-address", admin}, args...),

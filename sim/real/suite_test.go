@@ -138,6 +138,7 @@ type suite struct {
 	redis                      *storetest.Server
 	master, scheduler, promise *process
 	supervisor                 *process
+	node                       *process // the agent, when it has no supervisor that starts it again
 	address                    map[string]string
 	client                     *rpc.Client
 	computers                  masterv1connect.ComputerServiceClient
@@ -150,19 +151,38 @@ type suite struct {
 // begin starts everything. The node is `vow agent`'s twin: cmd/svc-node beneath cmd/vow-supervisor.
 func begin(t *testing.T) *suite {
 	t.Helper()
+	return beginWith(t, true)
+}
+
+// beginWith starts everything. An agent that is not kept up by the supervisor is the test's to kill and to start at once.
+func beginWith(t *testing.T, keptUp bool) *suite {
+	t.Helper()
 	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}
-	for _, name := range []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin"} {
-		s.address[name] = freeAddress(t)
+	names := []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin"}
+	for i, address := range freeAddresses(t, len(names)) {
+		s.address[names[i]] = address
 	}
 	s.master = s.service("svc-master", "--redis-url", s.redis.URL())
 	s.scheduler = s.service("svc-scheduler", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
 	s.promise = s.service("svc-promise", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
 	supervised := filepath.Join(s.dir, "supervisor")
-	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, s.agent(supervised)...)}
-	for _, p := range []*process{s.master, s.scheduler, s.promise, s.supervisor} {
-		p.start()
+	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: []string{"--dir", supervised}}
+	agent := s.agent(supervised)
+	if keptUp {
+		s.supervisor.args = append(append(s.supervisor.args, "--agent", "--"), agent...)
+	} else {
+		s.node = &process{t: t, name: "svc-node", log: filepath.Join(s.dir, "svc-node.log"), args: agent[1:]}
+	}
+	for _, p := range []*process{s.master, s.scheduler, s.promise, s.supervisor, s.node} {
+		if p != nil {
+			p.start()
+		}
 	}
 	t.Cleanup(func() {
+		if s.node != nil {
+			_ = s.node.command.Process.Signal(syscall.SIGTERM)
+			<-s.node.exited
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := supervisor.Shutdown(ctx, supervised); err != nil {
@@ -228,13 +248,17 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// freeAddress asks the kernel for a port.
-func freeAddress(t *testing.T) string {
+// freeAddresses asks the kernel for ports, all at the same time: one that is given back may be given again.
+func freeAddresses(t *testing.T, number int) []string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	for range number {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close() //nolint:revive // all of them stay open until all are known
+		all = append(all, listener.Addr().String())
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return all
 }
