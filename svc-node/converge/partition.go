@@ -124,8 +124,9 @@ type Partition struct {
 	RetainedUntil time.Time
 	// Ended holds the ids of the last runs.
 	Ended []string
-	// Substituted is the order that a local run was made for, because svc-master did not begin it.
-	Substituted string
+	// Substituted is the order that a local run was made for, because svc-master did not begin it; SubstitutedDue what made that order due.
+	Substituted    string
+	SubstitutedDue string
 }
 
 // InProgress is the id of the run in progress; empty = none.
@@ -182,6 +183,15 @@ func (p Partition) step(input any, now time.Time) (Partition, []Effect, string) 
 		return p.end(in, now)
 	}
 	return p, nil, fmt.Sprintf("cannot handle %T", input)
+}
+
+// occasion is what makes an order due: its cause, since when, and the newest bang behind it.
+func (o Order) occasion() string {
+	occasion := o.Cause.String() + " " + o.DueAt.UTC().Format(time.RFC3339Nano)
+	if len(o.Bangs) > 0 {
+		occasion += " " + o.Bangs[0].BangID
+	}
+	return occasion
 }
 
 func (p Partition) enter(phase Phase, now time.Time) Partition {
@@ -293,11 +303,20 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 		return next, effects, "the partition is locked by another process"
 	case Unbegun:
 		if p.Next != nil || p.Substituted == e.RunID {
-			p.NotBefore = now.Add(Slack)
+			if p.Next != nil {
+				p.NotBefore = now.Add(Slack)
+			}
 			next, effects, _ := p.follow(now)
 			return next, effects, "svc-master did not begin the run"
 		}
-		p.Substituted = e.RunID
+		// svc-scheduler, which does not know of local runs, orders again and again what no BeginRun answers, each time as another run. One local run
+		// answers them all; if it failed, the node's own growing delay says when it is tried again.
+		due := run.occasion()
+		if !run.DueAt.IsZero() && due == p.SubstitutedDue {
+			next, effects, _ := p.follow(now)
+			return next, effects, "svc-master did not begin the run: the node has run for that already"
+		}
+		p.Substituted, p.SubstitutedDue = e.RunID, due
 		p.Run = e.local(run.Order)
 		return p.enter(Waiting, now), nil, "svc-master did not begin the run: the node runs by itself"
 	}
