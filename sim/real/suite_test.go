@@ -257,7 +257,7 @@ func freeAddresses(t *testing.T, number int) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer listener.Close() //nolint:revive // all of them stay open until all are known
+		defer listener.Close()
 		all = append(all, listener.Addr().String())
 	}
 	return all
