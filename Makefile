@@ -72,7 +72,7 @@ clean: ## Remove what make made: bin/, .bin/, .cache/
 ##@ Checks
 
 # The tests come last, so that the log ends with go test's own lines; what is quick to fail comes first.
-PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-go
+PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-days test-go
 .PHONY: test
 test: ## Everything that CI runs, phase by phase with timings
 	@timings=
@@ -90,6 +90,11 @@ TEST_FLAGS ?=
 test-go: $(BIN)/testreport ## All Go tests of the workspace with the race detector (TEST_FLAGS=…)
 	@command -v gcc >/dev/null || { echo 'cannot run the race detector without a C compiler: make setup' >&2; exit 1; }
 	go test -race -vet=off -timeout 15m -json $(TEST_FLAGS) work | $(BIN)/testreport
+
+# Virtual days are long: without the race detector, which test-go has for everything else.
+.PHONY: test-days
+test-days: ## The fleet simulator's days with a link cut, without the race detector
+	go test -count=1 -timeout 10m -run '^TestDaysWithoutALink$$' ./sim/fleet
 
 .PHONY: test-gowork-off
 test-gowork-off: ## Build and vet each module on its own, with its own build list
@@ -139,7 +144,7 @@ sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST
 # Tests that read VOW_SOAK do all of what CI has a minute for.
 .PHONY: soak
 soak: ## Run the tests that kill and cut at random at their full length
-	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install
+	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module

@@ -128,19 +128,25 @@ func TestStories(t *testing.T) {
 		t.Fatalf("cannot find stories: %v", err)
 	}
 	heard := newVocabulary()
+	tellAll(t, files, func(s *telling) { heard.hear(s.t, s.Fleet) })
+	t.Run("what they emit is what is declared", func(t *testing.T) { heard.compare(t) })
+}
+
+// tellAll tells stories, each as a test of its own, and writes them anew if that is asked for.
+func tellAll(t *testing.T, files []string, check func(*telling)) {
+	t.Helper()
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			tell(t, path, func(s *telling) {
-				heard.hear(t, s.Fleet)
-				if *update && !t.Failed() {
+				check(s)
+				if *update && !s.t.Failed() {
 					if err := os.WriteFile(path, []byte(s.archive.String()), 0o644); err != nil {
-						t.Error(err)
+						s.t.Error(err)
 					}
 				}
 			})
 		})
 	}
-	t.Run("what they emit is what is declared", func(t *testing.T) { heard.compare(t) })
 }
 
 // options are the words with "=" of a sentence, and the others.

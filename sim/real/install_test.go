@@ -62,7 +62,7 @@ func TestTheAgentKilledInsideProfileRunsLeavesNothingHalfWritten(t *testing.T) {
 	if os.Getenv("VOW_SOAK") != "" {
 		bound = 20 * time.Minute
 	}
-	s := beginWith(t, false)
+	s := beginWith(t, wiring{apart: true})
 	release := filepath.Join(s.dir, "release")
 	if err := os.MkdirAll(release, 0o755); err != nil {
 		t.Fatal(err)

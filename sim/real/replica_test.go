@@ -3,8 +3,6 @@ package real
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -18,72 +16,6 @@ import (
 	"github.com/vow-os/vow/kit/store/storetest"
 	"github.com/vow-os/vow/svc-node/app/supervisor"
 )
-
-// relay is a load balancer of two replicas that sends everybody to one of them.
-type relay struct {
-	listener net.Listener
-	targets  []string
-
-	mu    sync.Mutex // never held while anything waits
-	at    int
-	conns map[net.Conn]struct{}
-}
-
-// relayTo listens for the replicas at targets.
-func relayTo(t *testing.T, targets ...string) *relay {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: listener, targets: targets, conns: map[net.Conn]struct{}{}}
-	t.Cleanup(func() { listener.Close(); r.turn() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go r.carry(conn)
-		}
-	}()
-	return r
-}
-
-func (r *relay) address() string { return r.listener.Addr().String() }
-
-// carry copies both ways until one side ends.
-func (r *relay) carry(from net.Conn) {
-	defer from.Close()
-	r.mu.Lock()
-	target := r.targets[r.at]
-	r.mu.Unlock()
-	to, err := net.Dial("tcp", target)
-	if err != nil {
-		return
-	}
-	defer to.Close()
-	r.mu.Lock()
-	r.conns[from] = struct{}{}
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		delete(r.conns, from)
-		r.mu.Unlock()
-	}()
-	go func() { _, _ = io.Copy(to, from); to.Close() }()
-	_, _ = io.Copy(from, to)
-}
-
-// turn sends everybody to the next replica: open connections are cut.
-func (r *relay) turn() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at = (r.at + 1) % len(r.targets)
-	for conn := range r.conns {
-		_ = conn.Close()
-	}
-}
 
 // replicas is two of svc-master and of svc-scheduler on one Redis, with one node behind relays.
 type replicas struct {
@@ -120,6 +52,7 @@ func beginReplicas(t *testing.T) *replicas {
 	var address string
 	r.promise, address = replica("svc-promise", 0, "--redis-url", r.redis.URL(), "--master", r.toMasters.address())
 	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.toMasters.address(), r.toSchedulers.address(), address
+	r.toward = r.address
 	supervised := filepath.Join(r.dir, "supervisor")
 	r.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(r.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, r.agent(supervised)...)}
 	services := append(append([]*process{r.promise}, r.schedulers...), r.masters...)

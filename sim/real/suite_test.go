@@ -140,6 +140,8 @@ type suite struct {
 	supervisor                 *process
 	node                       *process // the agent, when it has no supervisor that starts it again
 	address                    map[string]string
+	toward                     map[string]string // where the agent finds the services
+	links                      map[string]*relay
 	client                     *rpc.Client
 	computers                  masterv1connect.ComputerServiceClient
 	software                   masterv1connect.SoftwareServiceClient
@@ -151,16 +153,32 @@ type suite struct {
 // begin starts everything. The node is `vow agent`'s twin: cmd/svc-node beneath cmd/vow-supervisor.
 func begin(t *testing.T) *suite {
 	t.Helper()
-	return beginWith(t, true)
+	return beginWith(t, wiring{})
 }
 
-// beginWith starts everything. An agent that is not kept up by the supervisor is the test's to kill and to start at once.
-func beginWith(t *testing.T, keptUp bool) *suite {
+// wiring is what a test wants otherwise.
+type wiring struct {
+	// apart is an agent that the supervisor does not keep up: the test's to kill and to start at once.
+	apart bool
+	// links puts a relay between the agent and each service.
+	links bool
+}
+
+// beginWith starts everything.
+func beginWith(t *testing.T, w wiring) *suite {
 	t.Helper()
 	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}
 	names := []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin"}
 	for i, address := range freeAddresses(t, len(names)) {
 		s.address[names[i]] = address
+	}
+	s.toward = s.address
+	if w.links {
+		s.links, s.toward = map[string]*relay{}, map[string]string{}
+		for _, name := range []string{"svc-master", "svc-scheduler", "svc-promise"} {
+			s.links[name] = relayTo(t, s.address[name])
+			s.toward[name] = s.links[name].address()
+		}
 	}
 	s.master = s.service("svc-master", "--redis-url", s.redis.URL())
 	s.scheduler = s.service("svc-scheduler", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
@@ -168,7 +186,7 @@ func beginWith(t *testing.T, keptUp bool) *suite {
 	supervised := filepath.Join(s.dir, "supervisor")
 	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: []string{"--dir", supervised}}
 	agent := s.agent(supervised)
-	if keptUp {
+	if !w.apart {
 		s.supervisor.args = append(append(s.supervisor.args, "--agent", "--"), agent...)
 	} else {
 		s.node = &process{t: t, name: "svc-node", log: filepath.Join(s.dir, "svc-node.log"), args: agent[1:]}
@@ -221,7 +239,7 @@ func (s *suite) agent(supervised string) []string {
 	return []string{
 		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", "5", "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
 		"--state-dir", filepath.Join(s.dir, "node"), "--supervisor-dir", supervised, "--socket", filepath.Join(s.dir, "node.sock"), "--admin-address", "",
-		"--master", s.address["svc-master"], "--scheduler", s.address["svc-scheduler"], "--promise", s.address["svc-promise"], "--executable", executable(s.t, "vow"),
+		"--master", s.toward["svc-master"], "--scheduler", s.toward["svc-scheduler"], "--promise", s.toward["svc-promise"], "--executable", executable(s.t, "vow"),
 	}
 }
 
