@@ -20,6 +20,8 @@ type fake struct {
 	masterv1connect.UnimplementedTreeServiceHandler
 	masterv1connect.UnimplementedComputerServiceHandler
 	masterv1connect.UnimplementedInstanceServiceHandler
+	masterv1connect.UnimplementedBangServiceHandler
+	masterv1connect.UnimplementedConvergenceServiceHandler
 	requested chan *masterv1.RequestInstanceRequest
 	shelf     *shelf
 }
@@ -29,7 +31,7 @@ func (*fake) tree() *masterv1.Tree {
 	return &masterv1.Tree{
 		TreeId: "t0123456789ab", Title: "hello", Generation: &typev1.Generation{Epoch: 1, Number: 7}, Colour: red, BangQuota: 1440, BangsToday: 3,
 		Instances: []*masterv1.Instance{{
-			InstanceId: "t0123456789ab.i1", Title: "web", Computer: "laptop", Partition: "slappart0", State: typev1.RequestedState_REQUESTED_STATE_STARTED,
+			InstanceId: "t0123456789ab.i1", AllocationId: "t0123456789ab.a1", Title: "web", Computer: "laptop", Partition: "slappart0", State: typev1.RequestedState_REQUESTED_STATE_STARTED,
 			ConnectionParameters: map[string]string{"password": "secret"},
 			Status: &masterv1.PartitionStatus{Colour: red, Wanted: &typev1.Generation{Epoch: 1, Number: 7}, Latest: &masterv1.RunSummary{
 				Cause: typev1.Cause_CAUSE_RETRY, Result: typev1.RunResult_RUN_RESULT_FAILURE, Error: "web-listens failed:\nconnection refused", ErrorType: "promise", Attempt: 2,
@@ -57,6 +59,18 @@ func (*fake) ListComputers(_ context.Context, r *masterv1.ListComputersRequest) 
 	return &masterv1.ListComputersResponse{Computers: []*masterv1.Computer{{Name: "server", Colour: green}}}, nil
 }
 
+func (*fake) GetComputer(_ context.Context, r *masterv1.GetComputerRequest) (*masterv1.GetComputerResponse, error) {
+	return &masterv1.GetComputerResponse{Computer: &masterv1.Computer{Name: r.GetComputer(), Colour: &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_GREEN}}}, nil
+}
+
+func (*fake) ListBangs(context.Context, *masterv1.ListBangsRequest) (*masterv1.ListBangsResponse, error) {
+	return &masterv1.ListBangsResponse{}, nil
+}
+
+func (*fake) ListConvergences(context.Context, *masterv1.ListConvergencesRequest) (*masterv1.ListConvergencesResponse, error) {
+	return &masterv1.ListConvergencesResponse{}, nil
+}
+
 func (f *fake) RequestInstance(_ context.Context, r *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
 	f.requested <- r
 	return &masterv1.RequestInstanceResponse{Instance: &masterv1.Instance{Title: r.GetTitle(), InstanceId: "t0123456789ab.i1", TreeId: "t0123456789ab"}, Reason: "no room: 3 of 3 partitions of laptop hold instances"}, nil
@@ -77,6 +91,8 @@ func serve(t *testing.T) *fake {
 	server.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewBangServiceHandler(f, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewConvergenceServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewInstanceServiceHandler(f, server.HandlerOptions()...))
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -115,6 +131,29 @@ func TestARedTreeSaysWhyAndKeepsItsSecrets(t *testing.T) {
 	}
 	if _, out, _ := run(t, "tree", "hello", "--connection"); !strings.Contains(out, "web password = secret") {
 		t.Errorf("connection parameters are not shown with --connection:\n%s", out)
+	}
+}
+
+// Of a tree that nothing more is known of, the cause is told all the same, and what did not answer is named.
+func TestWhyNamesTheCauseFirstAndWhatDidNotAnswer(t *testing.T) {
+	serve(t)
+	t.Setenv("VOW_PROMISE_ADDRESS", "127.0.0.1:1")
+	t.Setenv("VOW_SCHEDULER_ADDRESS", "127.0.0.1:1")
+	code, out, errOut := run(t, "why", "hello/web")
+	if code != exitOK {
+		t.Fatalf("exit %d: %s", code, errOut)
+	}
+	for _, want := range []string{"svc-promise at 127.0.0.1:1 did not answer", "svc-scheduler at 127.0.0.1:1 did not answer", "in full:\n  web-listens failed:\n  connection refused"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if first, _, _ := strings.Cut(out, "\n"); first != "instance hello/web is Red: promise: web-listens failed: connection refused" {
+		t.Errorf("the first line is %q", first)
+	}
+	t.Setenv("VOW_MASTER_ADDRESS", "127.0.0.1:1")
+	if code, _, errOut := run(t, "why", "hello"); code != exitFailed || !strings.HasPrefix(errOut, "vow: svc-master does not answer at 127.0.0.1:1") {
+		t.Errorf("exit %d, %q", code, errOut)
 	}
 }
 

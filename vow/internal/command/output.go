@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/vow/internal/human"
 )
 
 // defaultWidth is the width of a picture when the terminal does not say (COLUMNS).
@@ -78,13 +79,7 @@ func colour(c *typev1.ColourStatus) string {
 }
 
 // word turns an enum value into the word that people use: CAUSE_BANG → bang.
-func word(e interface{ String() string }, prefix string) string {
-	name := strings.ToLower(strings.TrimPrefix(e.String(), prefix))
-	if name == "unspecified" {
-		return "-"
-	}
-	return strings.ReplaceAll(name, "_", " ")
-}
+func word(e interface{ String() string }, prefix string) string { return human.Word(e, prefix) }
 
 // generation formats a generation; epochs above 1 are worth seeing.
 func generation(g *typev1.Generation) string {
@@ -118,28 +113,11 @@ func until(t *timestamppb.Timestamp, now time.Time) string {
 	return "in " + span(left)
 }
 
-// span formats a duration for people: two units at most.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", max(0, d.Milliseconds()))
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	default:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-}
+// span formats a duration for people.
+func span(d time.Duration) string { return human.Span(d) }
 
 // oneLine keeps a table a table.
-func oneLine(text string, n int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return text
-}
+func oneLine(text string, n int) string { return human.OneLine(text, n) }
 
 // width is how wide a picture may be.
 func width() int {

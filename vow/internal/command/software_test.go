@@ -24,7 +24,7 @@ type shelf struct {
 const secretURL = "https://user:s3cret@example.org/hello.tar.gz"
 
 func (s *shelf) ListSoftware(_ context.Context, r *masterv1.ListSoftwareRequest) (*masterv1.ListSoftwareResponse, error) {
-	if r.GetComputer() != "laptop" {
+	if r.GetComputer() != "laptop" || len(s.states) == 0 {
 		return &masterv1.ListSoftwareResponse{}, nil
 	}
 	s.mu.Lock()

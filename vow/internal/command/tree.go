@@ -73,7 +73,7 @@ func printTree(s *session, tree *masterv1.Tree, now time.Time, connection bool) 
 	for _, i := range tree.GetInstances() {
 		rows = append(rows, []string{
 			i.GetTitle(), place(i), word(i.GetState(), "REQUESTED_STATE_"), colour(i.GetStatus().GetColour()),
-			generation(i.GetStatus().GetWanted()), generation(i.GetStatus().GetSettled()), latestRun(i.GetStatus(), now), oneLine(why(i), 80),
+			generation(i.GetStatus().GetWanted()), generation(i.GetStatus().GetSettled()), latestRun(i.GetStatus(), now), oneLine(reason(i), 80),
 		})
 	}
 	if err := table(s.out, rows); err != nil {
@@ -102,8 +102,8 @@ func place(i *masterv1.Instance) string {
 	return i.GetComputer() + "/" + i.GetPartition()
 }
 
-// why is the first of: until when a destroyed one is kept, why it is not allocated, why it is red, what was withheld.
-func why(i *masterv1.Instance) string {
+// reason is the first of: until when a destroyed one is kept, why it is not allocated, why it is red, what was withheld.
+func reason(i *masterv1.Instance) string {
 	if kept := i.GetStatus().GetRetainedUntil(); kept != nil && i.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
 		return "destroyed; its content is kept until " + kept.AsTime().Format(time.RFC3339)
 	}
