@@ -42,6 +42,9 @@ type edit struct {
 	text   string
 }
 
+// literal says that an option is of the environment, not of a file, and taken as it is.
+func (o Option) literal() bool { return o.Position.Line == 0 }
+
 // value applies the edits, a line at a time as buildout does.
 func (o Option) value() string {
 	if len(o.edits) == 0 {

@@ -102,8 +102,16 @@ func (e Environment) forced() map[string]map[string]string {
 }
 
 // lay puts the environment under and over a document's options of one section. Options of the environment
-// are taken literally: a parameter with "${" in it is data, never a reference.
+// are taken literally: a parameter with "${" in it is data, never a reference. Options given are not written to; they are
+// the answer when the environment says nothing of the section.
 func (e *environmentLayers) lay(name string, options map[string]Option) map[string]Option {
+	if len(e.defaults[name])+len(e.forced[name]) == 0 {
+		return options
+	}
+	options = maps.Clone(options)
+	if options == nil {
+		options = map[string]Option{}
+	}
 	for option, value := range e.defaults[name] {
 		literal := Option{Name: option, assigned: true, text: value}
 		if written, ok := options[option]; ok {

@@ -57,7 +57,8 @@ func PlanParts(resolved *Resolved, installed []Installed, recipes Recipes, known
 	for i := range resolved.Parts {
 		wanted[resolved.Parts[i].Name] = true
 	}
-	var steps []Step
+	steps := make([]Step, 0, len(resolved.Parts))
+	var scratch []byte
 	for _, old := range slices.Backward(installed) {
 		if !wanted[old.Name] {
 			steps = append(steps, Step{Name: old.Name, Action: Uninstall, Reason: "no longer in the profile"})
@@ -67,7 +68,8 @@ func PlanParts(resolved *Resolved, installed []Installed, recipes Recipes, known
 		part := &resolved.Parts[i]
 		signature, updates, ok := recipes(part.Recipe)
 		if !ok {
-			return nil, UnknownRecipe(part.Positions["recipe"], part.Name, part.Recipe, known)
+			at, _ := part.PositionOf("recipe")
+			return nil, UnknownRecipe(at, part.Name, part.Recipe, known)
 		}
 		step := Step{Name: part.Name, Part: part}
 		if part.Waiting != nil {
@@ -75,8 +77,7 @@ func PlanParts(resolved *Resolved, installed []Installed, recipes Recipes, known
 			steps = append(steps, step)
 			continue
 		}
-		step.Fingerprints = part.Fingerprints()
-		step.Action, step.Reason = decide(before[part.Name], part, signature, updates, step.Fingerprints)
+		step.Action, step.Reason, step.Fingerprints = decide(before[part.Name], part, signature, updates, &scratch)
 		steps = append(steps, step)
 	}
 	return steps, nil
@@ -95,22 +96,39 @@ func UnknownRecipe(at Position, section, recipe string, known []string) *Error {
 	}
 }
 
-func decide(old *Installed, part *Part, signature int, updates bool, fingerprints map[string]string) (Action, string) {
+func decide(old *Installed, part *Part, signature int, updates bool, scratch *[]byte) (action Action, reason string, fingerprints map[string]string) {
 	switch {
 	case old == nil:
-		return Install, "new"
+		return Install, "new", part.Fingerprints()
 	case old.Recipe != part.Recipe:
-		return Reinstall, "changed: recipe"
+		return Reinstall, "changed: recipe", part.Fingerprints()
 	case old.Signature != signature:
-		return Reinstall, "the recipe itself changed"
+		return Reinstall, "the recipe itself changed", part.Fingerprints()
+	case !part.same(old.Options, scratch):
+		fingerprints = part.Fingerprints()
+		return Reinstall, "changed: " + strings.Join(differences(old.Options, fingerprints), ", "), fingerprints
+	case updates:
+		return Update, "unchanged, its recipe updates", old.Options
 	}
-	if changed := differences(old.Options, fingerprints); len(changed) > 0 {
-		return Reinstall, "changed: " + strings.Join(changed, ", ")
+	return Skip, "unchanged", old.Options
+}
+
+// same says whether the part's fingerprints are those given. A run that changes nothing asks it of each part, so it makes
+// no map to compare, and copies into scratch what it hashes.
+func (p *Part) same(fingerprints map[string]string, scratch *[]byte) bool {
+	count := 0
+	for name, value := range p.Options {
+		if p.Volatile[name] {
+			continue
+		}
+		count++
+		*scratch = append((*scratch)[:0], value.text...)
+		now := fingerprint(*scratch)
+		if was, ok := fingerprints[name]; !ok || was != string(now[:]) {
+			return false
+		}
 	}
-	if updates {
-		return Update, "unchanged, its recipe updates"
-	}
-	return Skip, "unchanged"
+	return count == len(fingerprints)
 }
 
 // Fingerprints are those of the options that count as a change of the part.

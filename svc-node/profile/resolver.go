@@ -36,8 +36,13 @@ type Part struct {
 	Volatile map[string]bool
 	// Waiting is nil when the part can be installed; else it says what it waits for.
 	Waiting *Unavailable
-	// Positions says where each option is written.
-	Positions map[string]Position
+	raw     map[string]Option
+}
+
+// PositionOf says where an option is written; ok is false when the profile does not write it.
+func (p *Part) PositionOf(option string) (at Position, ok bool) {
+	o, ok := p.raw[option]
+	return o.Position, ok && o.Position.Line > 0
 }
 
 // Resolved is a document with all its parts resolved, in the order in which to install them.
@@ -78,7 +83,7 @@ func Resolve(doc *Document, env Environment, provide Provide) (*Resolved, error)
 	for _, s := range r.order {
 		resolved.Parts = append(resolved.Parts, Part{
 			Name: s.name, Recipe: s.recipe, Position: s.position, Options: s.values, Volatile: s.volatile,
-			Waiting: s.waiting, Positions: s.positions(),
+			Waiting: s.waiting, raw: s.raw,
 		})
 	}
 	return resolved, nil
@@ -101,11 +106,10 @@ type Scope struct {
 	name     string
 	recipe   string
 	position Position
-	raw      map[string]Option
-	literal  map[string]bool // options of the environment, taken as they are
+	raw      map[string]Option // the document's own as a rule: read-only
 	values   map[string]Value
-	volatile map[string]bool
-	busy     []string // options being resolved, outermost first
+	volatile map[string]bool // nil while there is none
+	busy     []string        // options being resolved, outermost first
 	waiting  *Unavailable
 	ready    bool
 }
@@ -123,7 +127,7 @@ func (r *resolver) section(name string, from Position) (*Scope, error) {
 		return nil, err
 	}
 	defer r.leave()
-	raw := map[string]Option{}
+	var raw map[string]Option
 	position, base := Position{}, ""
 	if ok {
 		var err error
@@ -132,15 +136,8 @@ func (r *resolver) section(name string, from Position) (*Scope, error) {
 		}
 		position, base = section.Position, section.Base
 	}
-	literal := map[string]bool{}
 	raw = r.layers.lay(name, raw)
-	for option, o := range raw {
-		literal[option] = o.Position.Line == 0
-	}
-	s := &Scope{
-		resolver: r, name: name, position: position, raw: raw, literal: literal,
-		values: make(map[string]Value, len(raw)+4), volatile: map[string]bool{},
-	}
+	s := &Scope{resolver: r, name: name, position: position, raw: raw, values: make(map[string]Value, len(raw)+4)}
 	s.values["_buildout_section_name_"] = Text(name)
 	if base != "" {
 		s.values["_profile_base_location_"] = Text(base)
@@ -158,7 +155,9 @@ func (r *resolver) section(name string, from Position) (*Scope, error) {
 // the part wait, but the other options are resolved all the same, so that everything they need gets asked for
 // in the same run.
 func (s *Scope) initialise() error {
-	options := slices.Sorted(maps.Keys(s.raw))
+	var some [16]string // enough for most sections, without an allocation
+	options := slices.AppendSeq(some[:0], maps.Keys(s.raw))
+	slices.Sort(options)
 	for _, option := range options {
 		if _, err := s.get(option); err != nil {
 			unavailable := asUnavailable(err)
@@ -209,6 +208,9 @@ func (s *Scope) ask() error {
 		s.values[name] = value
 	}
 	for _, name := range provided.Volatile {
+		if s.volatile == nil {
+			s.volatile = map[string]bool{}
+		}
 		s.volatile[name] = true
 	}
 	if provided.Waiting != "" {
@@ -217,11 +219,12 @@ func (s *Scope) ask() error {
 	return nil
 }
 
-// expand merges the macros a section names with "<=", in order, under the section's own options.
+// expand merges the macros a section names with "<=", in order, under the section's own options. Without a macro these are
+// the document's own, which nobody may write to.
 func (r *resolver) expand(section *Section, stack []string) (map[string]Option, error) {
 	names, ok := section.options["<"]
 	if !ok {
-		return maps.Clone(section.options), nil
+		return section.options, nil
 	}
 	for _, open := range stack {
 		if open == section.Name {
@@ -241,7 +244,7 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 		}
 		macro, ok := r.doc.sections[name]
 		if !ok && r.layers.has(name) {
-			mergeOptions(merged, r.layers.lay(name, map[string]Option{}))
+			mergeOptions(merged, r.layers.lay(name, nil))
 			continue
 		}
 		if !ok {

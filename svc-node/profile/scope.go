@@ -22,14 +22,6 @@ func (s *Scope) Position(option string) Position {
 	return s.position
 }
 
-func (s *Scope) positions() map[string]Position {
-	all := make(map[string]Position, len(s.raw))
-	for name, o := range s.raw {
-		all[name] = o.Position
-	}
-	return all
-}
-
 // Get returns an option that is already resolved; ok is false when the section does not have it.
 func (s *Scope) Get(option string) (Value, bool) {
 	v, ok := s.values[option]
@@ -114,10 +106,10 @@ func (s *Scope) get(option string) (Value, error) {
 			Problem: fmt.Sprintf("cannot resolve ${%s:%s}: it refers to itself, directly or through others", s.name, option),
 		}
 	}
-	text := raw.value()
-	if s.literal[option] || !strings.Contains(text, "${") {
+	text, literal := raw.value(), raw.literal()
+	if literal || !strings.Contains(text, "${") {
 		v := Text(text)
-		if data, ok := strings.CutPrefix(text, literalMark); ok && !s.literal[option] {
+		if data, ok := strings.CutPrefix(text, literalMark); ok && !literal {
 			decoded, err := parseLiteral(data)
 			if err != nil {
 				return Value{}, s.wrong(option, fmt.Sprintf("cannot read the literal: %v", err))

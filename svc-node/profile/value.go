@@ -47,6 +47,12 @@ func (v Value) IsStructured() bool { return v.structured }
 // Fingerprint identifies the value without telling it: half a SHA-256, 32 hexadecimal digits. The record
 // of what is installed keeps fingerprints, because options carry passwords.
 func (v Value) Fingerprint() string {
-	sum := sha256.Sum256([]byte(v.text))
-	return hex.EncodeToString(sum[:16])
+	digits := fingerprint([]byte(v.text))
+	return string(digits[:])
+}
+
+func fingerprint(text []byte) (digits [32]byte) {
+	sum := sha256.Sum256(text)
+	hex.Encode(digits[:], sum[:16])
+	return digits
 }

@@ -48,7 +48,7 @@ func (r *run) install(ctx context.Context, key string, step profile.Step, found 
 	delete(r.stage.settled, name)
 	ran := false
 	work := &recipe.Work{
-		Part: step.Part, Files: files, World: r.world, Environment: r.partition.Environment, Report: reporter{r},
+		Part: step.Part, Files: files, World: r.world, Environment: &r.partition.Environment, Report: reporter{r},
 		Nested: func(ctx context.Context, path string) error { return r.nested(ctx, key, step.Name, path) },
 		Exec: func(ctx context.Context, command string) error {
 			ran = true
@@ -121,12 +121,12 @@ func (r *run) replace(key string, fresh *partRecord) {
 		r.now.Profiles[key] = append(parts, fresh)
 	}
 	for _, f := range fresh.Files {
-		before, ok := r.stage.owner[f.Path]
+		before, ok := r.stage.owners()[f.Path]
 		if ok && before.part != "" && before.part != id(key, fresh.Name) {
 			r.disown(before.part, f.Path)
 		}
 		before.part = id(key, fresh.Name)
-		r.stage.owner[f.Path] = before
+		r.stage.owners()[f.Path] = before
 	}
 }
 
@@ -198,7 +198,7 @@ func (r *run) provide(ctx context.Context, key string) profile.Provide {
 		}
 		provided, err := found.Provide(ctx, &recipe.Init{
 			Scope: s, World: r.world, Files: &partFiles{stage: r.stage, part: name, readOnly: true},
-			Environment: r.partition.Environment, Memory: memory,
+			Environment: &r.partition.Environment, Memory: memory,
 			User: func() profile.User { return ownerOf(r.stage.root, r.partition.Directory) }, Peek: r.peek, Report: reporter{r},
 		})
 		if len(memory) > 0 {
@@ -257,7 +257,7 @@ func (r *run) publish(ctx context.Context) error {
 func (r *run) dropCrashed() {
 	r.dropped = true
 	for path, f := range r.crashed {
-		if owner := r.stage.owner[path]; owner.part == "" && !r.recorded(path) {
+		if owner := r.stage.owners()[path]; owner.part == "" && !r.recorded(path) {
 			r.stage.remove("", f)
 		}
 	}
@@ -299,9 +299,11 @@ func (r *run) commit(last bool) error {
 	if err != nil {
 		return err
 	}
-	for _, parts := range r.now.Profiles {
-		for i, part := range parts {
-			parts[i] = part.with(written)
+	if len(written) > 0 {
+		for _, parts := range r.now.Profiles {
+			for i, part := range parts {
+				parts[i] = part.with(written)
+			}
 		}
 	}
 	r.now.Pending = nil
@@ -313,7 +315,7 @@ func (r *run) commit(last bool) error {
 		}
 	}
 	for path, f := range written {
-		r.stage.owner[path] = owned{part: r.stage.owner[path].part, record: f}
+		r.stage.owners()[path] = owned{part: r.stage.owners()[path].part, record: f}
 	}
 	r.stage.clear()
 	for _, part := range r.result.Parts {

@@ -35,7 +35,6 @@ func fiftyParts() string {
 // BenchmarkNothingToChange is a run of fifty parts of which none changed. The goal is 5 ms.
 func BenchmarkNothingToChange(b *testing.B) {
 	p, w := place(b, fiftyParts()), newFakeWorld()
-	p.Cache = NewCache()
 	first := run1(b, p, w)
 	if len(first.Parts) != 50 {
 		b.Fatalf("%d parts", len(first.Parts))

@@ -37,6 +37,9 @@ func (s *stage) dirty() bool {
 // apply writes the stage to disk and returns what is now known of each file, and what was moved to .vow/kept.
 // Removals come first, so that a directory may take a removed file's place.
 func (s *stage) apply() (written map[string]fileRecord, kept []string, err error) {
+	if len(s.order) == 0 {
+		return nil, nil, nil
+	}
 	written = map[string]fileRecord{}
 	for _, removals := range []bool{true, false} {
 		for _, name := range s.order {
@@ -105,16 +108,16 @@ func (s *stage) applyOne(e *entry) (aside string, err error) {
 // releaseLink is the name in a partition of a link to its release, which slapgrid makes and profiles refer to.
 const releaseLink = "software_release"
 
-// linkRelease makes it, unless something that is no link has its name.
+// linkRelease makes it, once a run, unless something that is no link has its name.
 func (s *stage) linkRelease() error {
-	if s.release == "" {
+	if s.release == "" || s.linked {
 		return nil
 	}
-	info, err := s.root.Lstat(releaseLink)
-	if err == nil && info.Mode()&fs.ModeSymlink == 0 {
-		return nil
-	}
+	s.linked = true
 	if target, err := s.root.Readlink(releaseLink); err == nil && target == s.release {
+		return nil
+	}
+	if info, err := s.root.Lstat(releaseLink); err == nil && info.Mode()&fs.ModeSymlink == 0 {
 		return nil
 	}
 	if err := s.link(&entry{path: releaseLink, content: []byte(s.release)}); err != nil {
@@ -209,5 +212,8 @@ func (s *stage) describe(e *entry) (fileRecord, error) {
 
 // clear forgets what was committed.
 func (s *stage) clear() {
+	if len(s.order) == 0 {
+		return
+	}
 	s.entries, s.order, s.bytes = map[string]*entry{}, nil, 0
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
-	"reflect"
 	"slices"
 )
 
@@ -64,22 +64,33 @@ func newRecord() *record {
 	return &record{Version: recordVersion, Profiles: map[string][]*partRecord{}, Memory: map[string]map[string]string{}}
 }
 
-// loadRecord reads the record, or an empty one when nothing was installed yet.
-func loadRecord(root *os.Root) (*record, error) {
-	info, err := root.Lstat(recordName)
+// loadRecord reads the record of a partition's directory, or an empty one when nothing was installed yet. Nobody may write
+// to what it returns: the cache has it too.
+func loadRecord(root *os.Root, cache *Cache, dir string) (*record, error) {
+	f, err := root.OpenFile(recordName, os.O_RDONLY|nonBlocking, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newRecord(), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the record of installed parts: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > MaxRecordBytes {
-		return nil, fmt.Errorf("cannot read the record of installed parts: %s is not a file of at most %d bytes", recordName, MaxRecordBytes)
-	}
-	content, err := root.ReadFile(recordName)
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the record of installed parts: %w", err)
 	}
+	if !info.Mode().IsRegular() || info.Size() > MaxRecordBytes {
+		return nil, fmt.Errorf("cannot read the record of installed parts: %s is not a file of at most %d bytes", recordName, MaxRecordBytes)
+	}
+	scratch := cache.buffer()
+	defer cache.release(scratch)
+	if err := readAll(scratch, f, info.Size(), MaxRecordBytes); err != nil {
+		return nil, fmt.Errorf("cannot read the record of installed parts: %w", err)
+	}
+	return cache.record(dir, scratch.Bytes())
+}
+
+func parseRecord(content []byte) (*record, error) {
 	r := newRecord()
 	if err := json.Unmarshal(content, r); err != nil {
 		return nil, fmt.Errorf("cannot read the record of installed parts, %s: %w", recordName, err)
@@ -107,8 +118,13 @@ func (r *record) save(root *os.Root) error {
 
 // equal says whether two records hold the same.
 func (r *record) equal(other *record) bool {
-	return slices.Equal(r.Pending, other.Pending) &&
-		reflect.DeepEqual(r.Profiles, other.Profiles) && reflect.DeepEqual(r.Memory, other.Memory)
+	return slices.Equal(r.Pending, other.Pending) && maps.EqualFunc(r.Memory, other.Memory, maps.Equal[map[string]string, map[string]string]) &&
+		maps.EqualFunc(r.Profiles, other.Profiles, func(a, b []*partRecord) bool { return slices.EqualFunc(a, b, (*partRecord).equal) })
+}
+
+func (p *partRecord) equal(other *partRecord) bool {
+	return p == other || p.Name == other.Name && p.Recipe == other.Recipe && p.Signature == other.Signature && p.Note == other.Note &&
+		maps.Equal(p.Options, other.Options) && slices.Equal(p.Files, other.Files)
 }
 
 // writeWhole makes a file appear with all its content: a temporary file, synced, renamed over the name.

@@ -46,6 +46,8 @@ type run struct {
 	crashed map[string]fileRecord
 	// dropped says that those of them that no part wants are staged for removal.
 	dropped bool
+	// at is where part found the last one it was asked for.
+	at int
 	// edited are the files of each unchanged part that somebody changed.
 	edited map[string][]string
 	peek   bool
@@ -64,19 +66,15 @@ func newRun(p Partition, world recipe.World, observer Observer) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := loadRecord(s.root)
+	before, err := loadRecord(s.root, p.Cache, s.dir)
 	if err != nil {
 		s.close()
 		return nil, err
 	}
-	r := &run{partition: p, world: world, observer: observer, recipes: recipe.Recipes(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}, secrets: map[string]bool{}}
+	s.found = before
+	r := &run{partition: p, world: world, observer: observer, recipes: p.Cache.builtIn(), stage: s, before: before, now: newRecord(), edited: map[string][]string{}, secrets: map[string]bool{}}
 	for key, parts := range before.Profiles {
 		r.now.Profiles[key] = slices.Clone(parts)
-		for _, part := range parts {
-			for _, f := range part.Files {
-				s.owner[f.Path] = owned{part: id(key, part.Name), record: f}
-			}
-		}
 	}
 	for section, memory := range before.Memory {
 		r.now.Memory[section] = maps.Clone(memory)
@@ -93,7 +91,7 @@ func (r *run) adoptCrashed() {
 		info, err := r.stage.root.Lstat(f.Path)
 		if err == nil && r.stage.asWritten(f, info) {
 			r.crashed[f.Path] = f
-			r.stage.owner[f.Path] = owned{record: f}
+			r.stage.owners()[f.Path] = owned{record: f}
 		}
 	}
 	r.stage.crashed = r.crashed
@@ -216,14 +214,18 @@ func (r *run) installed(key string) []profile.Installed {
 // settle says which parts keep their files, so that no other part may take them, and repairs: a part whose files
 // vanished is installed again.
 func (r *run) settle(key string, steps []profile.Step) {
+	seen := sight{root: r.stage.root}
+	defer seen.close()
 	for i := range steps {
 		step := &steps[i]
 		if step.Action == profile.Skip || step.Action == profile.Update {
-			gone, edited := r.look(key, step.Name)
+			gone, edited := r.look(key, step.Name, &seen)
 			if gone != "" {
 				step.Action, step.Reason = profile.Reinstall, gone+" vanished"
 			}
-			r.edited[id(key, step.Name)] = edited
+			if len(edited) > 0 {
+				r.edited[id(key, step.Name)] = edited
+			}
 		}
 		if step.Action == profile.Skip || step.Action == profile.Update || step.Action == profile.Wait {
 			r.stage.settled[id(key, step.Name)] = true
@@ -233,7 +235,7 @@ func (r *run) settle(key string, steps []profile.Step) {
 
 // look finds a file of an installed part that is gone, or that a commit cut short has replaced, and those that
 // somebody changed. Each file is looked at once a run: that is most of what a run that changes nothing costs.
-func (r *run) look(key, name string) (gone string, edited []string) {
+func (r *run) look(key, name string, seen *sight) (gone string, edited []string) {
 	part := r.part(key, name)
 	if part == nil {
 		return "", nil
@@ -242,7 +244,7 @@ func (r *run) look(key, name string) (gone string, edited []string) {
 		if crashed, ok := r.crashed[f.Path]; ok && crashed.Hash != f.Hash {
 			return f.Path, nil
 		}
-		info, err := r.stage.root.Lstat(f.Path)
+		info, err := seen.lstat(f.Path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return f.Path, nil
 		}
@@ -253,10 +255,13 @@ func (r *run) look(key, name string) (gone string, edited []string) {
 	return "", edited
 }
 
+// part finds a part in the record. They are asked for in the record's order as a rule, so it looks from the last one on.
 func (r *run) part(key, name string) *partRecord {
-	for _, p := range r.now.Profiles[key] {
-		if p.Name == name {
-			return p
+	parts := r.now.Profiles[key]
+	for i := range parts {
+		if at := (r.at + i) % len(parts); parts[at].Name == name {
+			r.at = at
+			return parts[at]
 		}
 	}
 	return nil
@@ -265,6 +270,7 @@ func (r *run) part(key, name string) *partRecord {
 // steps carries a plan out. The first part that fails ends it; parts that wait do not.
 func (r *run) steps(ctx context.Context, key string, steps []profile.Step) error {
 	order := make([]string, 0, len(steps))
+	r.result.Parts = slices.Grow(r.result.Parts, len(steps))
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -281,10 +287,24 @@ func (r *run) steps(ctx context.Context, key string, steps []profile.Step) error
 		}
 	}
 	// The record lists parts in the order of the profile, which is that of installation.
-	slices.SortStableFunc(r.now.Profiles[key], func(a, b *partRecord) int {
-		return slices.Index(order, a.Name) - slices.Index(order, b.Name)
-	})
+	if parts := r.now.Profiles[key]; !inOrder(parts, order) {
+		slices.SortStableFunc(parts, func(a, b *partRecord) int {
+			return slices.Index(order, a.Name) - slices.Index(order, b.Name)
+		})
+	}
 	return nil
+}
+
+// inOrder says, in one pass, that parts come in the order of the names.
+func inOrder(parts []*partRecord, names []string) bool {
+	for _, p := range parts {
+		i := slices.Index(names, p.Name)
+		if i < 0 {
+			return false
+		}
+		names = names[i+1:]
+	}
+	return true
 }
 
 // step handles one part and reports it.

@@ -16,7 +16,7 @@ import (
 // place is a partition and a release in temporary directories.
 func place(t testing.TB, instance string) Partition {
 	t.Helper()
-	p := Partition{Directory: t.TempDir(), ReleaseDirectory: t.TempDir(), Environment: profile.Environment{
+	p := Partition{Directory: t.TempDir(), ReleaseDirectory: t.TempDir(), Cache: NewCache(), Environment: profile.Environment{
 		SoftwareType: "default", ComputerID: "COMP-1", PartitionID: "slappart0", Executable: "/usr/bin/vow",
 	}}
 	write(t, p, instance)

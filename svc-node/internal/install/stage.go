@@ -52,8 +52,12 @@ type stage struct {
 	entries map[string]*entry
 	order   []string
 	bytes   int64
-	// owner says which installed part a path belongs to, and what we wrote there.
+	// found is the record as the run found it; owner, nil until it is asked for, says which installed part a path belongs to,
+	// and what we wrote there.
+	found *record
 	owner map[string]owned
+	// linked says that linkRelease has looked.
+	linked bool
 	// crashed are the files that a commit that was cut short had written.
 	crashed map[string]fileRecord
 	// settled says whether a part keeps what is recorded of it in this run.
@@ -77,7 +81,7 @@ func openStage(p Partition) (*stage, error) {
 		return nil, fmt.Errorf("cannot open the partition's directory: %w", err)
 	}
 	s := &stage{
-		root: root, dir: path.Clean(p.Directory), release: p.ReleaseDirectory, entries: map[string]*entry{}, owner: map[string]owned{}, settled: map[string]bool{},
+		root: root, dir: path.Clean(p.Directory), release: p.ReleaseDirectory, entries: map[string]*entry{}, settled: map[string]bool{},
 	}
 	for _, dir := range append([]string{p.ReleaseDirectory}, p.ReadDirectories...) {
 		if dir == "" {
@@ -128,6 +132,22 @@ func (s *stage) writable(name string) (string, error) {
 	return rel, nil
 }
 
+// owners makes owner when it is first asked for, which a run that changes nothing does not.
+func (s *stage) owners() map[string]owned {
+	if s.owner != nil {
+		return s.owner
+	}
+	s.owner = map[string]owned{}
+	for key, parts := range s.found.Profiles {
+		for _, part := range parts {
+			for _, f := range part.Files {
+				s.owner[f.Path] = owned{part: id(key, part.Name), record: f}
+			}
+		}
+	}
+	return s.owner
+}
+
 func (s *stage) put(e *entry) {
 	if _, ok := s.entries[e.path]; !ok {
 		s.order = append(s.order, e.path)
@@ -154,7 +174,7 @@ func (s *stage) file(e *entry, name string) error {
 		}
 		return fmt.Errorf("cannot write %s: [%s] writes it too", name, path.Base(staged.part))
 	}
-	before, isOurs := s.owner[rel]
+	before, isOurs := s.owners()[rel]
 	if isOurs && before.part != e.part && s.settled[before.part] {
 		return fmt.Errorf("cannot write %s: [%s] made it", name, path.Base(before.part))
 	}
@@ -293,14 +313,24 @@ func readBounded(root *os.Root, rel, name string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("cannot read %s: it is not a file", name)
 	}
-	content, err := io.ReadAll(io.LimitReader(f, MaxReadBytes+1))
-	if err != nil {
+	var content bytes.Buffer
+	if err := readAll(&content, f, info.Size(), MaxReadBytes); err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", name, unwrapPath(err))
 	}
-	if len(content) > MaxReadBytes {
-		return nil, fmt.Errorf("cannot read %s: it has more than %d bytes", name, MaxReadBytes)
+	return content.Bytes(), nil
+}
+
+// readAll reads a file that seems to have size bytes and may have at most limit. With the room to find its end in, a file of
+// that size costs one allocation.
+func readAll(content *bytes.Buffer, f io.Reader, size, limit int64) error {
+	content.Grow(int(min(size, limit)) + bytes.MinRead)
+	if _, err := content.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
+		return err
 	}
-	return content, nil
+	if int64(content.Len()) > limit {
+		return fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return nil
 }
 
 // unwrapPath drops the operation and path that os adds: our messages name the path the profile wrote.

@@ -61,7 +61,7 @@ func (w *world) run(source string) error {
 		if w.memory[s.Name()] == nil {
 			w.memory[s.Name()] = map[string]string{}
 		}
-		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: w.environment, User: func() profile.User { return w.user }, Memory: w.memory[s.Name()], Report: report{w}})
+		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: &w.environment, User: func() profile.User { return w.user }, Memory: w.memory[s.Name()], Report: report{w}})
 	})
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (w *world) run(source string) error {
 			continue
 		}
 		work := &Work{
-			Part: part, Files: w, World: w, Environment: w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec,
+			Part: part, Files: w, World: w, Environment: &w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec,
 			Nested: func(_ context.Context, path string) error {
 				w.commands = append(w.commands, "profile "+path)
 				return nil

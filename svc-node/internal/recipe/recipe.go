@@ -66,8 +66,8 @@ type Init struct {
 	*profile.Scope
 	World World
 	Files Files
-	// Environment is that of the partition.
-	Environment profile.Environment
+	// Environment is that of the partition; read-only.
+	Environment *profile.Environment
 	// User tells whom the partition's directory belongs to; it reads the machine's users, so only on demand.
 	User func() profile.User
 	// Memory keeps values of this part from run to run, such as an allocated port; changes are kept too.
@@ -93,7 +93,7 @@ type Work struct {
 	Part        *profile.Part
 	Files       Files
 	World       World
-	Environment profile.Environment
+	Environment *profile.Environment // read-only
 	Report      Report
 	// Note is kept in the record with the part: what Update compares with. Set by the recipe.
 	Note string
@@ -114,7 +114,7 @@ func (w *Work) Error(option, problem string, arguments ...any) error {
 }
 
 func (w *Work) position(option string) profile.Position {
-	if at, ok := w.Part.Positions[option]; ok && at.Line > 0 {
+	if at, ok := w.Part.PositionOf(option); ok {
 		return at
 	}
 	return w.Part.Position
