@@ -108,7 +108,8 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 	root.AddCommand(
 		newUp(s), newDemo(s), newNode(s), newProfile(s),
 		newStatus(s), newTree(s), newWhy(s), newTrace(s), newAgenda(s), newComputer(s), newSoftware(s), newPromise(s), newCrimes(s), newUsage(s),
-		newBang(s), newRequest(s), newSupply(s),
+		newDiff(s), newExport(s),
+		newBang(s), newRequest(s), newSupply(s), newApply(s),
 		newSample(), newAgent(s), newSupervisor(s),
 	)
 	return root
