@@ -16,6 +16,7 @@ import (
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/partition"
@@ -212,7 +213,7 @@ func (c *consumption) scripts(ctx context.Context) {
 		}
 		d, err := c.a.s.Root.Directory(p.Name)
 		if err == nil {
-			err = usage.Scripts(ctx, d)
+			err = usage.Scripts(telemetry.NewRootContext(ctx), c.a.tracer, d)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
 			c.a.s.Telemetry.Log.WarnContext(ctx, "a report script failed", "partition", p.Name, "error", err)

@@ -4,17 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
-	"github.com/vow-os/vow/kit/telemetry"
-	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/script"
 )
 
 // The steps at both ends of a partition's life (docs/partition-life.md).
@@ -65,7 +60,7 @@ func (e *Engine) prermStep(ctx context.Context, w *work) (bool, error) {
 		return false, err
 	}
 	for _, name := range names {
-		if err := e.script(ctx, w.directory, filepath.Join(w.directory.Path, "etc", "prerm", name)); err != nil {
+		if err := e.hook(ctx, w.directory, filepath.Join(w.directory.Path, "etc", "prerm", name)); err != nil {
 			return true, fmt.Errorf("cannot destroy: etc/prerm/%s failed: %w", name, err)
 		}
 	}
@@ -75,36 +70,16 @@ func (e *Engine) prermStep(ctx context.Context, w *work) (bool, error) {
 // destroyStep runs the hook and removes the content. A hook that fails keeps the content for the next try.
 func (e *Engine) destroyStep(ctx context.Context, w *work) (bool, error) {
 	if hook := w.directory.Hook(); hook != "" {
-		if err := e.script(ctx, w.directory, hook); err != nil {
+		if err := e.hook(ctx, w.directory, hook); err != nil {
 			return false, fmt.Errorf("cannot destroy: sbin/destroy failed: %w", err)
 		}
 	}
 	return true, diskError(w.directory.Clear())
 }
 
-// script executes a one-shot executable of a partition; its error ends with the end of the output.
-func (e *Engine) script(ctx context.Context, d partition.Directory, path string) error {
-	name := filepath.Base(path)
-	ctx, span := e.tracer.Start(ctx, conv.ExecSpan(name), trace.WithAttributes(conv.ExecutableName.String(name)))
-	defer span.End()
-	cmd := exec.CommandContext(ctx, path) //nolint:gosec // the profile's own
-	cmd.Dir = d.Path
-	cmd.Env = append(d.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	var output ending
-	cmd.Stdout, cmd.Stderr = &output, &output
-	err := d.User.Start(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if cmd.ProcessState != nil {
-		span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, output.String())
-	}
-	return nil
+// hook executes a one-shot executable of a partition that is to be destroyed.
+func (e *Engine) hook(ctx context.Context, d partition.Directory, path string) error {
+	return script.Run(ctx, e.tracer, script.Script{Directory: d, Path: path, Ends: true})
 }
 
 // diskError marks an error of the disk: neither the profile's nor vow's own.

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -21,10 +20,9 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/kit/telemetry"
-	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/recipe"
+	"github.com/vow-os/vow/svc-node/internal/script"
 )
 
 // world is what recipes see of svc-master and of the machine, in one run.
@@ -237,26 +235,7 @@ func (o *world) Execute(ctx context.Context, program string, arguments ...string
 
 // execute runs a shell; name is what traces call it.
 func (o *world) execute(ctx context.Context, name string, arguments ...string) error {
-	ctx, span := o.tracer.Start(ctx, conv.ExecSpan(name), trace.WithAttributes(conv.ExecutableName.String(name)))
-	defer span.End()
-	cmd := exec.CommandContext(ctx, "/bin/sh", arguments...) //nolint:gosec // the profile's own command
-	cmd.Dir = o.w.directory.Path
-	cmd.Env = append(o.w.directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	var output ending
-	cmd.Stdout, cmd.Stderr = &output, &output
-	err := o.w.directory.User.Start(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if cmd.ProcessState != nil {
-		span.SetAttributes(conv.ProcessExit.Int(cmd.ProcessState.ExitCode()))
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, output.String())
-	}
-	return nil
+	return script.Run(ctx, o.tracer, script.Script{Directory: o.w.directory, Path: "/bin/sh", Args: arguments, Name: name})
 }
 
 func isIPv6(address string) bool {

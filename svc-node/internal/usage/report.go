@@ -8,18 +8,19 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
+	"github.com/vow-os/vow/svc-node/internal/script"
 )
 
 const (
@@ -28,15 +29,13 @@ const (
 	// maxFiles and maxFile bound what is collected of a partition at a time.
 	maxFiles = 100
 	maxFile  = 1 << 20
-	// maxOutput is how much of a script's output its error shows: the end.
-	maxOutput = 4096
 
 	xmlReport = "xml_report"
 )
 
 // Scripts runs each executable of a partition's etc/report as the partition's user, with the path of the journal that it is to
 // write, as SlapOS does. One that fails keeps none of the others from running.
-func Scripts(ctx context.Context, d partition.Directory) error {
+func Scripts(ctx context.Context, tracer trace.Tracer, d partition.Directory) error {
 	names, err := d.Executables("etc/report")
 	if err != nil || len(names) == 0 {
 		return err
@@ -47,40 +46,16 @@ func Scripts(ctx context.Context, d partition.Directory) error {
 	}
 	var errs []error
 	for _, name := range names {
-		if err := script(ctx, d, filepath.Join(d.Path, "etc", "report", name), filepath.Join(folder, "slapreport."+rand.Text()[:8])); err != nil {
+		timed, cancel := context.WithTimeout(ctx, scriptTime)
+		err := script.Run(timed, tracer, script.Script{
+			Directory: d, Path: filepath.Join(d.Path, "etc", "report", name), Args: []string{filepath.Join(folder, "slapreport."+rand.Text()[:8])}, Ends: true,
+		})
+		cancel()
+		if err != nil {
 			errs = append(errs, fmt.Errorf("etc/report/%s of %s failed: %w", name, d.Name, err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func script(ctx context.Context, d partition.Directory, path, journal string) error {
-	ctx, cancel := context.WithTimeout(ctx, scriptTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, journal) //nolint:gosec // the profile's own
-	cmd.Dir, cmd.Env = d.Path, d.Environment()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	var output ending
-	cmd.Stdout, cmd.Stderr = &output, &output
-	err := d.User.Start(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, strings.ToValidUTF8(string(output.kept), ""))
-	}
-	return nil
-}
-
-// ending keeps the end of what a script writes.
-type ending struct{ kept []byte }
-
-// Write implements io.Writer; it never fails.
-func (e *ending) Write(output []byte) (int, error) {
-	e.kept = append(e.kept, output...)
-	e.kept = e.kept[max(0, len(e.kept)-maxOutput):]
-	return len(output), nil
 }
 
 // File is a journal that a partition left, as a sample. Its time is the file's, so that one that is collected twice, because

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace/noop"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	"github.com/vow-os/vow/svc-node/internal/partition"
@@ -230,7 +232,7 @@ func TestScriptsAreGivenAJournalToWriteAndItIsCollectedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Scripts(t.Context(), d); err == nil || !strings.Contains(err.Error(), "20-bad") || !strings.Contains(err.Error(), "no mail") {
+	if err := Scripts(t.Context(), noop.NewTracerProvider().Tracer(""), d); err == nil || !strings.Contains(err.Error(), "20-bad") || !strings.Contains(err.Error(), "no mail") {
 		t.Errorf("a script that failed is told as %v", err)
 	}
 	shared := filepath.Join(root, "var", "xml_report", "p0")
