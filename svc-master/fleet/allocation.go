@@ -8,8 +8,10 @@ type Allocate struct {
 	Computer, Partition string
 	// ComputerPeriod is the computer's periodicity, Options what the release on it says.
 	ComputerPeriod time.Duration
-	Options        Options
-	Trace          Trace
+	// Addresses are the partition's; nil = they are not known.
+	Addresses []string
+	Options   Options
+	Trace     Trace
 }
 
 // AllocateAnswer is the allocation.
@@ -38,7 +40,7 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 	t.LastAllocation++
 	p = &Partition{
 		InstanceID: i.ID, AllocationID: t.id('a', t.LastAllocation), Computer: e.Computer, Name: e.Partition, AllocatedAt: now,
-		ComputerPeriod: e.ComputerPeriod, Options: e.Options,
+		ComputerPeriod: e.ComputerPeriod, Addresses: e.Addresses, Options: e.Options,
 	}
 	t.Partitions[i.ID] = p
 	i.Unallocated = ""

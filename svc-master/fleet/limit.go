@@ -40,6 +40,9 @@ const (
 	EpochGap = 1 << 20
 )
 
+// MaxProblems is how many problems of a partition are kept.
+const MaxProblems = 10
+
 // Times of docs/rules.md.
 const (
 	// MaxPeriod is the longest time between two runs of a partition ("periodicity").

@@ -14,6 +14,8 @@ type Partition struct {
 	AllocatedAt time.Time
 	// ComputerPeriod is the computer's periodicity, 0 = MaxPeriod.
 	ComputerPeriod time.Duration
+	// Addresses are the partition's, as the computer was registered; nil = they are not known.
+	Addresses []string
 	// Options are what the release on this computer says about its instances.
 	Options Options
 
@@ -118,6 +120,8 @@ type Report struct {
 	Changed          bool
 	// Local is true for a run that the node made by itself.
 	Local bool
+	// Problems are what is wrong with the partition though no run fails of it: at most MaxProblems.
+	Problems []string
 }
 
 // Ended is a run that cannot be reported or begun again, with the answer that it got.

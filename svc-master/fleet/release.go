@@ -59,33 +59,6 @@ func (o Options) same(other Options) bool {
 	return o.Period == other.Period && o.Policy == other.Policy && equal(o.Quota, other.Quota)
 }
 
-// ComputerPeriod is another periodicity of a computer that holds members of the tree.
-type ComputerPeriod struct {
-	Computer string
-	Period   time.Duration
-}
-
-// ComputerPeriodAnswer tells how many members it concerns.
-type ComputerPeriodAnswer struct{ Changed int }
-
-// ComputerPeriod takes over the periodicity of a computer. Nobody runs because of it; the membership moves, so that followers read the new periods.
-// It never fails.
-func (t *Tree) ComputerPeriod(e ComputerPeriod, now time.Time) (ComputerPeriodAnswer, Effects, error) {
-	var fx Effects
-	var answer ComputerPeriodAnswer
-	for _, m := range t.view().order {
-		if p := m.partition; p.Computer == e.Computer && p.ComputerPeriod != e.Period {
-			p.ComputerPeriod = e.Period
-			fx.Changed.Partitions = append(fx.Changed.Partitions, p.InstanceID)
-			answer.Changed++
-		}
-	}
-	if answer.Changed > 0 {
-		t.periodsChanged(&fx, now, Trace{})
-	}
-	return answer, fx, nil
-}
-
 // periodsChanged tells the feed that periods moved: a CHANGED without instances, which wakes nobody.
 func (t *Tree) periodsChanged(fx *Effects, now time.Time, trace Trace) {
 	t.Membership++ // the index does not hold periods, so it stays

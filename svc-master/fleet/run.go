@@ -112,7 +112,9 @@ type ReportRun struct {
 	Cause Cause
 	// RetainedUntil is until when the node keeps the content of a destroyed instance; zero = it does not. Such a success does not end the allocation.
 	RetainedUntil time.Time
-	Trace         Trace
+	// Problems are what is wrong with the partition though no run fails of it; those beyond MaxProblems are cut off.
+	Problems []string
+	Trace    Trace
 }
 
 // LocalRun orders the runs that a node made by itself.
@@ -318,6 +320,7 @@ func newReport(e *ReportRun, cause Cause, attempt uint32, now time.Time) *Report
 	return &Report{
 		RunID: e.RunID, Cause: cause, Result: e.Result, Error: tail(e.Error, MaxErrorKept), ErrorType: e.ErrorType, ReportedAt: now, Duration: e.Duration,
 		Attempt: attempt, EvaluatedLocally: e.EvaluatedLocally, Changed: e.Changed, Local: e.Local != nil,
+		Problems: e.Problems[:min(len(e.Problems), MaxProblems)],
 	}
 }
 

@@ -147,15 +147,20 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return s.step(Rename{InstanceID: s.instance(arg(0)), Title: arg(1)})
 	case "allocate":
 		computer, partition, _ := strings.Cut(arg(1), "/")
-		return s.step(Allocate{InstanceID: s.instance(arg(0)), Computer: computer, Partition: partition, Options: s.options(options)})
+		return s.step(Allocate{InstanceID: s.instance(arg(0)), Computer: computer, Partition: partition, Addresses: s.addresses(option("address")), Options: s.options(options)})
 	case "unallocated":
 		return s.step(Unallocated{InstanceID: s.instance(arg(0)), Reason: strings.Join(at[1:], " ")})
 	case "free":
 		return s.step(Freed{AllocationID: s.allocation(arg(0)), Reason: strings.Join(at[1:], " ")})
 	case "release":
 		return s.step(ReleaseReported{Computer: arg(0), Release: arg(1), Available: arg(2) == "available", Options: s.options(options)})
-	case "period":
-		return s.step(ComputerPeriod{Computer: arg(0), Period: d("period")})
+	case "registered":
+		e := Registered{Computer: arg(0), Period: d("period"), Addresses: map[string][]string{}}
+		delete(options, "period")
+		for partition, address := range options {
+			e.Addresses[partition] = []string{address}
+		}
+		return s.step(e)
 	case "quota":
 		limit := uint32(n("limit"))
 		return s.step(SetQuota{Limit: &limit})
@@ -194,10 +199,21 @@ func (s *script) do(words []string) (told string, failed bool) {
 	return "unknown command\n", false
 }
 
+// addresses are known where a script names one.
+func (s *script) addresses(address string) []string {
+	if address == "" {
+		return nil
+	}
+	return []string{address}
+}
+
 var states = map[string]State{"started": Started, "stopped": Stopped, "destroyed": Destroyed}
 
 func (s *script) report(title, run, result string, options map[string]string) ReportRun {
 	e := ReportRun{AllocationID: s.allocation(title), RunID: run, Token: s.runs[run].Token, Error: options["error"], ErrorType: options["type"], Changed: options["changed"] == "yes"}
+	if problem := options["problem"]; problem != "" {
+		e.Problems = []string{problem}
+	}
 	e.Result = map[string]Result{"success": Success, "failure": Failure, "timeout": Timeout}[result]
 	if token, ok := options["token"]; ok {
 		e.Token, _ = strconv.ParseUint(token, 10, 64)

@@ -108,7 +108,8 @@ func (t *Tree) WantedCause(p *Partition) Cause {
 	return CauseUnspecified
 }
 
-// Conditions are what is worth telling of the tree: bang storms, publish loops and monitoring crimes, by member.
+// Conditions are what is worth telling of the tree: bang storms, publish loops, monitoring crimes and problems that nodes
+// told, by member.
 func (t *Tree) Conditions(now time.Time) []string {
 	var told []string
 	for _, m := range t.view().order {
@@ -121,6 +122,11 @@ func (t *Tree) Conditions(now time.Time) []string {
 			told = append(told, pub.loop(m.instance))
 		}
 		told = append(told, m.partition.crimes(m.instance.Title, now)...)
+		if latest := m.partition.Latest; latest != nil {
+			for _, problem := range latest.Problems {
+				told = append(told, fmt.Sprintf("problem: %s (%s/%s): %s", m.instance.Title, m.partition.Computer, m.partition.Name, problem))
+			}
+		}
 	}
 	return told
 }

@@ -73,8 +73,8 @@ func (e ReleaseReported) apply(t *Tree, now time.Time) (Answer, Effects, error) 
 	return answer(t.ReleaseReported(e, now))
 }
 
-func (e ComputerPeriod) apply(t *Tree, now time.Time) (Answer, Effects, error) {
-	return answer(t.ComputerPeriod(e, now))
+func (e Registered) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.Registered(e, now))
 }
 
 func (e Publish) apply(t *Tree, now time.Time) (Answer, Effects, error) {

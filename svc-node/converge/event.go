@@ -47,6 +47,12 @@ type Ended struct {
 	Token uint64
 }
 
+// Woken says that the node itself noticed what a run should find out: a wake-up, no instruction. A started partition runs at once, or once more after the
+// run in hand; any other has nothing to find out.
+type Woken struct {
+	Partition string // empty = all
+}
+
 // Tick says that time has passed; see Node.Due. A tick at any moment is harmless.
 type Tick struct{}
 
@@ -56,6 +62,7 @@ func (Learned) event()     {}
 func (Ordered) event()     {}
 func (LinkChanged) event() {}
 func (Ended) event()       {}
+func (Woken) event()       {}
 func (Tick) event()        {}
 
 // Outcome is what became of a run.

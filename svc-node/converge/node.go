@@ -150,6 +150,12 @@ func (n Node) Step(event Event, now time.Time) (Node, []Effect, string) {
 			h.Cause, h.Attempt, h.Bangs, h.Trace, h.Local = o.Cause, o.Attempt, o.Bangs, o.Trace, true
 			return h
 		}})
+	case Woken:
+		for _, p := range n.Partitions() {
+			if e.Partition == "" || e.Partition == p.Name {
+				apply(p.Name, wake{})
+			}
+		}
 	case Tick:
 	default:
 		return n, nil, fmt.Sprintf("cannot handle %T", event)

@@ -118,6 +118,8 @@ type Partition struct {
 	// NotBefore is until when the node leaves the partition to svc-scheduler, whatever is overdue: set at start, so that
 	// a node that was off does not run everything before its links are up, and after a run that could not begin.
 	NotBefore time.Time
+	// WokenAt is since when the node itself wants a run, which has not begun yet; zero = it does not.
+	WokenAt time.Time
 	// BootDue is when the partition runs after a boot without an order; zero = not due for that.
 	BootDue time.Time
 	// RetainedUntil is when the partition runs again to remove what is kept of a destroyed instance; zero = nothing is.
@@ -148,6 +150,7 @@ type (
 		run   func() Handle
 	}
 	grant struct{}
+	wake  struct{}
 	ended struct {
 		Ended
 		local func(Order) Handle
@@ -175,10 +178,19 @@ func (p Partition) step(input any, now time.Time) (Partition, []Effect, string) 
 		if p.Phase != Waiting {
 			return p, nil, "waits for nothing"
 		}
-		p.BootDue = time.Time{}
+		p.BootDue, p.WokenAt = time.Time{}, time.Time{}
 		p.Run.LastToken = p.LastToken
 		p = p.enter(Running, now)
 		return p, []Effect{StartRun{Run: p.Run, Want: p.Desired}}, "a slot is free"
+	case wake:
+		switch {
+		case p.Phase == Free || p.Desired.Requested != Started:
+			return p, nil, "nothing is to be found out of it"
+		case !p.WokenAt.IsZero() || p.Phase == Waiting:
+			return p, nil, "the next run finds it out"
+		}
+		p.WokenAt = now
+		return p, nil, "the node wants a run"
 	case ended:
 		return p.end(in, now)
 	}
@@ -370,6 +382,9 @@ func (p Partition) due(alone time.Time) (time.Time, Cause) {
 	}
 	if !p.RetainedUntil.IsZero() && p.RetainedUntil.Before(at) {
 		at = p.RetainedUntil // its time is the node's own, with the control plane or without
+	}
+	if !p.WokenAt.IsZero() && p.Desired.Requested == Started && p.WokenAt.Before(at) {
+		at, cause = p.WokenAt, Changed
 	}
 	if at.Before(p.NotBefore) {
 		at = p.NotBefore

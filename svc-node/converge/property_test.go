@@ -96,6 +96,9 @@ func TestNodeAgainstTheModel(t *testing.T) {
 					Link: converge.Link(rapid.Uint8Range(1, 2).Draw(t, "link")), Up: rapid.Bool().Draw(t, "up"),
 				})
 			},
+			"wake": func(t *rapid.T) {
+				step(converge.Woken{Partition: rapid.SampledFrom([]string{"", "p0", "p1"}).Draw(t, "woken")})
+			},
 			"time": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.IntRange(0, 7200).Draw(t, "seconds")) * time.Second)
 				step(converge.Tick{})

@@ -138,6 +138,8 @@ func event(t *testing.T, line string) converge.Event {
 		return e
 	case "up", "lost":
 		return converge.LinkChanged{Link: map[string]converge.Link{"orders": converge.Orders, "master": converge.Master}[f[1]], Up: f[0] == "up"}
+	case "wake":
+		return converge.Woken{Partition: strings.Join(f[1:], "")}
 	case "tick":
 		return converge.Tick{}
 	}

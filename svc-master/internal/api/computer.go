@@ -16,7 +16,7 @@ import (
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
 
-// RegisterComputer declares a computer; trees on it hear of another periodicity.
+// RegisterComputer declares a computer; trees on it hear of another periodicity, and of other addresses, of which members run.
 func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComputerRequest) (*masterv1.RegisterComputerResponse, error) {
 	slots := map[string]*storev1.SlotRecord{}
 	for i, p := range req.GetPartitions() {
@@ -29,7 +29,6 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 	if req.GetPeriodicity() == nil {
 		period = fleet.MaxPeriod
 	}
-	moved := false
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
 		for _, name := range c.Partitions() {
 			if held := c.Reservations[name]; held != nil && slots[name] == nil {
@@ -39,7 +38,6 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 		if c.Record == nil {
 			c.Record = &storev1.ComputerRecord{RegisteredAt: timestamppb.Now()}
 		}
-		moved = c.Record.GetPeriodicity().AsDuration() != period
 		c.Record.Periodicity, c.Record.Cpus, c.Slots = durationpb.New(period), max(req.GetCpus(), 1), slots
 		if req.GetCapacity() != nil {
 			c.Record.Capacity = req.GetCapacity()
@@ -50,15 +48,25 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 		return nil, coded(err)
 	}
 	a.contact(c.Name)
-	if moved {
-		for _, treeID := range c.Trees() {
-			err := a.tell(ctx, treeID, func(t *fleet.Tree, now time.Time) (fleet.Effects, error) {
-				_, effects, err := t.ComputerPeriod(fleet.ComputerPeriod{Computer: c.Name, Period: period}, now)
+	// Whether a tree has heard of it is asked of the tree: a registration that was cut short here is made up for by the next.
+	event := fleet.Registered{Computer: c.Name, Period: period, Addresses: map[string][]string{}}
+	for name, slot := range slots {
+		event.Addresses[name] = slot.GetAddresses()
+	}
+	for _, treeID := range c.Trees() {
+		heard := true
+		err := a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+			heard = t.Heard(event)
+			return nil
+		})
+		if err == nil && !heard {
+			err = a.tell(ctx, treeID, func(t *fleet.Tree, now time.Time) (fleet.Effects, error) {
+				_, effects, err := t.Registered(event, now)
 				return effects, err
 			})
-			if err != nil {
-				return nil, coded(err)
-			}
+		}
+		if err != nil && !isNotFound(err) {
+			return nil, coded(err)
 		}
 	}
 	res, err := a.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: c.Name})

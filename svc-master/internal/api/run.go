@@ -94,7 +94,7 @@ func reportOf(req *masterv1.ReportRunRequest, of fleet.Trace) fleet.ReportRun {
 	event := fleet.ReportRun{
 		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Token: req.GetToken(), Result: fleet.Result(req.GetResult()), Error: req.GetError(),
 		ErrorType: req.GetErrorType(), Changed: req.GetChanged(), EvaluatedLocally: req.GetEvaluatedLocally(), Duration: seconds(req.GetDurationSeconds()),
-		Cause: fleet.Cause(req.GetCause()), RetainedUntil: timeOf(req.GetRetainedUntil()), Trace: of,
+		Cause: fleet.Cause(req.GetCause()), RetainedUntil: timeOf(req.GetRetainedUntil()), Problems: req.GetProblems(), Trace: of,
 	}
 	for _, v := range req.GetVerdicts() {
 		event.Verdicts = append(event.Verdicts, fleet.Verdict{Promise: v.GetPromise(), TestFailed: v.GetTestFailed(), Anomaly: v.GetAnomaly()})

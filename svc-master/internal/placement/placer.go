@@ -210,7 +210,7 @@ func (p *Placer) commit(ctx context.Context, c *redisstore.Computer, partition, 
 	_, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(instanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		_, effects, err := t.Allocate(fleet.Allocate{
 			InstanceID: instanceID, Computer: c.Name, Partition: partition,
-			ComputerPeriod: c.Record.GetPeriodicity().AsDuration(), Options: Options(c.Software[release].GetOptions()),
+			ComputerPeriod: c.Record.GetPeriodicity().AsDuration(), Addresses: fleet.Known(c.Slots[partition].GetAddresses()), Options: Options(c.Software[release].GetOptions()),
 		}, now)
 		return nil, effects, err
 	}})

@@ -74,6 +74,9 @@ func partitionRecord(p *fleet.Partition) *storev1.PartitionRecord {
 		Publishing: publishingRecord(p.Publishing), RetainedUntil: timeRecord(p.RetainedUntil),
 		Sleepless: p.Sleepless, SleeplessSince: timeRecord(p.SleeplessSince),
 	}
+	if p.Addresses != nil {
+		r.Addresses = &storev1.AddressesRecord{Addresses: p.Addresses}
+	}
 	for _, e := range p.Recent {
 		r.Recent = append(r.Recent, &storev1.EndedRecord{
 			RunId: e.RunID, Superseded: e.Superseded, Settled: generationRecord(e.Answer.Settled),
@@ -113,6 +116,9 @@ func partitionOf(r *storev1.PartitionRecord) *fleet.Partition {
 	}
 	if r.GetOptions() != nil {
 		p.Options.Quota = r.GetOptions().Quota
+	}
+	if r.GetAddresses() != nil {
+		p.Addresses = fleet.Known(r.GetAddresses().GetAddresses())
 	}
 	for _, e := range r.GetRecent() {
 		p.Recent = append(p.Recent, fleet.Ended{RunID: e.GetRunId(), Superseded: e.GetSuperseded(), Answer: fleet.ReportRunAnswer{
@@ -164,7 +170,7 @@ func reportRecord(r *fleet.Report) *storev1.ReportRecord {
 	return &storev1.ReportRecord{
 		RunId: r.RunID, Cause: typev1.Cause(r.Cause), Result: typev1.RunResult(r.Result), Error: r.Error, ErrorType: r.ErrorType,
 		ReportedAt: timeRecord(r.ReportedAt), Duration: durationRecord(r.Duration), Attempt: r.Attempt,
-		EvaluatedLocally: r.EvaluatedLocally, Changed: r.Changed, Local: r.Local,
+		EvaluatedLocally: r.EvaluatedLocally, Changed: r.Changed, Local: r.Local, Problems: r.Problems,
 	}
 }
 
@@ -175,7 +181,7 @@ func reportOf(r *storev1.ReportRecord) *fleet.Report {
 	return &fleet.Report{
 		RunID: r.GetRunId(), Cause: fleet.Cause(r.GetCause()), Result: fleet.Result(r.GetResult()), Error: r.GetError(), ErrorType: r.GetErrorType(),
 		ReportedAt: timeOf(r.GetReportedAt()), Duration: r.GetDuration().AsDuration(), Attempt: r.GetAttempt(),
-		EvaluatedLocally: r.GetEvaluatedLocally(), Changed: r.GetChanged(), Local: r.GetLocal(),
+		EvaluatedLocally: r.GetEvaluatedLocally(), Changed: r.GetChanged(), Local: r.GetLocal(), Problems: r.GetProblems(),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
+	"github.com/vow-os/vow/svc-node/internal/disk"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/record"
 	"github.com/vow-os/vow/svc-node/internal/run"
@@ -39,6 +40,7 @@ type Agent struct {
 	reports  *spool.Spool
 	bangs    *spool.Spool
 	usages   *spool.Spool
+	disk     *disk.Watch
 	software *software
 
 	group  *app.Group
@@ -55,6 +57,8 @@ type Agent struct {
 	window time.Duration
 	errors map[string]string // of the latest run, by partition
 	uses   map[string]use    // by partition
+	// problems are what is wrong with a partition though no run fails of it, by partition.
+	problems map[string]problems
 }
 
 // New opens what the agent keeps on disk.
@@ -65,7 +69,7 @@ func New(s Settings) (*Agent, error) {
 		exits: conv.ProcessExits.New(s.Telemetry.Meter(scope)), limits: conv.LimitHits.New(s.Telemetry.Meter(scope)),
 		events: make(chan converge.Event, 256), registered: make(chan struct{}),
 		replayWanted: make(chan struct{}, 1), statusWanted: make(chan struct{}, 1),
-		links: map[string]linkState{}, window: s.ReconnectWindow, errors: map[string]string{}, uses: map[string]use{},
+		links: map[string]linkState{}, window: s.ReconnectWindow, errors: map[string]string{}, uses: map[string]use{}, problems: map[string]problems{},
 	}
 	a.group = app.NewGroup(context.Background(), s.Telemetry.Log)
 	locks := filepath.Join(s.StateDir, "lock")
@@ -87,12 +91,13 @@ func New(s Settings) (*Agent, error) {
 	if a.usages, err = spool.Open(filepath.Join(s.StateDir, "spool", "usage"), MaxUsages, false); err != nil {
 		return nil, err
 	}
+	a.disk = disk.NewWatch([]disk.Folder{{Path: s.StateDir}, {Path: s.Root.Path(), Least: s.MinFree}}, s.DiskEvery, a.diskChanged)
 	counter, err := a.records.Counter()
 	if err != nil {
 		return nil, err
 	}
 	rebooted := counter.GetBootId() != s.BootID
-	if a.groups, err = senselog.Open(filepath.Join(s.StateDir, "sense"), rebooted && counter.GetBootId() != ""); err != nil {
+	if a.groups, err = senselog.Open(filepath.Join(s.StateDir, "sense"), rebooted && counter.GetBootId() != "", a.disk.Failed); err != nil {
 		return nil, err
 	}
 	if err := a.restore(counter, rebooted); err != nil {
@@ -111,7 +116,7 @@ func New(s Settings) (*Agent, error) {
 	})
 	a.engine = run.New(run.Settings{
 		Computer: s.Computer, BootID: s.BootID, Root: s.Root, Locks: locks,
-		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout, MinFree: s.MinFree,
+		Executable: s.Executable, ServerURL: s.ServerURL, Timeout: s.RunTimeout, Disk: a.disk, Problems: a.problemsOf,
 		Master: s.Master, Supervisor: s.Supervisor, Installer: s.Installer, Releases: a.software, Senses: senses{a.senses},
 		Revisions: partition.NewRevisions(), Policy: s.Policy, Telemetry: s.Telemetry,
 		Learned: func(d *masterv1.DesiredPartition) {
@@ -133,7 +138,9 @@ func (a *Agent) restore(counter *storev1.NodeCounter, rebooted bool) error {
 	if rebooted {
 		sequence = 0
 		if err := a.records.Count(&storev1.NodeCounter{BootId: a.s.BootID}); err != nil {
-			return err
+			// A machine that boots with a bad disk still runs its partitions. Beyond any number that is counted, so that a next agent gives none again.
+			sequence = uint64(now.Unix())
+			a.s.Telemetry.Log.Error("the runs of this boot are not counted on the disk", "error", err)
 		}
 	}
 	node := converge.NewNode(a.s.Computer, a.s.BootID, a.s.Slots, sequence, now)
@@ -148,6 +155,7 @@ func (a *Agent) restore(counter *storev1.NodeCounter, rebooted bool) error {
 		node = node.With(partitionOf(p), now)
 		a.errors[p.GetDesired().GetPartition()] = p.GetError()
 		a.uses[p.GetDesired().GetPartition()] = use{runs: p.GetRunsRelease()}
+		a.problems[p.GetDesired().GetPartition()] = problems{scripts: p.GetProblems()}
 	}
 	node, _, _ = node.Step(converge.Start{Rebooted: rebooted && counter.GetBootId() != ""}, now)
 	a.node.Store(&node)
@@ -171,6 +179,7 @@ func (a *Agent) Start(context.Context) error {
 		}
 	}
 	a.group.Go("loop", a.loop)
+	a.group.Go("disk", a.disk.Run)
 	a.group.Go("register", a.register)
 	a.group.Go("sensing", a.senses.Run)
 	a.group.Go("software", a.software.run)

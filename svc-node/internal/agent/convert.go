@@ -51,12 +51,12 @@ func partitionOf(p *storev1.NodePartition) converge.Partition {
 	}
 }
 
-func recordOf(p converge.Partition, text, runs string) *storev1.NodePartition {
+func recordOf(p converge.Partition, text, runs string, problems []string) *storev1.NodePartition {
 	return &storev1.NodePartition{
 		Desired: contentOf(p.Desired), Latest: typev1.RunResult(p.Latest), ErrorType: p.ErrorType, Error: text,
 		EndedAt: timestampOf(p.EndedAt), LastSuccessRunId: p.LastSuccess, Failures: uint32(p.Failures),
 		KnownSince: timestampOf(p.KnownSince), EndedRunIds: p.Ended, LastToken: p.LastToken,
-		RetainedUntil: timestampOf(p.RetainedUntil), RunsRelease: runs,
+		RetainedUntil: timestampOf(p.RetainedUntil), RunsRelease: runs, Problems: problems,
 	}
 }
 

@@ -66,7 +66,7 @@ func (a *Agent) carry(ctx context.Context, effect converge.Effect) {
 	case converge.Count:
 		err = a.records.Count(&storev1.NodeCounter{BootId: a.s.BootID, Sequence: e.Sequence})
 	case converge.Store:
-		err = a.records.Write(recordOf(e.Partition, a.errorOf(e.Partition.Name), a.runsRelease(e.Partition.Name)))
+		err = a.records.Write(recordOf(e.Partition, a.errorOf(e.Partition.Name), a.runsRelease(e.Partition.Name), a.problemsOf(e.Partition.Name)))
 	case converge.Forget:
 		a.senses.Unwatch(e.Partition)
 		err = a.senses.Forget(e.AllocationID)
@@ -79,6 +79,7 @@ func (a *Agent) carry(ctx context.Context, effect converge.Effect) {
 		a.setError(e.Partition, "")
 		a.mu.Lock()
 		delete(a.uses, e.Partition)
+		delete(a.problems, e.Partition)
 		a.mu.Unlock()
 	case converge.StartRun:
 		a.group.Go("run", func(ctx context.Context) error {
@@ -89,6 +90,7 @@ func (a *Agent) carry(ctx context.Context, effect converge.Effect) {
 		err = fmt.Errorf("cannot carry out %T", effect)
 	}
 	if err != nil {
+		a.disk.Failed()
 		a.s.Telemetry.Log.ErrorContext(ctx, "what the node knows is not on disk", "error", err)
 	}
 }

@@ -130,6 +130,7 @@ func (a *Agent) keepBang(b *storev1.NodeBang) error {
 func (a *Agent) put(s *spool.Spool, limit, key string, m spooled) error {
 	before := s.Dropped()
 	if err := s.Put(key, m); err != nil {
+		a.disk.Failed()
 		if s == a.usages { // it is measured on
 			return err
 		}

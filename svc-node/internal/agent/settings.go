@@ -83,8 +83,10 @@ type Settings struct {
 	// RunTimeout bounds a run; SenseDelay and SenseBatch are as in sense.Settings; ReconnectWindow is used until
 	// svc-master advises one.
 	RunTimeout time.Duration
-	// MinFree is as in run.Settings.
-	MinFree         int64
+	// MinFree is how many bytes the disk of the partitions must have free before a profile is carried out; 0 = any.
+	MinFree int64
+	// DiskEvery is how often the disks are looked at; 0 = disk.Every.
+	DiskEvery       time.Duration
 	SenseDelay      time.Duration
 	SenseBatch      int
 	ReconnectWindow time.Duration

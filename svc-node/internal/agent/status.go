@@ -44,6 +44,9 @@ func (a *Agent) nodeStatus() *masterv1.NodeStatus {
 func (a *Agent) Status() *nodev1.GetStatusResponse {
 	waiting, _ := a.waiting()
 	status := &nodev1.GetStatusResponse{Computer: a.s.Computer, Version: a.s.Version, Spooled: uint32(waiting)}
+	if err := a.disk.Err(); err != nil {
+		status.Disk = err.Error()
+	}
 	a.mu.Lock()
 	for _, name := range []string{linkLink, linkDesired, linkOrders, linkSense} {
 		l := a.links[name]
@@ -54,7 +57,7 @@ func (a *Agent) Status() *nodev1.GetStatusResponse {
 		status.Partitions = append(status.Partitions, &nodev1.PartitionState{
 			Partition: p.Name, AllocationId: p.Desired.AllocationID, Title: contentOf(p.Desired).GetTitle(),
 			State: typev1.RequestedState(p.Desired.Requested), RunId: p.InProgress(), Latest: typev1.RunResult(p.Latest),
-			Error: a.errorOf(p.Name), EndedAt: timestampOf(p.EndedAt),
+			Error: a.errorOf(p.Name), EndedAt: timestampOf(p.EndedAt), Problems: a.problemsOf(p.Name),
 		})
 	}
 	return status

@@ -152,6 +152,7 @@ func (c *consumption) report(ctx context.Context, now time.Time) {
 	tenants, directories := c.a.tenants()
 	for i, d := range directories {
 		files, invalid := usage.Files(c.a.s.Root.Path(), d, tenants[i].AllocationID)
+		c.a.setProblems(d.Name, invalid, func(p *problems) *[]string { return &p.journals })
 		if invalid != nil {
 			c.a.s.Telemetry.Log.WarnContext(ctx, "a report script left what is no journal", "partition", d.Name, "error", invalid)
 		}
@@ -215,7 +216,13 @@ func (c *consumption) scripts(ctx context.Context) {
 		if err == nil {
 			err = usage.Scripts(telemetry.NewRootContext(ctx), c.a.tracer, d)
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it never ran
+		}
+		if ctx.Err() == nil {
+			c.a.setProblems(p.Name, err, func(p *problems) *[]string { return &p.scripts })
+		}
+		if err != nil && ctx.Err() == nil {
 			c.a.s.Telemetry.Log.WarnContext(ctx, "a report script failed", "partition", p.Name, "error", err)
 		}
 	}

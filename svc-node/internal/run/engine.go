@@ -179,6 +179,7 @@ func (e *Engine) report(ctx context.Context, w *work, done converge.Run) {
 		Token: w.token, Result: typev1.RunResult(done.Result), Error: lastBytes(done.Error, MaxError), ErrorType: done.ErrorType,
 		Changed: done.Changed, Verdicts: w.tested.Verdicts, EvaluatedLocally: w.tested.Locally, Steps: w.steps,
 		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause), RetainedUntil: timestamp(w.retained),
+		Problems: e.s.Problems(w.run.Partition),
 	}
 	var err error
 	if w.run.Local {

@@ -10,6 +10,7 @@ import (
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/svc-node/internal/disk"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
@@ -95,8 +96,8 @@ type Settings struct {
 	Executable, ServerURL string
 	// Timeout bounds a run.
 	Timeout time.Duration
-	// MinFree is how many bytes the disk of the partitions must have free before a profile is carried out; 0 = any.
-	MinFree    int64
+	// Disk tells whether there is a disk to write to: a run refuses to begin what it has no room for.
+	Disk       *disk.Watch
 	Master     peer.Master
 	Supervisor Supervisor
 	Installer  Installer
@@ -105,6 +106,8 @@ type Settings struct {
 	Revisions  *partition.Revisions
 	Policy     partition.Policy
 	Telemetry  *telemetry.Telemetry
+	// Problems are what is wrong with a partition though no run fails of it.
+	Problems func(partition string) []string
 	// Learned is told what BeginRun returned.
 	Learned func(desired *masterv1.DesiredPartition)
 	// Spool keeps a report that could not be sent.

@@ -16,8 +16,11 @@ import (
 
 // prepareStep makes what every partition has, after it has checked that there is a disk to make it on.
 func (e *Engine) prepareStep(_ context.Context, w *work) (changed bool, err error) {
-	if err := e.checkDisk(); err != nil {
-		return false, err
+	if err := os.MkdirAll(e.s.Root.Path(), 0o755); err != nil {
+		return false, diskError(err)
+	}
+	if err := e.s.Disk.Check(); err != nil {
+		return false, diskError(err)
 	}
 	if err := w.directory.Ensure(); err != nil {
 		return false, diskError(err)
@@ -26,17 +29,6 @@ func (e *Engine) prepareStep(_ context.Context, w *work) (changed bool, err erro
 		return false, diskError(err)
 	}
 	return changed, diskError(w.directory.FreezeRetention(w.desired.GetRetentionDelay().AsDuration()))
-}
-
-// checkDisk refuses to begin what the disk has no room for: of the partitions the operator's minimum, of our own records anything.
-func (e *Engine) checkDisk() error {
-	if err := os.MkdirAll(e.s.Root.Path(), 0o755); err != nil {
-		return diskError(err)
-	}
-	if err := partition.CheckDisk(e.s.Root.Path(), e.s.MinFree); err != nil {
-		return diskError(err)
-	}
-	return diskError(partition.CheckDisk(e.s.Locks, 0))
 }
 
 // retentionStep tells until when the content is kept, if it is.

@@ -59,7 +59,7 @@ func manager(t *testing.T, s Sensor, allocation string, files map[string]string)
 			t.Fatal(err)
 		}
 	}
-	log, err := senselog.Open(t.TempDir(), false)
+	log, err := senselog.Open(t.TempDir(), false, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

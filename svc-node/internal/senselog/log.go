@@ -46,7 +46,8 @@ const (
 
 // Log is the logs of all allocations of a node. It may be used by several goroutines.
 type Log struct {
-	dir string
+	dir    string
+	failed func()
 
 	mu          sync.Mutex // held while a file is written: callers wait for the disk, never for a network
 	allocations map[string]*allocation
@@ -69,12 +70,13 @@ type window struct {
 	bytes  int // what the groups are
 }
 
-// Open makes the folder if need be. rebooted says that the machine started since the log was last written.
-func Open(dir string, rebooted bool) (*Log, error) {
+// Open makes the folder if need be. rebooted says that the machine started since the log was last written; failed is called
+// when the disk does not take a group, and must not wait.
+func Open(dir string, rebooted bool, failed func()) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot keep sense groups: %w", err)
 	}
-	return &Log{dir: dir, rebooted: rebooted, allocations: map[string]*allocation{}}, nil
+	return &Log{dir: dir, rebooted: rebooted, failed: failed, allocations: map[string]*allocation{}}, nil
 }
 
 // Append numbers a group and adds it. The group is not to be changed afterwards.
@@ -102,7 +104,7 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 	if _, err := a.file.Write(record.Bytes()); err != nil {
 		// A record that was cut short would hide those after it. Where not even this can be done, the next reader cuts it off.
 		_ = a.file.Truncate(a.size)
-		a.lacks, a.retry = true, time.Now().Add(Retry)
+		l.lacks(a)
 		return fmt.Errorf("cannot keep sense groups of %s on the disk; they are held in memory until it takes them: %w", allocationID, err)
 	}
 	if a.size += int64(record.Len()); a.size > a.base+max(MaxFile, a.base) {
@@ -174,7 +176,7 @@ func (l *Log) load(allocationID string) (*allocation, error) {
 	file, err := os.OpenFile(l.path(allocationID), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		// A disk that is read-only or full is no reason not to sense: what it has is read, what comes is held.
-		a.lacks, a.retry = true, time.Now().Add(Retry)
+		l.lacks(a)
 		if file, err = os.Open(l.path(allocationID)); err != nil {
 			l.allocations[allocationID] = a
 			return a, nil //nolint:nilerr // as above
@@ -192,7 +194,7 @@ func (l *Log) load(allocationID string) (*allocation, error) {
 			}
 			// The last record was cut short by a crash. What follows a broken one cannot be found; it is cut off.
 			if l.rewrite(allocationID, a) != nil {
-				a.lacks, a.retry = true, time.Now().Add(Retry)
+				l.lacks(a)
 			}
 			break
 		}
@@ -211,6 +213,12 @@ func (l *Log) load(allocationID string) (*allocation, error) {
 	}
 	l.allocations[allocationID] = a
 	return a, nil
+}
+
+// lacks notes that the file lacks groups that are held.
+func (l *Log) lacks(a *allocation) {
+	a.lacks, a.retry = true, time.Now().Add(Retry)
+	l.failed()
 }
 
 // rewrite replaces the file by what is held.

@@ -14,7 +14,7 @@ import (
 
 func open(t *testing.T, dir string, rebooted bool) *Log {
 	t.Helper()
-	l, err := Open(dir, rebooted)
+	l, err := Open(dir, rebooted, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ func (*fake) tree() *masterv1.Tree {
 	red := &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_RED, Reason: "web: run failed, attempt 2: promise: web-listens failed"}
 	return &masterv1.Tree{
 		TreeId: "t0123456789ab", Title: "hello", Generation: &typev1.Generation{Epoch: 1, Number: 7}, Colour: red, BangQuota: 1440, BangsToday: 3,
+		Conditions: []string{"problem: web (laptop/slappart0): etc/report/mail of slappart0 failed: exit status 3"},
 		Instances: []*masterv1.Instance{{
 			InstanceId: "t0123456789ab.i1", AllocationId: "t0123456789ab.a1", Title: "web", Computer: "laptop", Partition: "slappart0", State: typev1.RequestedState_REQUESTED_STATE_STARTED,
 			ConnectionParameters: map[string]string{"password": "secret"},
@@ -175,7 +176,7 @@ func TestStatusReadsEveryPageAndIsValidJSON(t *testing.T) {
 	if len(status.Computers) != 2 || len(status.Trees) != 1 || status.Trees[0].TreeID != "t0123456789ab" {
 		t.Errorf("got %+v", status)
 	}
-	if _, out, _ := run(t, "status"); !strings.Contains(out, "laptop    Green   never         1 of 2") {
+	if _, out, _ := run(t, "status"); !strings.Contains(out, "laptop    Green   never         1 of 2") || !strings.Contains(out, "hello: problem: web (laptop/slappart0): etc/report/mail") {
 		t.Errorf("text:\n%s", out)
 	}
 }

@@ -70,6 +70,9 @@ func (s *session) withNode(ctx context.Context, fn func(context.Context, *client
 
 func printNode(s *session, n *nodev1.GetStatusResponse, now time.Time) error {
 	fmt.Fprintf(s.out, "%s, version %s, %d spooled\n\n", n.GetComputer(), n.GetVersion(), n.GetSpooled())
+	if n.GetDisk() != "" {
+		fmt.Fprintf(s.out, "disk: %s\n\n", n.GetDisk())
+	}
 	rows := [][]string{{"STREAM", "CONNECTED", "SINCE", "ERROR"}}
 	for _, l := range n.GetLinks() {
 		rows = append(rows, []string{l.GetName(), fmt.Sprint(l.GetConnected()), age(l.GetSince(), now), oneLine(l.GetError(), 80)})
@@ -85,5 +88,13 @@ func printNode(s *session, n *nodev1.GetStatusResponse, now time.Time) error {
 		}
 		rows = append(rows, []string{p.GetPartition(), p.GetTitle(), word(p.GetState(), "REQUESTED_STATE_"), word(p.GetLatest(), "RUN_RESULT_"), age(p.GetEndedAt(), now), oneLine(p.GetError(), 80)})
 	}
-	return table(s.out, rows)
+	if err := table(s.out, rows); err != nil {
+		return err
+	}
+	for _, p := range n.GetPartitions() {
+		for _, problem := range p.GetProblems() {
+			fmt.Fprintf(s.out, "\nproblem of %s (%s):\n%s\n", p.GetPartition(), p.GetTitle(), indent(problem))
+		}
+	}
+	return nil
 }

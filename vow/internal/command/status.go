@@ -55,7 +55,16 @@ func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.T
 		}
 		rows = append(rows, []string{t.GetTitle(), colour(t.GetColour()), generation(t.GetGeneration()), convergence, t.GetTreeId(), oneLine(t.GetColour().GetReason(), 60)})
 	}
-	return table(s.out, rows)
+	if err := table(s.out, rows); err != nil {
+		return err
+	}
+	for _, t := range trees {
+		for _, condition := range t.GetConditions() {
+			fmt.Fprintf(s.out, "\n%s: %s", t.GetTitle(), oneLine(condition, 160))
+		}
+	}
+	fmt.Fprintln(s.out)
+	return nil
 }
 
 // occupancy counts the partitions that hold an instance.

@@ -306,6 +306,9 @@ type ReportRunRequest struct {
 	// Of a destroyed instance: the node keeps the content until then, by its clock, and runs the partition again; the success of such a run does not end
 	// the allocation. Unset = nothing is kept.
 	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
+	// What is wrong with the partition though no run fails of it, as a script of `etc/report` that fails; each is shown as a condition of the tree until a report
+	// has it no more.
+	Problems      []string `protobuf:"bytes,17,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,6 +451,13 @@ func (x *ReportRunRequest) GetCause() v1.Cause {
 func (x *ReportRunRequest) GetRetainedUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RetainedUntil
+	}
+	return nil
+}
+
+func (x *ReportRunRequest) GetProblems() []string {
+	if x != nil {
+		return x.Problems
 	}
 	return nil
 }
@@ -596,7 +606,7 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x04name\x125\n" +
 	"\x0eoffset_seconds\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\roffsetSeconds\x129\n" +
 	"\x10duration_seconds\x18\x03 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fdurationSeconds\x12.\n" +
-	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\xe5\x05\n" +
+	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\x92\x06\n" +
 	"\x10ReportRunRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
 	"\tpartition\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12.\n" +
@@ -616,7 +626,9 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x10duration_seconds\x18\r \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fdurationSeconds\x12-\n" +
 	"\x05local\x18\x0e \x01(\v2\x17.vow.master.v1.LocalRunR\x05local\x12(\n" +
 	"\x05cause\x18\x0f \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12A\n" +
-	"\x0eretained_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"S\n" +
+	"\x0eretained_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\x12+\n" +
+	"\bproblems\x18\x11 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"\"\x05r\x03(\xe8\aR\bproblems\"S\n" +
 	"\bLocalRun\x12\"\n" +
 	"\aboot_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06bootId\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\bsequence\"\x9b\x01\n" +

@@ -174,7 +174,9 @@ type PartitionState struct {
 	// Its error.
 	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
 	// When it ended, by the node's clock.
-	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// What is wrong with it though no run fails of it, as a script of `etc/report` that fails; at most 10.
+	Problems      []string `protobuf:"bytes,9,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +267,13 @@ func (x *PartitionState) GetEndedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PartitionState) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 // GetStatusRequest is empty.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -314,7 +323,9 @@ type GetStatusResponse struct {
 	// Its partitions, by name.
 	Partitions []*PartitionState `protobuf:"bytes,4,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	// Reports, bangs and groups that wait to be sent.
-	Spooled       uint32 `protobuf:"varint,5,opt,name=spooled,proto3" json:"spooled,omitempty"`
+	Spooled uint32 `protobuf:"varint,5,opt,name=spooled,proto3" json:"spooled,omitempty"`
+	// Why a disk of the node takes nothing; empty = the disks are good.
+	Disk          string `protobuf:"bytes,6,opt,name=disk,proto3" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,6 +393,13 @@ func (x *GetStatusResponse) GetSpooled() uint32 {
 		return x.Spooled
 	}
 	return 0
+}
+
+func (x *GetStatusResponse) GetDisk() string {
+	if x != nil {
+		return x.Disk
+	}
+	return ""
 }
 
 // PlanRequest names a partition.
@@ -1381,7 +1399,7 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x120\n" +
 	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"\xb0\x02\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\xcc\x02\n" +
 	"\x0ePartitionState\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x14\n" +
@@ -1390,8 +1408,9 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\x06run_id\x18\x05 \x01(\tR\x05runId\x12.\n" +
 	"\x06latest\x18\x06 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06latest\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x125\n" +
-	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"\x12\n" +
-	"\x10GetStatusRequest\"\xce\x01\n" +
+	"\bended_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x1a\n" +
+	"\bproblems\x18\t \x03(\tR\bproblems\"\x12\n" +
+	"\x10GetStatusRequest\"\xe2\x01\n" +
 	"\x11GetStatusResponse\x12\x1a\n" +
 	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12,\n" +
@@ -1399,7 +1418,8 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\x04 \x03(\v2\x1b.vow.node.v1.PartitionStateR\n" +
 	"partitions\x12\x18\n" +
-	"\aspooled\x18\x05 \x01(\rR\aspooled\"6\n" +
+	"\aspooled\x18\x05 \x01(\rR\aspooled\x12\x12\n" +
+	"\x04disk\x18\x06 \x01(\tR\x04disk\"6\n" +
 	"\vPlanRequest\x12'\n" +
 	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\"\x83\x01\n" +
 	"\vPlannedPart\x12\x12\n" +

@@ -973,8 +973,10 @@ type PartitionRecord struct {
 	Sleepless uint32 `protobuf:"varint,29,opt,name=sleepless,proto3" json:"sleepless,omitempty"`
 	// When that row began.
 	SleeplessSince *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=sleepless_since,json=sleeplessSince,proto3" json:"sleepless_since,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Its addresses, as the computer was registered; unset = they are not known.
+	Addresses     *AddressesRecord `protobuf:"bytes,31,opt,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PartitionRecord) Reset() {
@@ -1217,6 +1219,59 @@ func (x *PartitionRecord) GetSleeplessSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PartitionRecord) GetAddresses() *AddressesRecord {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// AddressesRecord is the IP addresses of a partition.
+type AddressesRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order in which they were registered.
+	Addresses     []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddressesRecord) Reset() {
+	*x = AddressesRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddressesRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddressesRecord) ProtoMessage() {}
+
+func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddressesRecord.ProtoReflect.Descriptor instead.
+func (*AddressesRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AddressesRecord) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // UsageRecord is what one allocation consumed in one UTC day.
 type UsageRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1244,7 +1299,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1311,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1324,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UsageRecord) GetPartition() string {
@@ -1362,7 +1417,7 @@ type RunRecord struct {
 
 func (x *RunRecord) Reset() {
 	*x = RunRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1429,7 @@ func (x *RunRecord) String() string {
 func (*RunRecord) ProtoMessage() {}
 
 func (x *RunRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1442,7 @@ func (x *RunRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRecord.ProtoReflect.Descriptor instead.
 func (*RunRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RunRecord) GetRunId() string {
@@ -1477,14 +1532,16 @@ type ReportRecord struct {
 	// True when it changed something.
 	Changed bool `protobuf:"varint,10,opt,name=changed,proto3" json:"changed,omitempty"`
 	// True when the node made it by itself.
-	Local         bool `protobuf:"varint,11,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,11,opt,name=local,proto3" json:"local,omitempty"`
+	// What is wrong with the partition though no run fails of it; at most 10.
+	Problems      []string `protobuf:"bytes,12,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRecord) Reset() {
 	*x = ReportRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1553,7 @@ func (x *ReportRecord) String() string {
 func (*ReportRecord) ProtoMessage() {}
 
 func (x *ReportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1566,7 @@ func (x *ReportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRecord.ProtoReflect.Descriptor instead.
 func (*ReportRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReportRecord) GetRunId() string {
@@ -1589,6 +1646,13 @@ func (x *ReportRecord) GetLocal() bool {
 	return false
 }
 
+func (x *ReportRecord) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 // EndedRecord is a run that cannot be reported again.
 type EndedRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1672,7 @@ type EndedRecord struct {
 
 func (x *EndedRecord) Reset() {
 	*x = EndedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1684,7 @@ func (x *EndedRecord) String() string {
 func (*EndedRecord) ProtoMessage() {}
 
 func (x *EndedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1697,7 @@ func (x *EndedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedRecord.ProtoReflect.Descriptor instead.
 func (*EndedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndedRecord) GetRunId() string {
@@ -1684,7 +1748,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1760,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1773,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -1749,7 +1813,7 @@ type AlarmRecord struct {
 
 func (x *AlarmRecord) Reset() {
 	*x = AlarmRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1825,7 @@ func (x *AlarmRecord) String() string {
 func (*AlarmRecord) ProtoMessage() {}
 
 func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1838,7 @@ func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmRecord.ProtoReflect.Descriptor instead.
 func (*AlarmRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AlarmRecord) GetNumber() uint64 {
@@ -1855,7 +1919,7 @@ type BangKeyRecord struct {
 
 func (x *BangKeyRecord) Reset() {
 	*x = BangKeyRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1931,7 @@ func (x *BangKeyRecord) String() string {
 func (*BangKeyRecord) ProtoMessage() {}
 
 func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1944,7 @@ func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangKeyRecord.ProtoReflect.Descriptor instead.
 func (*BangKeyRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BangKeyRecord) GetKey() []byte {
@@ -1980,7 +2044,7 @@ type RowRecord struct {
 
 func (x *RowRecord) Reset() {
 	*x = RowRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2056,7 @@ func (x *RowRecord) String() string {
 func (*RowRecord) ProtoMessage() {}
 
 func (x *RowRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2069,7 @@ func (x *RowRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowRecord.ProtoReflect.Descriptor instead.
 func (*RowRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RowRecord) GetOrigin() v11.BangOrigin {
@@ -2086,7 +2150,7 @@ type PublishingRecord struct {
 
 func (x *PublishingRecord) Reset() {
 	*x = PublishingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2162,7 @@ func (x *PublishingRecord) String() string {
 func (*PublishingRecord) ProtoMessage() {}
 
 func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2175,7 @@ func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingRecord.ProtoReflect.Descriptor instead.
 func (*PublishingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PublishingRecord) GetTimes() []*timestamppb.Timestamp {
@@ -2183,7 +2247,7 @@ type ConvergenceRecord struct {
 
 func (x *ConvergenceRecord) Reset() {
 	*x = ConvergenceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2259,7 @@ func (x *ConvergenceRecord) String() string {
 func (*ConvergenceRecord) ProtoMessage() {}
 
 func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2272,7 @@ func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvergenceRecord.ProtoReflect.Descriptor instead.
 func (*ConvergenceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ConvergenceRecord) GetNumber() uint64 {
@@ -2369,7 +2433,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2445,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2458,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *MemberRecord) GetInstanceId() string {
@@ -2468,7 +2532,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2544,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2557,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2534,7 +2598,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2546,7 +2610,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2559,7 +2623,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2605,7 +2669,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2681,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2694,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2681,7 +2745,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2757,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2770,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -2807,7 +2871,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2883,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +2896,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -3026,8 +3090,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x19\n" +
 	"\x05quota\x18\x02 \x01(\rH\x00R\x05quota\x88\x01\x01\x121\n" +
 	"\x06policy\x18\x03 \x01(\x0e2\x19.vow.master.v1.BangPolicyR\x06policyB\b\n" +
-	"\x06_quota\"\xec\n" +
-	"\n" +
+	"\x06_quota\"\xa9\v\n" +
 	"\x0fPartitionRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12#\n" +
@@ -3063,7 +3126,10 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"publishing\x12A\n" +
 	"\x0eretained_until\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\x12\x1c\n" +
 	"\tsleepless\x18\x1d \x01(\rR\tsleepless\x12C\n" +
-	"\x0fsleepless_since\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\x0esleeplessSince\"\x9a\x03\n" +
+	"\x0fsleepless_since\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\x0esleeplessSince\x12;\n" +
+	"\taddresses\x18\x1f \x01(\v2\x1d.vow.store.v1.AddressesRecordR\taddresses\"/\n" +
+	"\x0fAddressesRecord\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\"\x9a\x03\n" +
 	"\vUsageRecord\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1f\n" +
@@ -3088,7 +3154,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\bbegun_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\abegunAt\x12\x1a\n" +
 	"\bdestroys\x18\a \x01(\bR\bdestroys\x12\x1c\n" +
 	"\tpublished\x18\b \x01(\bR\tpublished\x12/\n" +
-	"\x05trace\x18\t \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\"\x9f\x03\n" +
+	"\x05trace\x18\t \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\"\xbb\x03\n" +
 	"\fReportRecord\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12(\n" +
 	"\x05cause\x18\x02 \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12.\n" +
@@ -3103,7 +3169,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x11evaluated_locally\x18\t \x01(\bR\x10evaluatedLocally\x12\x18\n" +
 	"\achanged\x18\n" +
 	" \x01(\bR\achanged\x12\x14\n" +
-	"\x05local\x18\v \x01(\bR\x05local\"\xcc\x01\n" +
+	"\x05local\x18\v \x01(\bR\x05local\x12\x1a\n" +
+	"\bproblems\x18\f \x03(\tR\bproblems\"\xcc\x01\n" +
 	"\vEndedRecord\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1e\n" +
 	"\n" +
@@ -3247,7 +3314,7 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
@@ -3260,145 +3327,147 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*InstanceRecord)(nil),        // 8: vow.store.v1.InstanceRecord
 	(*OptionsRecord)(nil),         // 9: vow.store.v1.OptionsRecord
 	(*PartitionRecord)(nil),       // 10: vow.store.v1.PartitionRecord
-	(*UsageRecord)(nil),           // 11: vow.store.v1.UsageRecord
-	(*RunRecord)(nil),             // 12: vow.store.v1.RunRecord
-	(*ReportRecord)(nil),          // 13: vow.store.v1.ReportRecord
-	(*EndedRecord)(nil),           // 14: vow.store.v1.EndedRecord
-	(*BootRecord)(nil),            // 15: vow.store.v1.BootRecord
-	(*AlarmRecord)(nil),           // 16: vow.store.v1.AlarmRecord
-	(*BangKeyRecord)(nil),         // 17: vow.store.v1.BangKeyRecord
-	(*RowRecord)(nil),             // 18: vow.store.v1.RowRecord
-	(*PublishingRecord)(nil),      // 19: vow.store.v1.PublishingRecord
-	(*ConvergenceRecord)(nil),     // 20: vow.store.v1.ConvergenceRecord
-	(*MemberRecord)(nil),          // 21: vow.store.v1.MemberRecord
-	(*AwaitingRecord)(nil),        // 22: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 23: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 24: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 25: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 26: vow.store.v1.BangRecord
-	nil,                           // 27: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 28: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	nil,                           // 29: vow.store.v1.UsageRecord.ConsumedEntry
-	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*v1.Capacity)(nil),           // 32: vow.master.v1.Capacity
-	(v1.SoftwareState)(0),         // 33: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 34: vow.master.v1.ReleaseOptions
-	(*v1.InstallProgress)(nil),    // 35: vow.master.v1.InstallProgress
-	(*v1.FeedEntry)(nil),          // 36: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 37: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 38: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 39: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 40: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 41: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 42: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 43: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 44: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 45: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 46: vow.master.v1.Moment
+	(*AddressesRecord)(nil),       // 11: vow.store.v1.AddressesRecord
+	(*UsageRecord)(nil),           // 12: vow.store.v1.UsageRecord
+	(*RunRecord)(nil),             // 13: vow.store.v1.RunRecord
+	(*ReportRecord)(nil),          // 14: vow.store.v1.ReportRecord
+	(*EndedRecord)(nil),           // 15: vow.store.v1.EndedRecord
+	(*BootRecord)(nil),            // 16: vow.store.v1.BootRecord
+	(*AlarmRecord)(nil),           // 17: vow.store.v1.AlarmRecord
+	(*BangKeyRecord)(nil),         // 18: vow.store.v1.BangKeyRecord
+	(*RowRecord)(nil),             // 19: vow.store.v1.RowRecord
+	(*PublishingRecord)(nil),      // 20: vow.store.v1.PublishingRecord
+	(*ConvergenceRecord)(nil),     // 21: vow.store.v1.ConvergenceRecord
+	(*MemberRecord)(nil),          // 22: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 23: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 24: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 25: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 26: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 27: vow.store.v1.BangRecord
+	nil,                           // 28: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 29: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 30: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*v1.Capacity)(nil),           // 33: vow.master.v1.Capacity
+	(v1.SoftwareState)(0),         // 34: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 35: vow.master.v1.ReleaseOptions
+	(*v1.InstallProgress)(nil),    // 36: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 37: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 38: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 39: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 40: vow.type.v1.RequestedState
+	(v1.BangPolicy)(0),            // 41: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 42: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 43: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 44: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 45: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 46: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 47: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	30, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	31, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	32, // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
-	31, // 3: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	33, // 4: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	33, // 5: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	31, // 6: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	34, // 7: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	35, // 8: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
-	31, // 9: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
-	36, // 10: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	31, // 11: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	37, // 12: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	31, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	32, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	33, // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	32, // 3: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	34, // 4: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	34, // 5: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	32, // 6: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	35, // 7: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	36, // 8: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	32, // 9: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	37, // 10: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	32, // 11: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	38, // 12: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
 	6,  // 13: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	37, // 14: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	38, // 14: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
 	7,  // 15: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	37, // 16: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 17: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	30, // 18: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	38, // 19: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 20: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	27, // 21: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	39, // 22: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	28, // 23: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	37, // 24: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 25: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	30, // 26: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	30, // 27: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	40, // 28: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	31, // 29: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	30, // 30: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	38, // 16: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	32, // 17: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	31, // 18: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	39, // 19: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	32, // 20: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	28, // 21: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	40, // 22: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	29, // 23: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	38, // 24: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	32, // 25: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	31, // 26: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	31, // 27: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	41, // 28: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	32, // 29: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	31, // 30: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
 	9,  // 31: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	37, // 32: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	38, // 32: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
 	6,  // 33: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	37, // 34: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	12, // 35: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	13, // 36: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	31, // 37: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	14, // 38: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	15, // 39: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	16, // 40: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	16, // 41: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	17, // 42: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	18, // 43: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	19, // 44: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	31, // 45: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	31, // 46: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	29, // 47: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	37, // 48: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	41, // 49: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	31, // 50: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	38, // 51: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	41, // 52: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	42, // 53: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	31, // 54: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	30, // 55: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	37, // 56: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	43, // 57: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	44, // 58: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 59: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	43, // 60: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	37, // 61: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 62: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	30, // 63: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	38, // 64: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	44, // 65: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	31, // 66: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	31, // 67: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	31, // 68: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	30, // 69: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	45, // 70: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	44, // 71: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	38, // 72: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	31, // 73: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	31, // 74: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	22, // 75: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	25, // 76: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	21, // 77: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	23, // 78: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	23, // 79: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	37, // 80: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	24, // 81: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	24, // 82: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	37, // 83: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 84: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 85: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	46, // 86: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	30, // 87: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	42, // 88: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	43, // 89: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	44, // 90: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	37, // 91: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	31, // 92: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 93: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	30, // 94: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	38, // 95: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	96, // [96:96] is the sub-list for method output_type
-	96, // [96:96] is the sub-list for method input_type
-	96, // [96:96] is the sub-list for extension type_name
-	96, // [96:96] is the sub-list for extension extendee
-	0,  // [0:96] is the sub-list for field type_name
+	38, // 34: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	13, // 35: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	14, // 36: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	32, // 37: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	15, // 38: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	16, // 39: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	17, // 40: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	17, // 41: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	18, // 42: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	19, // 43: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	20, // 44: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	32, // 45: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	32, // 46: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	11, // 47: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	30, // 48: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	38, // 49: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	42, // 50: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	32, // 51: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	39, // 52: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	42, // 53: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	43, // 54: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	32, // 55: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	31, // 56: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	38, // 57: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	44, // 58: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	45, // 59: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	32, // 60: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	44, // 61: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	38, // 62: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	32, // 63: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	31, // 64: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	39, // 65: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	45, // 66: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	32, // 67: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	32, // 68: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	32, // 69: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	31, // 70: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	46, // 71: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	45, // 72: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	39, // 73: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	32, // 74: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	32, // 75: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	23, // 76: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	26, // 77: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	22, // 78: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	24, // 79: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	24, // 80: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	38, // 81: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	25, // 82: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	25, // 83: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	38, // 84: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	32, // 85: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	32, // 86: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	47, // 87: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	31, // 88: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	43, // 89: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	44, // 90: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	45, // 91: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	38, // 92: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	32, // 93: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	32, // 94: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	31, // 95: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	39, // 96: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	97, // [97:97] is the sub-list for method output_type
+	97, // [97:97] is the sub-list for method input_type
+	97, // [97:97] is the sub-list for extension type_name
+	97, // [97:97] is the sub-list for extension extendee
+	0,  // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3414,7 +3483,7 @@ func file_vow_store_v1_master_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

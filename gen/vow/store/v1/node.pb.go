@@ -53,7 +53,9 @@ type NodePartition struct {
 	// When the node runs it again to remove its content; unset = nothing is kept of a destroyed instance.
 	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	// URL of the software release of the last successful run, which the services run; empty = none succeeded.
-	RunsRelease   string `protobuf:"bytes,12,opt,name=runs_release,json=runsRelease,proto3" json:"runs_release,omitempty"`
+	RunsRelease string `protobuf:"bytes,12,opt,name=runs_release,json=runsRelease,proto3" json:"runs_release,omitempty"`
+	// What is wrong with it though no run fails of it; at most 10.
+	Problems      []string `protobuf:"bytes,13,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +172,13 @@ func (x *NodePartition) GetRunsRelease() string {
 		return x.RunsRelease
 	}
 	return ""
+}
+
+func (x *NodePartition) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
 }
 
 // NodeCounter counts what must not repeat within a boot of the machine.
@@ -652,7 +661,7 @@ var File_vow_store_v1_node_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x19vow/master/v1/usage.proto\x1a\x1cvow/promise/v1/promise.proto\x1a\x16vow/type/v1/type.proto\"\x97\x04\n" +
+	"\x17vow/store/v1/node.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1bvow/master/v1/desired.proto\x1a\x17vow/master/v1/run.proto\x1a\x19vow/master/v1/usage.proto\x1a\x1cvow/promise/v1/promise.proto\x1a\x16vow/type/v1/type.proto\"\xb3\x04\n" +
 	"\rNodePartition\x129\n" +
 	"\adesired\x18\x01 \x01(\v2\x1f.vow.master.v1.DesiredPartitionR\adesired\x12.\n" +
 	"\x06latest\x18\x02 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06latest\x12\x1d\n" +
@@ -669,7 +678,8 @@ const file_vow_store_v1_node_proto_rawDesc = "" +
 	"last_token\x18\n" +
 	" \x01(\x04R\tlastToken\x12A\n" +
 	"\x0eretained_until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\x12!\n" +
-	"\fruns_release\x18\f \x01(\tR\vrunsRelease\"B\n" +
+	"\fruns_release\x18\f \x01(\tR\vrunsRelease\x12\x1a\n" +
+	"\bproblems\x18\r \x03(\tR\bproblems\"B\n" +
 	"\vNodeCounter\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xb1\x01\n" +
