@@ -42,7 +42,7 @@ type Watch struct {
 	mu sync.Mutex // never held while a disk is looked at
 	// suspicions counts the writes that failed; those up to cleared are over, since a probe succeeded after them.
 	suspicions, cleared uint64
-	told    error // why they are bad, as it was told; nil = they are good
+	told                error // why they are bad, as it was told; nil = they are good
 	// relapses counts how often they went bad within Calm; goodSince is since when they look good after they were bad, zero = they do not, or never were.
 	relapses  int
 	goodSince time.Time
