@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // patience bounds every wait.
@@ -80,7 +82,7 @@ func (l *local) await(ctx context.Context, what string, try func() error) error 
 		if err == nil {
 			return nil
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if report.Pause(ctx, 50*time.Millisecond) != nil {
 			return fmt.Errorf("cannot say that %s: %w\n%s", what, err, l.log.String())
 		}
 	}
@@ -201,6 +203,31 @@ func (l *local) agent(ctx context.Context) (u used, err error) {
 		u.ticks += n
 	}
 	return u, nil
+}
+
+// settling is how long after the last request the last reports and the supervisor's journal are written.
+const settling = 15 * time.Second
+
+// steady measures the agent over a time in which nothing is asked of it, once it is at rest: what it uses at the end, and how
+// much CPU it has taken meanwhile.
+func (l *local) steady(ctx context.Context, during time.Duration) (last, grown used, err error) {
+	if err := report.Pause(ctx, settling); err != nil {
+		return last, grown, err
+	}
+	first, err := l.agent(ctx)
+	if err != nil {
+		return last, grown, err
+	}
+	if err := report.Pause(ctx, during); err != nil {
+		return last, grown, err
+	}
+	if last, err = l.agent(ctx); err != nil {
+		return last, grown, err
+	}
+	if first.pid != last.pid {
+		return last, grown, fmt.Errorf("cannot measure: the agent was started again")
+	}
+	return last, used{ticks: last.ticks - first.ticks, cpu: last.cpu - first.cpu}, nil
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

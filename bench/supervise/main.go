@@ -114,14 +114,14 @@ func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration
 			return err
 		}
 	}
-	if err := pause(ctx, 5*time.Second); err != nil { // until the journal is synchronised and the heap is collected
+	if err := report.Pause(ctx, 5*time.Second); err != nil { // until the journal is synchronised and the heap is collected
 		return err
 	}
 	_, before, err := usage(o.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, 10*time.Second); err != nil {
+	if err := report.Pause(ctx, 10*time.Second); err != nil {
 		return err
 	}
 	memory, after, err := usage(o.cmd.Process.Pid)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // birth is a service that says that it runs.
@@ -109,7 +111,7 @@ func (n *nursery) round(ctx context.Context, names []string, healthy time.Durati
 	apart := healthy / time.Duration(len(names))
 	for _, name := range names {
 		next := max(apart, time.Until(n.of(name).at.Add(healthy)))
-		if err := pause(ctx, next); err != nil {
+		if err := report.Pause(ctx, next); err != nil {
 			return nil, err
 		}
 		d, err := n.kill(ctx, name, pid)
@@ -119,15 +121,6 @@ func (n *nursery) round(ctx context.Context, names []string, healthy time.Durati
 		took = append(took, d)
 	}
 	return took, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // floor measures the start of a service by fork and exec alone.
