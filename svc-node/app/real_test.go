@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,6 +102,54 @@ func (n *node) reported(number int) func() bool {
 	return func() bool { return count(n, func() []*masterv1.ReportRunRequest { return n.reports }) > number }
 }
 
+// sensedByHand checks that what a person senses is told one by one with its window, and reaches svc-promise only when anomalies
+// are asked for and the run is not dry.
+func sensedByHand(ctx context.Context, t *testing.T, n *node, local nodev1connect.NodeServiceClient) {
+	t.Helper()
+	sense := func(r *nodev1.SensePromisesRequest) *nodev1.SensePromisesResponse {
+		t.Helper()
+		r.Partition = "slappart0"
+		stream, err := local.SensePromises(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Close()
+		if !stream.Receive() {
+			t.Fatalf("nothing is told: %v", stream.Err())
+		}
+		one := stream.Msg()
+		if stream.Receive() || stream.Err() != nil {
+			t.Errorf("more is told: %v, %v", stream.Msg(), stream.Err())
+		}
+		return one
+	}
+	own := func() []*typev1.SenseGroup {
+		return slices.DeleteFunc(slices.Clone(n.groups), func(g *typev1.SenseGroup) bool { return g.GetRunId() != "" })
+	}
+	before := count(n, own)
+	dry := sense(&nodev1.SensePromisesRequest{CheckAnomaly: true, DryRun: true})
+	if w := dry.GetWindow(); dry.GetFailed() || len(w) == 0 || w[len(w)-1].GetSequence() == 0 || dry.GetAnomaly().GetLooked() == 0 {
+		t.Errorf("a dry run says %v", dry)
+	}
+	wet := sense(&nodev1.SensePromisesRequest{CheckAnomaly: true, Promises: []string{dry.GetPromise()}, TimeoutSeconds: 5})
+	if wet.GetGroup().GetSequence() != dry.GetGroup().GetSequence() {
+		t.Errorf("the dry run left group %d behind: the next is %d", dry.GetGroup().GetSequence(), wet.GetGroup().GetSequence())
+	}
+	eventually(t, "the group reaches svc-promise", func() bool {
+		return look(n.control, func() bool {
+			return slices.ContainsFunc(own()[before:], func(g *typev1.SenseGroup) bool { return g.GetSequence() == wet.GetGroup().GetSequence() })
+		})
+	})
+	none, err := local.SensePromises(ctx, &nodev1.SensePromisesRequest{Partition: "slappart0", Promises: []string{"nothing"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Close()
+	if none.Receive() || !rpc.IsNotFound(none.Err()) || !strings.Contains(none.Err().Error(), `cannot find promise "nothing"`) {
+		t.Errorf("an unknown promise gives %v", none.Err())
+	}
+}
+
 func TestOnARealMachineARunStartsAKillBangsAndADestroyEmpties(t *testing.T) {
 	n := newNode(t)
 	startReal(t, n, profile)
@@ -148,6 +197,7 @@ func TestOnARealMachineARunStartsAKillBangsAndADestroyEmpties(t *testing.T) {
 	if _, err := local.RunPromises(ctx, &nodev1.RunPromisesRequest{Partition: "slappart0", Promises: []string{"nothing"}}); !rpc.IsNotFound(err) {
 		t.Errorf("an unknown promise gives %v", err)
 	}
+	sensedByHand(ctx, t, n, local)
 	logs, err := local.Logs(ctx, &nodev1.LogsRequest{Partition: "slappart0", Process: "web", Follow: true})
 	if err != nil || !logs.Receive() || !strings.Contains(string(logs.Msg().GetOutput()), "web is up") {
 		t.Errorf("logs are %v, %v", logs.Msg(), err)

@@ -22,9 +22,6 @@ func NewSensors(directory string, config map[string]any) *Sensors {
 	return s
 }
 
-// Promises lists the promises of a partition's directory, by name.
-func Promises(directory string) ([]Promise, error) { return sensor.Promises(directory) }
-
 // Stop ends the Python hosts. Nothing may be sensed after it.
 func (s *Sensors) Stop(context.Context) error {
 	s.python.Close()

@@ -50,24 +50,7 @@ func gap(groups []Group, i int) bool {
 	return groups[i].Previous != 0 && (i == 0 || groups[i-1].Sequence != groups[i].Previous)
 }
 
-// Fails applies a rule to groups, oldest first: the newest failed, and so did at least FailureAmount of the ResultCount newest, within Latest. What is older than
-// a missing group does not count: it may be older than the ResultCount newest.
+// Fails is what Count says of groups, oldest first; most windows end with a group that passed and need no counting.
 func (r Rule) Fails(groups []Group) bool {
-	if len(groups) == 0 || r.FailureAmount <= 0 {
-		return false
-	}
-	newest := groups[len(groups)-1]
-	if !newest.Failed {
-		return false
-	}
-	failed := 0
-	for i := len(groups) - 1; i >= max(0, len(groups)-r.ResultCount); i-- {
-		if groups[i].Failed && (r.Latest <= 0 || newest.At.Sub(groups[i].At) <= r.Latest) {
-			failed++
-		}
-		if gap(groups, i) {
-			break
-		}
-	}
-	return failed >= r.FailureAmount
+	return len(groups) > 0 && groups[len(groups)-1].Failed && r.Count(groups).Fails
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -13,6 +15,7 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/sense"
 )
 
 // spooled is a message of a spool.
@@ -65,20 +68,34 @@ func (a *Agent) Status() *nodev1.GetStatusResponse {
 
 // RunPromises senses promises of a partition for a person; nothing is reported.
 func (a *Agent) RunPromises(ctx context.Context, name string, promises []string) (*nodev1.RunPromisesResponse, error) {
-	directory, err := a.held(name)
+	answers := map[string]*nodev1.SensePromisesResponse{}
+	err := a.SensePromises(ctx, &nodev1.SensePromisesRequest{Partition: name, Promises: promises}, func(r *nodev1.SensePromisesResponse) error {
+		answers[r.GetPromise()] = r
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	groups, verdicts, err := a.senses.Try(ctx, directory, promises)
-	if err != nil {
-		return nil, err
-	}
-	for _, wanted := range promises {
-		if !slices.ContainsFunc(groups, func(g *typev1.SenseGroup) bool { return g.GetPromise() == wanted }) {
-			return nil, fmt.Errorf("cannot run promise %q of %s: %w", wanted, name, ErrNotFound)
+	response := &nodev1.RunPromisesResponse{}
+	for _, promise := range slices.Sorted(maps.Keys(answers)) {
+		if r := answers[promise]; r.GetGroup() != nil {
+			response.Groups = append(response.Groups, r.GetGroup())
+			response.Verdicts = append(response.Verdicts, r.GetVerdict())
 		}
 	}
-	return &nodev1.RunPromisesResponse{Groups: groups, Verdicts: verdicts}, nil
+	return response, nil
+}
+
+// SensePromises senses promises of a partition for a person, and tells each as soon as it is sensed.
+func (a *Agent) SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, tell func(*nodev1.SensePromisesResponse) error) error {
+	directory, err := a.held(r.GetPartition())
+	if err != nil {
+		return err
+	}
+	return a.senses.ByHand(ctx, sense.ByHand{
+		Directory: directory, AllocationID: a.node.Load().Partition(r.GetPartition()).Desired.AllocationID, Names: r.GetPromises(),
+		Anomaly: r.GetCheckAnomaly(), Dry: r.GetDryRun(), Debug: r.GetDebug(), Timeout: time.Duration(r.GetTimeoutSeconds() * float64(time.Second)),
+	}, tell)
 }
 
 // ErrCannotPlan says that the installer cannot tell what it would do.

@@ -7,6 +7,7 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-node/internal/agent"
 	"github.com/vow-os/vow/svc-node/internal/peer"
+	"github.com/vow-os/vow/svc-node/internal/sense"
 )
 
 // peerError sorts an error of a call into away and refused.
@@ -37,7 +38,7 @@ func nodeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, agent.ErrNotFound):
+	case errors.Is(err, agent.ErrNotFound), errors.Is(err, sense.ErrNoPromise):
 		return rpc.NotFound(err)
 	case errors.Is(err, agent.ErrCannotControl):
 		return rpc.Error(rpc.CodeFailedPrecondition, err)

@@ -17,6 +17,7 @@ type Agent interface {
 	Plan(ctx context.Context, partition string) (*nodev1.PlanResponse, error)
 	Processes(ctx context.Context, partition string) ([]*nodev1.Process, error)
 	RunPromises(ctx context.Context, partition string, promises []string) (*nodev1.RunPromisesResponse, error)
+	SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, tell func(*nodev1.SensePromisesResponse) error) error
 	Log(ctx context.Context, partition, process string) (path string, opener privilege.User, err error)
 	Control(ctx context.Context, key supervise.Key, action supervise.Action) (*nodev1.Process, error)
 }
@@ -53,6 +54,11 @@ func (n *Node) ListProcesses(ctx context.Context, r *nodev1.ListProcessesRequest
 func (n *Node) RunPromises(ctx context.Context, r *nodev1.RunPromisesRequest) (*nodev1.RunPromisesResponse, error) {
 	answer, err := n.agent.RunPromises(ctx, r.GetPartition(), r.GetPromises())
 	return answer, nodeError(err)
+}
+
+// SensePromises senses promises now and streams what each says.
+func (n *Node) SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, stream *connect.ServerStream[nodev1.SensePromisesResponse]) error {
+	return nodeError(n.agent.SensePromises(ctx, r, stream.Send))
 }
 
 // Logs streams the output of a process.

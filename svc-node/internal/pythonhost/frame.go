@@ -26,6 +26,11 @@ type request struct {
 	User        *account          `json:"user,omitempty"`
 	// Lost is the message of an execution that gave no result, to be written to the promise's files.
 	Lost string `json:"lost,omitempty"`
+	// LogFolder is where the promise's log is; empty = in the partition's usual place.
+	LogFolder string `json:"log_folder,omitempty"`
+	// Dry: no result file is written, and LogFolder is a copy.
+	Dry   bool `json:"dry,omitempty"`
+	Debug bool `json:"debug,omitempty"`
 }
 
 // account is whom the promise's process becomes.

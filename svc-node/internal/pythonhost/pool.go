@@ -139,6 +139,15 @@ func (p *Pool) sense(ctx context.Context, r sensor.Request) (*typev1.SenseGroup,
 	call := &request{
 		Name: filepath.Base(r.Promise.Path), Path: r.Promise.Path, Directory: r.Directory, Timeout: r.Promise.Timeout.Seconds(), Anomaly: !r.Asked,
 		Warm: made.trusted && len(made.paths) > 0, Modules: made.modules, Environment: environment(r.Env), Config: config, User: become,
+		LogFolder: r.LogFolder, Dry: r.Dry, Debug: r.Debug,
+	}
+	if r.Dry {
+		folder, remove, err := scratch(r)
+		if err != nil {
+			return nil, err
+		}
+		defer remove()
+		call.LogFolder = folder
 	}
 	a, err := p.ask(ctx, made, call)
 	if err != nil {
@@ -148,7 +157,7 @@ func (p *Pool) sense(ctx context.Context, r sensor.Request) (*typev1.SenseGroup,
 	failedBefore := p.failed[r.Promise.Path]
 	p.mu.Unlock()
 	told := translate(a, r, failedBefore)
-	if told.lost != "" {
+	if told.lost != "" && !r.Dry {
 		// The promise's own files tell it too, so that existing tools and its own windows see it.
 		call.Lost, call.Modules = told.lost, nil
 		if _, err := p.ask(ctx, made, call); err != nil && ctx.Err() != nil {
@@ -157,6 +166,9 @@ func (p *Pool) sense(ctx context.Context, r sensor.Request) (*typev1.SenseGroup,
 	}
 	if told.Period > 0 && r.Learned != nil {
 		r.Learned(told.Traits)
+	}
+	if r.Dry {
+		return told.group, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
@@ -14,26 +12,8 @@ type Core struct{}
 
 // Evaluate decides on the groups of one promise, oldest first.
 func (Core) Evaluate(promise string, groups []*typev1.SenseGroup) *typev1.Verdict {
-	var p verdict.Promise
-	for _, g := range groups {
-		p.Step(verdict.Recorded{
-			Group: verdict.Group{
-				Sequence: max(1, g.GetSequence()), Previous: g.GetPrevious(), At: g.GetAt().AsTime(), Failed: Failed(g), Message: message(g),
-			},
-			Test:    rule(g.GetTest(), verdict.TestRule),
-			Anomaly: rule(g.GetAnomaly(), anomalyRule(g.GetKind())),
-			OwnTest: own(g.GetOwnTest()), OwnAnomaly: own(g.GetOwnAnomaly()), Testless: g.GetTestless(), Anomalyless: g.GetAnomalyless(),
-			Asked: g.GetRunId() != "",
-		})
-	}
-	v := p.Verdict()
-	answer := &typev1.Verdict{
-		Promise: promise, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence,
-	}
-	if !v.Since.IsZero() {
-		answer.Since = timestamppb.New(v.Since)
-	}
-	return answer
+	p, _ := follow(groups)
+	return verdictOf(promise, &p)
 }
 
 func own(o *typev1.OwnVerdict) verdict.Own {

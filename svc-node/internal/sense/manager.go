@@ -193,35 +193,42 @@ func (m *Manager) signal() {
 	}
 }
 
+// how is in what way a promise is sensed.
+type how struct {
+	// runID is the run that asks; empty = none.
+	runID string
+	// asked: as a run tests it, else as its own periodicity does.
+	asked      bool
+	dry, debug bool
+}
+
 // sense executes one sensor within the budget. The group is complete but for its sequence; nil = ctx ended. The carrier
 // is the context of the sensing if that is sampled: an anomaly that the group turns out to be continues its trace.
-func (m *Manager) sense(ctx context.Context, directory partition.Directory, p sensor.Promise, runID string) (*typev1.SenseGroup, telemetry.Carrier) {
+func (m *Manager) sense(ctx context.Context, directory partition.Directory, p sensor.Promise, h how) (*typev1.SenseGroup, telemetry.Carrier) {
 	select {
 	case m.budget <- struct{}{}:
 	case <-ctx.Done():
 		return nil, telemetry.Carrier{}
 	}
 	defer func() { <-m.budget }()
-	ctx, span := m.start(ctx, directory, p, runID)
+	ctx, span := m.start(ctx, directory, p, h.runID)
 	defer span.End()
 	from := telemetry.Inject(ctx)
 	began := time.Now()
 	g := m.s.Sensor.Sense(ctx, sensor.Request{
-		Partition: directory.Name, Directory: directory.Path, User: directory.User, Promise: p, Asked: runID != "",
-		Env:     append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
-		Learned: func(t sensor.Traits) { m.learned(directory.Name, p.Name, t) },
+		Partition: directory.Name, Directory: directory.Path, User: directory.User, Promise: p, Asked: h.asked, Dry: h.dry, Debug: h.debug,
+		Env: append(directory.Environment(), "TRACEPARENT="+from.Traceparent),
+		Learned: func(t sensor.Traits) {
+			m.learned(directory.Name, p.Name, t)
+			p = p.With(t)
+		},
 	})
 	if ctx.Err() != nil {
 		return nil, telemetry.Carrier{} // stopped: what it says is about us, not about the promise
 	}
 	took := time.Since(began)
-	g.Promise, g.RunId, g.At, g.DurationSeconds = p.Name, runID, timestamppb.New(began), took.Seconds()
-	g.Testless, g.Anomalyless = p.Testless, p.Anomalyless
-	g.PeriodSeconds = p.Period.Seconds()
-	g.Kind, g.BangDisabled = p.Kind, g.GetBangDisabled() || p.BangDisabled
-	if p.Problem != "" {
-		g.Entries = append(g.Entries, &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_WARNING, Message: p.Problem})
-	}
+	Complete(g, p, began, took)
+	g.RunId = h.runID
 	verdict, errorType := conv.VerdictPassed, attribute.KeyValue{}
 	if Failed(g) {
 		verdict = conv.VerdictFailed
@@ -236,6 +243,18 @@ func (m *Manager) sense(ctx context.Context, directory partition.Directory, p se
 		from = telemetry.Carrier{}
 	}
 	return g, from
+}
+
+// Complete fills in what the promise's declaration says of a group that its sensor recorded, and returns it.
+func Complete(g *typev1.SenseGroup, p sensor.Promise, began time.Time, took time.Duration) *typev1.SenseGroup {
+	g.Promise, g.At, g.DurationSeconds = p.Name, timestamppb.New(began), took.Seconds()
+	g.Testless, g.Anomalyless = p.Testless, p.Anomalyless
+	g.PeriodSeconds = p.Period.Seconds()
+	g.Kind, g.BangDisabled = p.Kind, g.GetBangDisabled() || p.BangDisabled
+	if p.Problem != "" {
+		g.Entries = append(g.Entries, &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_WARNING, Message: p.Problem})
+	}
+	return g
 }
 
 // start begins the span of a sensing: within a run the promise's executable is one of the run's one-shot children; by its

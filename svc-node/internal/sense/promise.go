@@ -27,7 +27,7 @@ func (m *Manager) list(directory partition.Directory) (promises []sensor.Promise
 			continue
 		}
 		if t, ok := m.traits[traitsKey{directory.Name, p.Name}]; ok {
-			apply(t, &p)
+			p = p.With(t)
 		}
 		kept = append(kept, p)
 	}
@@ -51,19 +51,12 @@ func (m *Manager) learned(partition, promise string, t sensor.Traits) {
 	}
 	for i := range w.promises {
 		if p := &w.promises[i]; p.Name == promise {
-			apply(t, p)
+			*p = p.With(t)
 			m.due.drop(partition, promise)
 			m.due.add(partition, w.allocationID, *p, time.Now())
 			m.signal()
 		}
 	}
-}
-
-func apply(t sensor.Traits, p *sensor.Promise) {
-	if t.Period > 0 {
-		p.Period = min(max(t.Period, sensor.MinPeriod), sensor.MaxPeriod)
-	}
-	p.Testless, p.Anomalyless = t.Testless, t.Anomalyless
 }
 
 // forgetTraits drops what was learned of a partition's promises. The lock is held.

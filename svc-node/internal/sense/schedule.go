@@ -128,7 +128,7 @@ func (m *Manager) keep(ctx context.Context, a *appointment) {
 	if w == nil || w.allocationID != a.allocationID {
 		return
 	}
-	g, from := m.sense(ctx, w.directory, a.promise, "")
+	g, from := m.sense(ctx, w.directory, a.promise, how{})
 	if g == nil {
 		return
 	}

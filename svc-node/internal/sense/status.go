@@ -16,6 +16,8 @@ type filed struct {
 	promise sensor.Promise
 	group   *typev1.SenseGroup
 	verdict *typev1.Verdict
+	// anomaly: the anomaly detector was asked, else the test.
+	anomaly bool
 }
 
 // file writes the files that SlapOS's tools read, of promises whose sensors do not write them. A partition whose files
@@ -28,7 +30,7 @@ func (m *Manager) file(ctx context.Context, directory partition.Directory, execu
 	var statuses []statusfile.Status
 	for _, e := range executions {
 		if writer.Files(e.promise.Kind) {
-			statuses = append(statuses, status(e))
+			statuses = append(statuses, Status(e.promise, e.group, e.verdict, e.anomaly))
 		}
 	}
 	err := m.files.Write(directory.Path, directory.User, statuses...)
@@ -54,24 +56,25 @@ func (m *Manager) fileAnomaly(ctx context.Context, directory partition.Directory
 	if err != nil {
 		return // record told of it
 	}
-	m.file(ctx, directory, []filed{{a.promise, g, v}})
+	m.file(ctx, directory, []filed{{a.promise, g, v, true}})
 }
 
-func status(e filed) statusfile.Status {
+// Status is an execution as the files that SlapOS's tools read tell it.
+func Status(p sensor.Promise, g *typev1.SenseGroup, v *typev1.Verdict, anomaly bool) statusfile.Status {
 	s := statusfile.Status{
-		Title: e.promise.Name, Name: filepath.Base(e.promise.File), Path: e.promise.Path,
-		At: e.group.GetAt().AsTime(), Number: e.group.GetSequence(), Entries: e.group.GetEntries(),
-		Took: time.Duration(e.group.GetDurationSeconds() * float64(time.Second)), Anomaly: e.group.GetRunId() == "", Message: e.verdict.GetMessage(),
+		Title: p.Name, Name: filepath.Base(p.File), Path: p.Path,
+		At: g.GetAt().AsTime(), Number: g.GetSequence(), Entries: g.GetEntries(),
+		Took: time.Duration(g.GetDurationSeconds() * float64(time.Second)), Anomaly: anomaly, Message: v.GetMessage(),
 	}
-	if e.group.GetError() != "" {
-		s.Entries = append(s.Entries[:len(s.Entries):len(s.Entries)], &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_ERROR, Message: e.group.GetError()})
+	if g.GetError() != "" {
+		s.Entries = append(s.Entries[:len(s.Entries):len(s.Entries)], &typev1.LogEntry{Level: typev1.LogLevel_LOG_LEVEL_ERROR, Message: g.GetError()})
 	}
-	s.Failed = e.verdict.GetTestFailed()
-	if s.Anomaly {
-		s.Failed = e.verdict.GetAnomaly()
+	s.Failed = v.GetTestFailed()
+	if anomaly {
+		s.Failed = v.GetAnomaly()
 	}
 	if s.Message == "" {
-		s.Message = message(e.group)
+		s.Message = message(g)
 	}
 	return s
 }

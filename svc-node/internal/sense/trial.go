@@ -3,7 +3,6 @@ package sense
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -80,7 +79,7 @@ func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict
 		executions := make([]filed, 0, len(groups))
 		for _, v := range verdicts {
 			if g := last[v.GetPromise()]; g != nil {
-				executions = append(executions, filed{byName[v.GetPromise()], g, v})
+				executions = append(executions, filed{byName[v.GetPromise()], g, v, false})
 			}
 		}
 		m.file(ctx, t.Directory, executions)
@@ -95,7 +94,7 @@ func (m *Manager) round(ctx context.Context, t Trial, promises map[string]sensor
 	var sensing sync.WaitGroup
 	for _, name := range names {
 		sensing.Go(func() {
-			g, _ := m.sense(ctx, t.Directory, promises[name], t.RunID)
+			g, _ := m.sense(ctx, t.Directory, promises[name], how{runID: t.RunID, asked: true})
 			mu.Lock()
 			defer mu.Unlock()
 			groups[name] = g
@@ -151,34 +150,6 @@ func (m *Manager) verdict(allocationID, promise string) (*typev1.Verdict, error)
 	v := m.s.Evaluator.Evaluate(promise, groups)
 	v.Mute = m.mutes.find(allocationID, promise, time.Now())
 	return v, nil
-}
-
-// Try senses promises of a partition for a person: nothing is recorded, numbered or reported. Unknown names are left out.
-func (m *Manager) Try(ctx context.Context, directory partition.Directory, names []string) ([]*typev1.SenseGroup, []*typev1.Verdict, error) {
-	promises, err := m.list(directory)
-	if err != nil {
-		return nil, nil, err
-	}
-	wanted := map[string]sensor.Promise{}
-	var order []string
-	for _, p := range promises {
-		if len(names) == 0 || slices.Contains(names, p.Name) {
-			wanted[p.Name] = p
-			order = append(order, p.Name)
-		}
-	}
-	round := m.round(ctx, Trial{Directory: directory}, wanted, order)
-	var groups []*typev1.SenseGroup
-	var verdicts []*typev1.Verdict
-	for _, name := range order {
-		g := round[name]
-		if g == nil {
-			return nil, nil, fmt.Errorf("cannot sense the promises of %s: %w", directory.Name, context.Cause(ctx))
-		}
-		groups = append(groups, g)
-		verdicts = append(verdicts, m.s.Evaluator.Evaluate(name, []*typev1.SenseGroup{g}))
-	}
-	return groups, verdicts, nil
 }
 
 func verdictName(failed bool) string {

@@ -71,6 +71,15 @@ func (p Promise) Equal(q Promise) bool {
 		p.BangDisabled == q.BangDisabled && p.Testless == q.Testless && p.Anomalyless == q.Anomalyless && p.Broken == q.Broken && p.Problem == q.Problem
 }
 
+// With is the promise with what it says of itself when it is executed.
+func (p Promise) With(t Traits) Promise {
+	if t.Period > 0 {
+		p.Period = min(max(t.Period, MinPeriod), MaxPeriod)
+	}
+	p.Testless, p.Anomalyless = t.Testless, t.Anomalyless
+	return p
+}
+
 // Promises lists the promises of a partition's directory, by name.
 func Promises(directory string) ([]Promise, error) {
 	executables, err := listExecutables(directory)

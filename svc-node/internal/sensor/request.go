@@ -21,6 +21,13 @@ type Request struct {
 	User privilege.User
 	// Asked says that a run tests the promise; else its own periodicity asks.
 	Asked bool
+	// Dry says that the sensing leaves nothing behind: what the sensor itself would write (a Python promise's log and
+	// result) is not written.
+	Dry bool
+	// Debug has a Python promise log its debug entries too.
+	Debug bool
+	// LogFolder is where a Python promise has its log, absolute; empty = .slapgrid/promise/log of the partition.
+	LogFolder string
 	// Learned, if not nil, takes what only the sensor can know of the promise, before Sense returns.
 	Learned func(Traits)
 }

@@ -6,5 +6,7 @@
 // failure or message changed, to a temporary file and then renamed. What cannot be written is told to the caller and
 // nothing else: sensing goes on.
 //
-// Python promises write these files themselves (internal/pythonhost). internal/sense imports it.
+// What is read back may be anything that the partition's user made of it: sizes are bounded, and what has no form is text.
+//
+// Python promises write these files themselves (internal/pythonhost). internal/sense and internal/byhand import it.
 package statusfile

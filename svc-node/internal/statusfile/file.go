@@ -42,6 +42,8 @@ type Status struct {
 
 // Writer writes status files. It may be used by several goroutines, one at a time for each promise.
 type Writer struct {
+	// logs is where logs go; empty = .slapgrid/promise/log of each partition.
+	logs string
 	mu   sync.Mutex // never held while a file is touched
 	last map[key]result
 }
@@ -68,6 +70,23 @@ type document struct {
 // NewWriter makes a Writer.
 func NewWriter() *Writer { return &Writer{last: map[key]result{}} }
 
+// In has the Writer write logs into a folder, absolute, which it makes as the partition's user; empty changes nothing.
+func (w *Writer) In(folder string) *Writer {
+	w.logs = folder
+	return w
+}
+
+// openLogs opens the folder of logs.
+func (w *Writer) openLogs(root int) (int, error) {
+	if w.logs == "" {
+		return folder(root, ".slapgrid", "promise", "log")
+	}
+	if err := os.MkdirAll(w.logs, folderMode); err != nil {
+		return 0, err
+	}
+	return unix.Open(w.logs, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
 // Write writes the files of executions in one partition. Each is tried; the first error is returned.
 func (w *Writer) Write(directory string, user privilege.User, statuses ...Status) error {
 	if len(statuses) == 0 {
@@ -80,7 +99,7 @@ func (w *Writer) Write(directory string, user privilege.User, statuses ...Status
 			return err
 		}
 		defer shut(root)
-		logs, err := folder(root, ".slapgrid", "promise", "log")
+		logs, err := w.openLogs(root)
 		if err != nil {
 			return err
 		}

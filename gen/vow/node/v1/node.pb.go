@@ -83,6 +83,63 @@ func (ProcessAction) EnumDescriptor() ([]byte, []int) {
 	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{0}
 }
 
+// BangDue is what becomes of an anomaly that is found by hand.
+type BangDue int32
+
+const (
+	// There is no anomaly, or it was not asked for.
+	BangDue_BANG_DUE_UNSPECIFIED BangDue = 0
+	// It bangs: svc-promise has the group; without a node the caller is to bang.
+	BangDue_BANG_DUE_BANG BangDue = 1
+	// The promise may not bang.
+	BangDue_BANG_DUE_NOT_ALLOWED BangDue = 2
+	// Nobody is told: the run is dry, or the promise is muted.
+	BangDue_BANG_DUE_WITHHELD BangDue = 3
+)
+
+// Enum value maps for BangDue.
+var (
+	BangDue_name = map[int32]string{
+		0: "BANG_DUE_UNSPECIFIED",
+		1: "BANG_DUE_BANG",
+		2: "BANG_DUE_NOT_ALLOWED",
+		3: "BANG_DUE_WITHHELD",
+	}
+	BangDue_value = map[string]int32{
+		"BANG_DUE_UNSPECIFIED": 0,
+		"BANG_DUE_BANG":        1,
+		"BANG_DUE_NOT_ALLOWED": 2,
+		"BANG_DUE_WITHHELD":    3,
+	}
+)
+
+func (x BangDue) Enum() *BangDue {
+	p := new(BangDue)
+	*p = x
+	return p
+}
+
+func (x BangDue) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BangDue) Descriptor() protoreflect.EnumDescriptor {
+	return file_vow_node_v1_node_proto_enumTypes[1].Descriptor()
+}
+
+func (BangDue) Type() protoreflect.EnumType {
+	return &file_vow_node_v1_node_proto_enumTypes[1]
+}
+
+func (x BangDue) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BangDue.Descriptor instead.
+func (BangDue) EnumDescriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{1}
+}
+
 // LinkState is one of the node's streams.
 type LinkState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1390,6 +1447,406 @@ func (x *RunPromisesResponse) GetVerdicts() []*v1.Verdict {
 	return nil
 }
 
+// SensePromisesRequest names promises, and says how they are sensed.
+type SensePromisesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Partition.
+	Partition string `protobuf:"bytes,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Names, or names of their files; empty = all.
+	Promises []string `protobuf:"bytes,2,rep,name=promises,proto3" json:"promises,omitempty"`
+	// False: as a run tests them, and nothing is reported. True: as their own periodicity would; the groups go to svc-promise, and an anomaly bangs.
+	CheckAnomaly bool `protobuf:"varint,3,opt,name=check_anomaly,json=checkAnomaly,proto3" json:"check_anomaly,omitempty"`
+	// Nothing is written (no log, no result, no group) and nothing is reported: no bang.
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// How long each sensor may take, in seconds, up to 600; 0 = what each promise says.
+	TimeoutSeconds float64 `protobuf:"fixed64,5,opt,name=timeout_seconds,json=timeoutSeconds,proto3" json:"timeout_seconds,omitempty"`
+	// Python promises log their debug entries too.
+	Debug         bool `protobuf:"varint,6,opt,name=debug,proto3" json:"debug,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SensePromisesRequest) Reset() {
+	*x = SensePromisesRequest{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SensePromisesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SensePromisesRequest) ProtoMessage() {}
+
+func (x *SensePromisesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SensePromisesRequest.ProtoReflect.Descriptor instead.
+func (*SensePromisesRequest) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SensePromisesRequest) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *SensePromisesRequest) GetPromises() []string {
+	if x != nil {
+		return x.Promises
+	}
+	return nil
+}
+
+func (x *SensePromisesRequest) GetCheckAnomaly() bool {
+	if x != nil {
+		return x.CheckAnomaly
+	}
+	return false
+}
+
+func (x *SensePromisesRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *SensePromisesRequest) GetTimeoutSeconds() float64 {
+	if x != nil {
+		return x.TimeoutSeconds
+	}
+	return 0
+}
+
+func (x *SensePromisesRequest) GetDebug() bool {
+	if x != nil {
+		return x.Debug
+	}
+	return false
+}
+
+// SensePromisesResponse is one promise.
+type SensePromisesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Promise string `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Its kind.
+	Kind v1.PromiseKind `protobuf:"varint,2,opt,name=kind,proto3,enum=vow.type.v1.PromiseKind" json:"kind,omitempty"`
+	// Its file, relative to the partition's directory.
+	File string `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
+	// Why it was not sensed; empty = it was. The verdict is then that of its last result, if there is one.
+	Skipped string `protobuf:"bytes,4,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// What was recorded; unset when it was skipped.
+	Group *v1.SenseGroup `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"`
+	// What the window says.
+	Verdict *v1.Verdict `protobuf:"bytes,6,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// True when what was asked for failed: the test, or with `check_anomaly` the anomaly detector; not while it is muted.
+	Failed bool `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	// The groups that were looked at, oldest first; the last is the one that was recorded now.
+	Window []*WindowGroup `protobuf:"bytes,8,rep,name=window,proto3" json:"window,omitempty"`
+	// How the test came about.
+	Test *VerdictAccount `protobuf:"bytes,9,opt,name=test,proto3" json:"test,omitempty"`
+	// How the anomaly came about.
+	Anomaly *VerdictAccount `protobuf:"bytes,10,opt,name=anomaly,proto3" json:"anomaly,omitempty"`
+	// What becomes of an anomaly.
+	Bang BangDue `protobuf:"varint,11,opt,name=bang,proto3,enum=vow.node.v1.BangDue" json:"bang,omitempty"`
+	// What could not be done besides (a log that cannot be written), for people; empty = nothing.
+	Problem       string `protobuf:"bytes,12,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SensePromisesResponse) Reset() {
+	*x = SensePromisesResponse{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SensePromisesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SensePromisesResponse) ProtoMessage() {}
+
+func (x *SensePromisesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SensePromisesResponse.ProtoReflect.Descriptor instead.
+func (*SensePromisesResponse) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SensePromisesResponse) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *SensePromisesResponse) GetKind() v1.PromiseKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.PromiseKind(0)
+}
+
+func (x *SensePromisesResponse) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *SensePromisesResponse) GetSkipped() string {
+	if x != nil {
+		return x.Skipped
+	}
+	return ""
+}
+
+func (x *SensePromisesResponse) GetGroup() *v1.SenseGroup {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *SensePromisesResponse) GetVerdict() *v1.Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return nil
+}
+
+func (x *SensePromisesResponse) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *SensePromisesResponse) GetWindow() []*WindowGroup {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *SensePromisesResponse) GetTest() *VerdictAccount {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+func (x *SensePromisesResponse) GetAnomaly() *VerdictAccount {
+	if x != nil {
+		return x.Anomaly
+	}
+	return nil
+}
+
+func (x *SensePromisesResponse) GetBang() BangDue {
+	if x != nil {
+		return x.Bang
+	}
+	return BangDue_BANG_DUE_UNSPECIFIED
+}
+
+func (x *SensePromisesResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+// WindowGroup is a group as a window shows it.
+type WindowGroup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts the groups of the promise; 0 = it is known from the promise's log file only.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When the sensor began, by the node's clock.
+	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// Whether it failed.
+	Failed bool `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// What it said, at most 5000 bytes.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WindowGroup) Reset() {
+	*x = WindowGroup{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WindowGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WindowGroup) ProtoMessage() {}
+
+func (x *WindowGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WindowGroup.ProtoReflect.Descriptor instead.
+func (*WindowGroup) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WindowGroup) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *WindowGroup) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *WindowGroup) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *WindowGroup) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// VerdictAccount is how a test or an anomaly detector came to what it says.
+type VerdictAccount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The window's rule.
+	Rule *v1.Rule `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// How many groups were looked at, at most `rule.result_count`.
+	Looked uint32 `protobuf:"varint,2,opt,name=looked,proto3" json:"looked,omitempty"`
+	// How many of them had failed.
+	Failed uint32 `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// What it says.
+	Fails bool `protobuf:"varint,4,opt,name=fails,proto3" json:"fails,omitempty"`
+	// The promise decided it itself, in its own test() or anomaly(); the rule is then not used.
+	Own bool `protobuf:"varint,5,opt,name=own,proto3" json:"own,omitempty"`
+	// The promise has none (`setTestLess()`, `setAnomalyLess()`).
+	Off           bool `protobuf:"varint,6,opt,name=off,proto3" json:"off,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerdictAccount) Reset() {
+	*x = VerdictAccount{}
+	mi := &file_vow_node_v1_node_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerdictAccount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerdictAccount) ProtoMessage() {}
+
+func (x *VerdictAccount) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_node_v1_node_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerdictAccount.ProtoReflect.Descriptor instead.
+func (*VerdictAccount) Descriptor() ([]byte, []int) {
+	return file_vow_node_v1_node_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *VerdictAccount) GetRule() *v1.Rule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *VerdictAccount) GetLooked() uint32 {
+	if x != nil {
+		return x.Looked
+	}
+	return 0
+}
+
+func (x *VerdictAccount) GetFailed() uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *VerdictAccount) GetFails() bool {
+	if x != nil {
+		return x.Fails
+	}
+	return false
+}
+
+func (x *VerdictAccount) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *VerdictAccount) GetOff() bool {
+	if x != nil {
+		return x.Off
+	}
+	return false
+}
+
 var File_vow_node_v1_node_proto protoreflect.FileDescriptor
 
 const file_vow_node_v1_node_proto_rawDesc = "" +
@@ -1488,19 +1945,58 @@ const file_vow_node_v1_node_proto_rawDesc = "" +
 	"\bpromises\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bpromises\"x\n" +
 	"\x13RunPromisesResponse\x12/\n" +
 	"\x06groups\x18\x01 \x03(\v2\x17.vow.type.v1.SenseGroupR\x06groups\x120\n" +
-	"\bverdicts\x18\x02 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts*~\n" +
+	"\bverdicts\x18\x02 \x03(\v2\x14.vow.type.v1.VerdictR\bverdicts\"\x85\x02\n" +
+	"\x14SensePromisesRequest\x12'\n" +
+	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12.\n" +
+	"\bpromises\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05 \x01(\xff\x01R\bpromises\x12#\n" +
+	"\rcheck_anomaly\x18\x03 \x01(\bR\fcheckAnomaly\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12@\n" +
+	"\x0ftimeout_seconds\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\xc0\x82@)\x00\x00\x00\x00\x00\x00\x00\x00R\x0etimeoutSeconds\x12\x14\n" +
+	"\x05debug\x18\x06 \x01(\bR\x05debug\"\xe2\x03\n" +
+	"\x15SensePromisesResponse\x12\x18\n" +
+	"\apromise\x18\x01 \x01(\tR\apromise\x12,\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x18.vow.type.v1.PromiseKindR\x04kind\x12\x12\n" +
+	"\x04file\x18\x03 \x01(\tR\x04file\x12\x18\n" +
+	"\askipped\x18\x04 \x01(\tR\askipped\x12-\n" +
+	"\x05group\x18\x05 \x01(\v2\x17.vow.type.v1.SenseGroupR\x05group\x12.\n" +
+	"\averdict\x18\x06 \x01(\v2\x14.vow.type.v1.VerdictR\averdict\x12\x16\n" +
+	"\x06failed\x18\a \x01(\bR\x06failed\x120\n" +
+	"\x06window\x18\b \x03(\v2\x18.vow.node.v1.WindowGroupR\x06window\x12/\n" +
+	"\x04test\x18\t \x01(\v2\x1b.vow.node.v1.VerdictAccountR\x04test\x125\n" +
+	"\aanomaly\x18\n" +
+	" \x01(\v2\x1b.vow.node.v1.VerdictAccountR\aanomaly\x12(\n" +
+	"\x04bang\x18\v \x01(\x0e2\x14.vow.node.v1.BangDueR\x04bang\x12\x18\n" +
+	"\aproblem\x18\f \x01(\tR\aproblem\"\x87\x01\n" +
+	"\vWindowGroup\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\bR\x06failed\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"\xa1\x01\n" +
+	"\x0eVerdictAccount\x12%\n" +
+	"\x04rule\x18\x01 \x01(\v2\x11.vow.type.v1.RuleR\x04rule\x12\x16\n" +
+	"\x06looked\x18\x02 \x01(\rR\x06looked\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\rR\x06failed\x12\x14\n" +
+	"\x05fails\x18\x04 \x01(\bR\x05fails\x12\x10\n" +
+	"\x03own\x18\x05 \x01(\bR\x03own\x12\x10\n" +
+	"\x03off\x18\x06 \x01(\bR\x03off*~\n" +
 	"\rProcessAction\x12\x1e\n" +
 	"\x1aPROCESS_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROCESS_ACTION_START\x10\x01\x12\x17\n" +
 	"\x13PROCESS_ACTION_STOP\x10\x02\x12\x1a\n" +
-	"\x16PROCESS_ACTION_RESTART\x10\x032\xda\x03\n" +
+	"\x16PROCESS_ACTION_RESTART\x10\x03*g\n" +
+	"\aBangDue\x12\x18\n" +
+	"\x14BANG_DUE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rBANG_DUE_BANG\x10\x01\x12\x18\n" +
+	"\x14BANG_DUE_NOT_ALLOWED\x10\x02\x12\x15\n" +
+	"\x11BANG_DUE_WITHHELD\x10\x032\xb4\x04\n" +
 	"\vNodeService\x12J\n" +
 	"\tGetStatus\x12\x1d.vow.node.v1.GetStatusRequest\x1a\x1e.vow.node.v1.GetStatusResponse\x12;\n" +
 	"\x04Plan\x12\x18.vow.node.v1.PlanRequest\x1a\x19.vow.node.v1.PlanResponse\x12V\n" +
 	"\rListProcesses\x12!.vow.node.v1.ListProcessesRequest\x1a\".vow.node.v1.ListProcessesResponse\x12=\n" +
 	"\x04Logs\x12\x18.vow.node.v1.LogsRequest\x1a\x19.vow.node.v1.LogsResponse0\x01\x12Y\n" +
 	"\x0eControlProcess\x12\".vow.node.v1.ControlProcessRequest\x1a#.vow.node.v1.ControlProcessResponse\x12P\n" +
-	"\vRunPromises\x12\x1f.vow.node.v1.RunPromisesRequest\x1a .vow.node.v1.RunPromisesResponseB\x98\x01\n" +
+	"\vRunPromises\x12\x1f.vow.node.v1.RunPromisesRequest\x1a .vow.node.v1.RunPromisesResponse\x12X\n" +
+	"\rSensePromises\x12!.vow.node.v1.SensePromisesRequest\x1a\".vow.node.v1.SensePromisesResponse0\x01B\x98\x01\n" +
 	"\x0fcom.vow.node.v1B\tNodeProtoP\x01Z,github.com/vow-os/vow/gen/vow/node/v1;nodev1\xa2\x02\x03VNX\xaa\x02\vVow.Node.V1\xca\x02\vVow\\Node\\V1\xe2\x02\x17Vow\\Node\\V1\\GPBMetadata\xea\x02\rVow::Node::V1b\x06proto3"
 
 var (
@@ -1515,70 +2011,88 @@ func file_vow_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_vow_node_v1_node_proto_rawDescData
 }
 
-var file_vow_node_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_vow_node_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_vow_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_vow_node_v1_node_proto_goTypes = []any{
 	(ProcessAction)(0),             // 0: vow.node.v1.ProcessAction
-	(*LinkState)(nil),              // 1: vow.node.v1.LinkState
-	(*PartitionState)(nil),         // 2: vow.node.v1.PartitionState
-	(*GetStatusRequest)(nil),       // 3: vow.node.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),      // 4: vow.node.v1.GetStatusResponse
-	(*PlanRequest)(nil),            // 5: vow.node.v1.PlanRequest
-	(*PlannedPart)(nil),            // 6: vow.node.v1.PlannedPart
-	(*PlannedFile)(nil),            // 7: vow.node.v1.PlannedFile
-	(*PlannedService)(nil),         // 8: vow.node.v1.PlannedService
-	(*PlannedWait)(nil),            // 9: vow.node.v1.PlannedWait
-	(*PlanResponse)(nil),           // 10: vow.node.v1.PlanResponse
-	(*Process)(nil),                // 11: vow.node.v1.Process
-	(*ListProcessesRequest)(nil),   // 12: vow.node.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil),  // 13: vow.node.v1.ListProcessesResponse
-	(*LogsRequest)(nil),            // 14: vow.node.v1.LogsRequest
-	(*LogsResponse)(nil),           // 15: vow.node.v1.LogsResponse
-	(*ControlProcessRequest)(nil),  // 16: vow.node.v1.ControlProcessRequest
-	(*ControlProcessResponse)(nil), // 17: vow.node.v1.ControlProcessResponse
-	(*RunPromisesRequest)(nil),     // 18: vow.node.v1.RunPromisesRequest
-	(*RunPromisesResponse)(nil),    // 19: vow.node.v1.RunPromisesResponse
-	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
-	(v1.RequestedState)(0),         // 21: vow.type.v1.RequestedState
-	(v1.RunResult)(0),              // 22: vow.type.v1.RunResult
-	(*v1.SenseGroup)(nil),          // 23: vow.type.v1.SenseGroup
-	(*v1.Verdict)(nil),             // 24: vow.type.v1.Verdict
+	(BangDue)(0),                   // 1: vow.node.v1.BangDue
+	(*LinkState)(nil),              // 2: vow.node.v1.LinkState
+	(*PartitionState)(nil),         // 3: vow.node.v1.PartitionState
+	(*GetStatusRequest)(nil),       // 4: vow.node.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 5: vow.node.v1.GetStatusResponse
+	(*PlanRequest)(nil),            // 6: vow.node.v1.PlanRequest
+	(*PlannedPart)(nil),            // 7: vow.node.v1.PlannedPart
+	(*PlannedFile)(nil),            // 8: vow.node.v1.PlannedFile
+	(*PlannedService)(nil),         // 9: vow.node.v1.PlannedService
+	(*PlannedWait)(nil),            // 10: vow.node.v1.PlannedWait
+	(*PlanResponse)(nil),           // 11: vow.node.v1.PlanResponse
+	(*Process)(nil),                // 12: vow.node.v1.Process
+	(*ListProcessesRequest)(nil),   // 13: vow.node.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),  // 14: vow.node.v1.ListProcessesResponse
+	(*LogsRequest)(nil),            // 15: vow.node.v1.LogsRequest
+	(*LogsResponse)(nil),           // 16: vow.node.v1.LogsResponse
+	(*ControlProcessRequest)(nil),  // 17: vow.node.v1.ControlProcessRequest
+	(*ControlProcessResponse)(nil), // 18: vow.node.v1.ControlProcessResponse
+	(*RunPromisesRequest)(nil),     // 19: vow.node.v1.RunPromisesRequest
+	(*RunPromisesResponse)(nil),    // 20: vow.node.v1.RunPromisesResponse
+	(*SensePromisesRequest)(nil),   // 21: vow.node.v1.SensePromisesRequest
+	(*SensePromisesResponse)(nil),  // 22: vow.node.v1.SensePromisesResponse
+	(*WindowGroup)(nil),            // 23: vow.node.v1.WindowGroup
+	(*VerdictAccount)(nil),         // 24: vow.node.v1.VerdictAccount
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(v1.RequestedState)(0),         // 26: vow.type.v1.RequestedState
+	(v1.RunResult)(0),              // 27: vow.type.v1.RunResult
+	(*v1.SenseGroup)(nil),          // 28: vow.type.v1.SenseGroup
+	(*v1.Verdict)(nil),             // 29: vow.type.v1.Verdict
+	(v1.PromiseKind)(0),            // 30: vow.type.v1.PromiseKind
+	(*v1.Rule)(nil),                // 31: vow.type.v1.Rule
 }
 var file_vow_node_v1_node_proto_depIdxs = []int32{
-	20, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
-	21, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
-	22, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
-	20, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
-	1,  // 4: vow.node.v1.GetStatusResponse.links:type_name -> vow.node.v1.LinkState
-	2,  // 5: vow.node.v1.GetStatusResponse.partitions:type_name -> vow.node.v1.PartitionState
-	6,  // 6: vow.node.v1.PlanResponse.parts:type_name -> vow.node.v1.PlannedPart
-	7,  // 7: vow.node.v1.PlanResponse.files:type_name -> vow.node.v1.PlannedFile
-	8,  // 8: vow.node.v1.PlanResponse.services:type_name -> vow.node.v1.PlannedService
-	9,  // 9: vow.node.v1.PlanResponse.waiting:type_name -> vow.node.v1.PlannedWait
-	20, // 10: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
-	20, // 11: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
-	11, // 12: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
+	25, // 0: vow.node.v1.LinkState.since:type_name -> google.protobuf.Timestamp
+	26, // 1: vow.node.v1.PartitionState.state:type_name -> vow.type.v1.RequestedState
+	27, // 2: vow.node.v1.PartitionState.latest:type_name -> vow.type.v1.RunResult
+	25, // 3: vow.node.v1.PartitionState.ended_at:type_name -> google.protobuf.Timestamp
+	2,  // 4: vow.node.v1.GetStatusResponse.links:type_name -> vow.node.v1.LinkState
+	3,  // 5: vow.node.v1.GetStatusResponse.partitions:type_name -> vow.node.v1.PartitionState
+	7,  // 6: vow.node.v1.PlanResponse.parts:type_name -> vow.node.v1.PlannedPart
+	8,  // 7: vow.node.v1.PlanResponse.files:type_name -> vow.node.v1.PlannedFile
+	9,  // 8: vow.node.v1.PlanResponse.services:type_name -> vow.node.v1.PlannedService
+	10, // 9: vow.node.v1.PlanResponse.waiting:type_name -> vow.node.v1.PlannedWait
+	25, // 10: vow.node.v1.Process.since:type_name -> google.protobuf.Timestamp
+	25, // 11: vow.node.v1.Process.next_try:type_name -> google.protobuf.Timestamp
+	12, // 12: vow.node.v1.ListProcessesResponse.processes:type_name -> vow.node.v1.Process
 	0,  // 13: vow.node.v1.ControlProcessRequest.action:type_name -> vow.node.v1.ProcessAction
-	11, // 14: vow.node.v1.ControlProcessResponse.process:type_name -> vow.node.v1.Process
-	23, // 15: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
-	24, // 16: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
-	3,  // 17: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
-	5,  // 18: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
-	12, // 19: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
-	14, // 20: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
-	16, // 21: vow.node.v1.NodeService.ControlProcess:input_type -> vow.node.v1.ControlProcessRequest
-	18, // 22: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
-	4,  // 23: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
-	10, // 24: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
-	13, // 25: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
-	15, // 26: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
-	17, // 27: vow.node.v1.NodeService.ControlProcess:output_type -> vow.node.v1.ControlProcessResponse
-	19, // 28: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
-	23, // [23:29] is the sub-list for method output_type
-	17, // [17:23] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	12, // 14: vow.node.v1.ControlProcessResponse.process:type_name -> vow.node.v1.Process
+	28, // 15: vow.node.v1.RunPromisesResponse.groups:type_name -> vow.type.v1.SenseGroup
+	29, // 16: vow.node.v1.RunPromisesResponse.verdicts:type_name -> vow.type.v1.Verdict
+	30, // 17: vow.node.v1.SensePromisesResponse.kind:type_name -> vow.type.v1.PromiseKind
+	28, // 18: vow.node.v1.SensePromisesResponse.group:type_name -> vow.type.v1.SenseGroup
+	29, // 19: vow.node.v1.SensePromisesResponse.verdict:type_name -> vow.type.v1.Verdict
+	23, // 20: vow.node.v1.SensePromisesResponse.window:type_name -> vow.node.v1.WindowGroup
+	24, // 21: vow.node.v1.SensePromisesResponse.test:type_name -> vow.node.v1.VerdictAccount
+	24, // 22: vow.node.v1.SensePromisesResponse.anomaly:type_name -> vow.node.v1.VerdictAccount
+	1,  // 23: vow.node.v1.SensePromisesResponse.bang:type_name -> vow.node.v1.BangDue
+	25, // 24: vow.node.v1.WindowGroup.at:type_name -> google.protobuf.Timestamp
+	31, // 25: vow.node.v1.VerdictAccount.rule:type_name -> vow.type.v1.Rule
+	4,  // 26: vow.node.v1.NodeService.GetStatus:input_type -> vow.node.v1.GetStatusRequest
+	6,  // 27: vow.node.v1.NodeService.Plan:input_type -> vow.node.v1.PlanRequest
+	13, // 28: vow.node.v1.NodeService.ListProcesses:input_type -> vow.node.v1.ListProcessesRequest
+	15, // 29: vow.node.v1.NodeService.Logs:input_type -> vow.node.v1.LogsRequest
+	17, // 30: vow.node.v1.NodeService.ControlProcess:input_type -> vow.node.v1.ControlProcessRequest
+	19, // 31: vow.node.v1.NodeService.RunPromises:input_type -> vow.node.v1.RunPromisesRequest
+	21, // 32: vow.node.v1.NodeService.SensePromises:input_type -> vow.node.v1.SensePromisesRequest
+	5,  // 33: vow.node.v1.NodeService.GetStatus:output_type -> vow.node.v1.GetStatusResponse
+	11, // 34: vow.node.v1.NodeService.Plan:output_type -> vow.node.v1.PlanResponse
+	14, // 35: vow.node.v1.NodeService.ListProcesses:output_type -> vow.node.v1.ListProcessesResponse
+	16, // 36: vow.node.v1.NodeService.Logs:output_type -> vow.node.v1.LogsResponse
+	18, // 37: vow.node.v1.NodeService.ControlProcess:output_type -> vow.node.v1.ControlProcessResponse
+	20, // 38: vow.node.v1.NodeService.RunPromises:output_type -> vow.node.v1.RunPromisesResponse
+	22, // 39: vow.node.v1.NodeService.SensePromises:output_type -> vow.node.v1.SensePromisesResponse
+	33, // [33:40] is the sub-list for method output_type
+	26, // [26:33] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_vow_node_v1_node_proto_init() }
@@ -1591,8 +2105,8 @@ func file_vow_node_v1_node_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_node_v1_node_proto_rawDesc), len(file_vow_node_v1_node_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   19,
+			NumEnums:      2,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	NodeService_Logs_FullMethodName           = "/vow.node.v1.NodeService/Logs"
 	NodeService_ControlProcess_FullMethodName = "/vow.node.v1.NodeService/ControlProcess"
 	NodeService_RunPromises_FullMethodName    = "/vow.node.v1.NodeService/RunPromises"
+	NodeService_SensePromises_FullMethodName  = "/vow.node.v1.NodeService/SensePromises"
 )
 
 // NodeServiceClient is the client API for NodeService service.
@@ -51,6 +52,10 @@ type NodeServiceClient interface {
 	ControlProcess(ctx context.Context, in *ControlProcessRequest, opts ...grpc.CallOption) (*ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(ctx context.Context, in *RunPromisesRequest, opts ...grpc.CallOption) (*RunPromisesResponse, error)
+	// SensePromises senses promises of a partition now, tells each as soon as it is sensed, and why its verdict is what it is. What is written and
+	// reported of it is for the request to say. Errors: NOT_FOUND, no such partition or promise; a promise that fails is no error. Callers: operators
+	// (`vow promise run`).
+	SensePromises(ctx context.Context, in *SensePromisesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SensePromisesResponse], error)
 }
 
 type nodeServiceClient struct {
@@ -130,6 +135,25 @@ func (c *nodeServiceClient) RunPromises(ctx context.Context, in *RunPromisesRequ
 	return out, nil
 }
 
+func (c *nodeServiceClient) SensePromises(ctx context.Context, in *SensePromisesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SensePromisesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &NodeService_ServiceDesc.Streams[1], NodeService_SensePromises_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SensePromisesRequest, SensePromisesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NodeService_SensePromisesClient = grpc.ServerStreamingClient[SensePromisesResponse]
+
 // NodeServiceServer is the server API for NodeService service.
 // All implementations must embed UnimplementedNodeServiceServer
 // for forward compatibility.
@@ -152,6 +176,10 @@ type NodeServiceServer interface {
 	ControlProcess(context.Context, *ControlProcessRequest) (*ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *RunPromisesRequest) (*RunPromisesResponse, error)
+	// SensePromises senses promises of a partition now, tells each as soon as it is sensed, and why its verdict is what it is. What is written and
+	// reported of it is for the request to say. Errors: NOT_FOUND, no such partition or promise; a promise that fails is no error. Callers: operators
+	// (`vow promise run`).
+	SensePromises(*SensePromisesRequest, grpc.ServerStreamingServer[SensePromisesResponse]) error
 	mustEmbedUnimplementedNodeServiceServer()
 }
 
@@ -179,6 +207,9 @@ func (UnimplementedNodeServiceServer) ControlProcess(context.Context, *ControlPr
 }
 func (UnimplementedNodeServiceServer) RunPromises(context.Context, *RunPromisesRequest) (*RunPromisesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RunPromises not implemented")
+}
+func (UnimplementedNodeServiceServer) SensePromises(*SensePromisesRequest, grpc.ServerStreamingServer[SensePromisesResponse]) error {
+	return status.Error(codes.Unimplemented, "method SensePromises not implemented")
 }
 func (UnimplementedNodeServiceServer) mustEmbedUnimplementedNodeServiceServer() {}
 func (UnimplementedNodeServiceServer) testEmbeddedByValue()                     {}
@@ -302,6 +333,17 @@ func _NodeService_RunPromises_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NodeService_SensePromises_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SensePromisesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServiceServer).SensePromises(m, &grpc.GenericServerStream[SensePromisesRequest, SensePromisesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NodeService_SensePromisesServer = grpc.ServerStreamingServer[SensePromisesResponse]
+
 // NodeService_ServiceDesc is the grpc.ServiceDesc for NodeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -334,6 +376,11 @@ var NodeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Logs",
 			Handler:       _NodeService_Logs_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SensePromises",
+			Handler:       _NodeService_SensePromises_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -113,13 +113,18 @@ def verdict(promise, method):
         return True, text("%s() raised %s: %s" % (method, type(e).__name__, e)), False, None
 
 
+def log_folder(request, folder):
+    """Where the promise's log is."""
+    return request.get("log_folder") or os.path.join(folder, "log")
+
+
 def lost(request, folder):
     """An execution that gave no result (it was killed) is told in the promise's files as one that did."""
     message = request["lost"]
     title = os.path.splitext(request["name"])[0]
     keep(request, folder, (True, message), request["timeout"])
     line = "%s - ERROR - %d-%03d - %s\n" % (time.strftime("%Y-%m-%d %H:%M:%S"), time.time(), 100 + os.getpid() % 900, message)
-    with open(os.path.join(folder, "log", title + ".log"), "a", encoding="utf-8", errors="backslashreplace") as f:
+    with open(os.path.join(log_folder(request, folder), title + ".log"), "a", encoding="utf-8", errors="backslashreplace") as f:
         f.write(line)
     return {}
 
@@ -132,9 +137,10 @@ def sense(request):
         return lost(request, folder)
     notes = []
     try:
-        for name in ("log", "result"):
-            os.makedirs(os.path.join(folder, name), 0o750, exist_ok=True)
-        log = os.path.join(folder, "log")
+        log = log_folder(request, folder)
+        if not request.get("dry"):
+            for path in (log, os.path.join(folder, "result")):
+                os.makedirs(path, 0o750, exist_ok=True)
         if not os.access(log, os.W_OK):
             raise PermissionError("%s is not writable" % log)
     except OSError as e:
@@ -142,7 +148,7 @@ def sense(request):
         notes.append(("WARNING", "the promise has no log: %s" % e))
     config = dict(request["config"])
     config.update({
-        "log-folder": log, "partition-folder": request["directory"], "debug": False, "name": request["name"], "path": request["path"],
+        "log-folder": log, "partition-folder": request["directory"], "debug": request.get("debug", False), "name": request["name"], "path": request["path"],
         "queue": None, "promise-timeout": request["timeout"], "slapgrid-version": "vow",
     })
     try:
@@ -232,7 +238,9 @@ def finish(request, folder, result):
 
 
 def keep(request, folder, shown, took):
-    """Write the result file, if it says something new."""
+    """Write the result file, if it says something new; a dry sensing writes none."""
+    if request.get("dry"):
+        return
     answer, message = shown
     name, title = request["name"], os.path.splitext(request["name"])[0]
     path = os.path.join(folder, "result", title + ".status.json")

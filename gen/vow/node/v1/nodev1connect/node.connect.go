@@ -48,6 +48,9 @@ const (
 	NodeServiceControlProcessProcedure = "/vow.node.v1.NodeService/ControlProcess"
 	// NodeServiceRunPromisesProcedure is the fully-qualified name of the NodeService's RunPromises RPC.
 	NodeServiceRunPromisesProcedure = "/vow.node.v1.NodeService/RunPromises"
+	// NodeServiceSensePromisesProcedure is the fully-qualified name of the NodeService's SensePromises
+	// RPC.
+	NodeServiceSensePromisesProcedure = "/vow.node.v1.NodeService/SensePromises"
 )
 
 // NodeServiceClient is a client for the vow.node.v1.NodeService service.
@@ -68,6 +71,10 @@ type NodeServiceClient interface {
 	ControlProcess(context.Context, *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error)
+	// SensePromises senses promises of a partition now, tells each as soon as it is sensed, and why its verdict is what it is. What is written and
+	// reported of it is for the request to say. Errors: NOT_FOUND, no such partition or promise; a promise that fails is no error. Callers: operators
+	// (`vow promise run`).
+	SensePromises(context.Context, *v1.SensePromisesRequest) (*connect.ServerStreamForClient[v1.SensePromisesResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the vow.node.v1.NodeService service. By default, it
@@ -117,6 +124,12 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("RunPromises")),
 			connect.WithClientOptions(opts...),
 		),
+		sensePromises: connect.NewClient[v1.SensePromisesRequest, v1.SensePromisesResponse](
+			httpClient,
+			baseURL+NodeServiceSensePromisesProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("SensePromises")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -128,6 +141,7 @@ type nodeServiceClient struct {
 	logs           *connect.Client[v1.LogsRequest, v1.LogsResponse]
 	controlProcess *connect.Client[v1.ControlProcessRequest, v1.ControlProcessResponse]
 	runPromises    *connect.Client[v1.RunPromisesRequest, v1.RunPromisesResponse]
+	sensePromises  *connect.Client[v1.SensePromisesRequest, v1.SensePromisesResponse]
 }
 
 // GetStatus calls vow.node.v1.NodeService.GetStatus.
@@ -180,6 +194,11 @@ func (c *nodeServiceClient) RunPromises(ctx context.Context, req *v1.RunPromises
 	return nil, err
 }
 
+// SensePromises calls vow.node.v1.NodeService.SensePromises.
+func (c *nodeServiceClient) SensePromises(ctx context.Context, req *v1.SensePromisesRequest) (*connect.ServerStreamForClient[v1.SensePromisesResponse], error) {
+	return c.sensePromises.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // NodeServiceHandler is an implementation of the vow.node.v1.NodeService service.
 type NodeServiceHandler interface {
 	// GetStatus returns what the node is doing. Reads only. Callers: operators.
@@ -198,6 +217,10 @@ type NodeServiceHandler interface {
 	ControlProcess(context.Context, *v1.ControlProcessRequest) (*v1.ControlProcessResponse, error)
 	// RunPromises senses promises of a partition now, and returns groups and verdicts; nothing is reported. Errors: NOT_FOUND. Callers: operators.
 	RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error)
+	// SensePromises senses promises of a partition now, tells each as soon as it is sensed, and why its verdict is what it is. What is written and
+	// reported of it is for the request to say. Errors: NOT_FOUND, no such partition or promise; a promise that fails is no error. Callers: operators
+	// (`vow promise run`).
+	SensePromises(context.Context, *v1.SensePromisesRequest, *connect.ServerStream[v1.SensePromisesResponse]) error
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -243,6 +266,12 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("RunPromises")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceSensePromisesHandler := connect.NewServerStreamHandlerSimple(
+		NodeServiceSensePromisesProcedure,
+		svc.SensePromises,
+		connect.WithSchema(nodeServiceMethods.ByName("SensePromises")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.node.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceGetStatusProcedure:
@@ -257,6 +286,8 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 			nodeServiceControlProcessHandler.ServeHTTP(w, r)
 		case NodeServiceRunPromisesProcedure:
 			nodeServiceRunPromisesHandler.ServeHTTP(w, r)
+		case NodeServiceSensePromisesProcedure:
+			nodeServiceSensePromisesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -288,4 +319,8 @@ func (UnimplementedNodeServiceHandler) ControlProcess(context.Context, *v1.Contr
 
 func (UnimplementedNodeServiceHandler) RunPromises(context.Context, *v1.RunPromisesRequest) (*v1.RunPromisesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.node.v1.NodeService.RunPromises is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) SensePromises(context.Context, *v1.SensePromisesRequest, *connect.ServerStream[v1.SensePromisesResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.node.v1.NodeService.SensePromises is not implemented"))
 }
