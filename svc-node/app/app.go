@@ -18,7 +18,6 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/api"
 	"github.com/vow-os/vow/svc-node/internal/format"
 	"github.com/vow-os/vow/svc-node/internal/partition"
-	"github.com/vow-os/vow/svc-node/internal/release"
 	"github.com/vow-os/vow/svc-node/internal/sense"
 )
 
@@ -58,19 +57,22 @@ func New(cfg Config, s Settings) (*App, error) {
 	if s.Installer == nil {
 		s.Installer = NewInstaller(cfg.Buildout)
 	}
-	if s.Releases == nil {
-		root, err := release.NewRoot(cfg.SoftwareRoot, cfg.releases())
-		if err != nil {
-			return nil, err
-		}
-		s.Releases = root
-	}
 	machine, err := newComputer(cfg, s.User)
 	if err != nil {
 		return nil, err
 	}
+	if s.Releases == nil {
+		root, err := machine.releases()
+		if err != nil {
+			return nil, err
+		}
+		if err := root.Check(); err != nil {
+			t.Log.Error("no software release can be installed until this is put right; what is installed goes on", "error", err)
+		}
+		s.Releases = root
+	}
 	if !machine.formatted && s.Supervisor == nil && os.Geteuid() == 0 {
-		t.Log.Warn("partitions have no users: everything in them runs as root; `vow node format` gives them users", "instance_root", cfg.InstanceRoot)
+		t.Log.Warn("partitions have no users: everything in them runs as root, and so do builds of software releases; `vow node format` gives both users", "instance_root", cfg.InstanceRoot)
 	}
 	for i := range cfg.Partitions {
 		if machine.formatted || !cfg.Register {
@@ -94,7 +96,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	}
 	var sensors *Sensors
 	if s.Sensor == nil {
-		sensors = NewSensors(filepath.Join(cfg.StateDir, "python"), map[string]any{"computer-id": cfg.Computer, "master-url": cfg.Master})
+		sensors = NewSensors(machine.pythonDirectory(), map[string]any{"computer-id": cfg.Computer, "master-url": cfg.Master})
 		s.Sensor = sensors
 	}
 	var clients []*rpc.Client

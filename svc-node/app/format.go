@@ -27,7 +27,7 @@ func DefaultWish() Wish {
 	}
 	return Wish{
 		InstanceRoot: filepath.Join(dir, "instance"), SoftwareRoot: filepath.Join(dir, "software"), Partitions: DefaultPartitions,
-		UserPrefix: "slapuser", Interface: "lo", IPv4: []string{format.DefaultIPv4},
+		UserPrefix: "slapuser", SoftwareUser: format.DefaultSoftwareUser, Interface: "lo", IPv4: []string{format.DefaultIPv4},
 	}
 }
 
@@ -37,7 +37,10 @@ func FormattedWish(instanceRoot string) (w Wish, formatted bool, err error) {
 	if err != nil || layout == nil {
 		return Wish{}, false, err
 	}
-	return layout.Wish, true, nil
+	if w = layout.Wish; w.SoftwareUser == "" { // formatted before there was such a user
+		w.SoftwareUser = format.DefaultSoftwareUser
+	}
+	return w, true, nil
 }
 
 // PlanFormat tells what of the machine would change for a wish; it changes nothing.

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"github.com/vow-os/vow/svc-node/internal/format"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
+	"github.com/vow-os/vow/svc-node/internal/release"
 )
 
 // computer is what the machine is as a computer: its partitions, as formatted or else as configured.
@@ -58,6 +60,41 @@ func (c *computer) layout() (*format.Layout, error) {
 	}
 	c.root.Use(users)
 	return layout, nil
+}
+
+// pythonDirectory is where the Python hosts' program is kept. Where partitions have users some of them execute it.
+func (c *computer) pythonDirectory() string {
+	if c.formatted && os.Getuid() == 0 {
+		return filepath.Join(c.cfg.InstanceRoot, ".vow-python")
+	}
+	return filepath.Join(c.cfg.StateDir, "python")
+}
+
+// releases is the software root. Where root formatted the computer everything in it is done as the software user.
+func (c *computer) releases() (*release.Root, error) {
+	settings := c.cfg.releases()
+	if os.Getuid() == 0 {
+		settings.User = c.softwareUser
+	}
+	return release.NewRoot(c.cfg.SoftwareRoot, settings)
+}
+
+// softwareUser is who installs software releases: root never does where partitions have users.
+func (c *computer) softwareUser() (privilege.User, error) {
+	layout, err := format.Read(c.cfg.InstanceRoot)
+	if err != nil {
+		return privilege.User{}, err
+	}
+	c.mu.Lock()
+	formatted := c.formatted
+	c.mu.Unlock()
+	switch {
+	case layout != nil:
+		return layout.SoftwareUser(os.Getuid())
+	case formatted:
+		return privilege.User{}, fmt.Errorf("cannot tell whose the software releases are: %s/%s is gone", c.cfg.InstanceRoot, format.FileName)
+	}
+	return privilege.User{}, nil
 }
 
 // registration is what svc-master is told of the computer.

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,13 +130,40 @@ func (n *node) layout(owner, count int) {
 		p := partition{fmt.Sprintf("slappart%d", i), fmt.Sprintf("slapuser%d", i), 64200 + i, 64300 + i, []string{fmt.Sprintf("127.16.0.%d", i+1)}}
 		partitions = append(partitions, p)
 	}
-	content, err := json.Marshal(map[string]any{"version": 1, "owner": owner, "partitions": partitions})
+	layout := map[string]any{"version": 1, "owner": owner, "partitions": partitions}
+	if owner == 0 {
+		uid, gid := n.softwareUser()
+		layout["software"] = map[string]any{"user": "nobody", "uid": uid, "gid": gid}
+		software := filepath.Join(n.dir, "software")
+		if err := os.MkdirAll(software, 0o755); err != nil {
+			n.t.Fatal(err)
+		}
+		if err := os.Chown(software, uid, gid); err != nil && os.Getuid() == 0 {
+			n.t.Fatal(err)
+		}
+	}
+	content, err := json.Marshal(layout)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(root, ".vow-format.json"), content, 0o644); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// softwareUser is one that every machine has: it has to be there when something is installed.
+func (n *node) softwareUser() (uid, gid int) {
+	n.t.Helper()
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	uid, uidErr := strconv.Atoi(u.Uid)
+	gid, gidErr := strconv.Atoi(u.Gid)
+	if uidErr != nil || gidErr != nil {
+		n.t.Fatal(uidErr, gidErr)
+	}
+	return uid, gid
 }
 
 func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T) {
@@ -203,7 +232,24 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 			t.Errorf("%s: %s\nwant %s", what, found, want)
 		}
 	}
-	err := filepath.WalkDir(filepath.Join(n.dir, "instance", "slappart1"), func(path string, entry os.DirEntry, err error) error {
+	uid, gid := n.softwareUser()
+	err := filepath.WalkDir(filepath.Join(n.dir, "software"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if stat := info.Sys().(*syscall.Stat_t); int(stat.Uid) != uid || int(stat.Gid) != gid {
+			t.Errorf("%s belongs to %d:%d", path, stat.Uid, stat.Gid)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	err = filepath.WalkDir(filepath.Join(n.dir, "instance", "slappart1"), func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,9 @@ type Layout struct {
 	// Owner is the numeric user that formatted: the one that the agent has to be.
 	Owner uint32 `json:"owner"`
 	// Wish is what was wanted; the next format begins with it.
-	Wish       Wish        `json:"wish"`
+	Wish Wish `json:"wish"`
+	// Software is the user of the software releases; empty when the formatter is not root, or was older than that user.
+	Software   Account     `json:"software,omitzero"`
 	Partitions []Partition `json:"partitions"`
 }
 
@@ -79,6 +81,27 @@ func (l *Layout) Users(euid int) (map[string]privilege.User, error) {
 		users[p.Name] = u
 	}
 	return users, nil
+}
+
+// SoftwareUser is who installs software releases, for an agent with the given effective user. Root installs none itself.
+func (l *Layout) SoftwareUser(euid int) (privilege.User, error) {
+	switch {
+	case int(l.Owner) != euid:
+		return privilege.User{}, fmt.Errorf("user %d formatted the computer, and the agent is user %d", l.Owner, euid)
+	case l.Owner != 0:
+		return privilege.Own(""), nil
+	case l.Software.Name == "":
+		return privilege.User{}, errors.New("software releases have no user of their own yet: run `vow node format --yes` as root")
+	}
+	var seen = Seen{Users: map[string]Account{}, Groups: map[string]uint32{}}
+	if err := seen.account(l.Software.Name); err != nil {
+		return privilege.User{}, err
+	}
+	if got, ok := seen.Users[l.Software.Name]; !ok || got != l.Software {
+		return privilege.User{}, fmt.Errorf("the user %s of software releases, number %d, is not there as it was formatted: run `vow node format --yes` as root", l.Software.Name, l.Software.UID)
+	}
+	u := privilege.Other(l.Software.Name, l.Software.UID, l.Software.GID)
+	return u, u.Validate()
 }
 
 // write makes the file appear whole. It has no secrets: users may see who they are.

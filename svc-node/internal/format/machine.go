@@ -59,6 +59,12 @@ func Look(w Wish) (Seen, error) {
 				return Seen{}, err
 			}
 		}
+		if err := seen.account(w.SoftwareUser); err != nil {
+			return Seen{}, err
+		}
+		if seen.Foreign, err = foreign(w.SoftwareRoot, seen.Users[w.SoftwareUser]); err != nil {
+			return Seen{}, fmt.Errorf("cannot look into %s: %w", w.SoftwareRoot, err)
+		}
 	}
 	return seen, seen.interfaces(w.Interface)
 }
@@ -109,7 +115,7 @@ func (s *Seen) account(name string) error {
 		if err := errors.Join(uidErr, gidErr); err != nil {
 			return fmt.Errorf("cannot look user %s up: %w", name, err)
 		}
-		s.Users[name] = Account{UID: uint32(uid), GID: uint32(gid)}
+		s.Users[name] = Account{Name: name, UID: uint32(uid), GID: uint32(gid)}
 	} else if !errors.As(err, new(user.UnknownUserError)) {
 		return fmt.Errorf("cannot look user %s up: %w", name, err)
 	}
@@ -219,6 +225,11 @@ func give(c Change) error {
 		account, ok := seen.Users[c.user]
 		if !ok {
 			return fmt.Errorf("there is no user %s", c.user)
+		}
+		if c.all {
+			if err := giveAll(c.Name, account); err != nil {
+				return err
+			}
 		}
 		if err := os.Lchown(c.Name, int(account.UID), int(account.GID)); err != nil {
 			return err

@@ -27,13 +27,16 @@ func machineWish(t *testing.T) Wish {
 	}
 	w := Wish{
 		InstanceRoot: filepath.Join(dir, "instance"), SoftwareRoot: filepath.Join(dir, "software"), Partitions: 2,
-		UserPrefix: fmt.Sprintf("vowtest%d-", os.Getpid()), Interface: "lo", IPv4: []string{DefaultIPv4},
+		UserPrefix: fmt.Sprintf("vowtest%d-", os.Getpid()), SoftwareUser: fmt.Sprintf("vowsoft%d", os.Getpid()), Interface: "lo", IPv4: []string{DefaultIPv4},
 	}
 	t.Cleanup(func() {
 		for i := range 3 {
 			if os.Getuid() == 0 {
 				_ = exec.Command("/usr/sbin/userdel", w.userName(i)).Run() // with its group; it may never have been made
 			}
+		}
+		if os.Getuid() == 0 {
+			_ = exec.Command("/usr/sbin/userdel", w.SoftwareUser).Run() // likewise
 		}
 	})
 	return w

@@ -17,6 +17,8 @@ type Seen struct {
 	Directories map[string]Directory
 	// Closed is a folder above the roots that others cannot enter, empty = none.
 	Closed string
+	// Foreign is something in the software root that is not the software user's; empty = nothing is.
+	Foreign string
 	// Users and Groups are those of the wish that exist, by name.
 	Users  map[string]Account
 	Groups map[string]uint32
@@ -36,7 +38,11 @@ type Directory struct {
 }
 
 // Account is a user of the machine.
-type Account struct{ UID, GID uint32 }
+type Account struct {
+	Name string `json:"user,omitempty"`
+	UID  uint32 `json:"uid,omitempty"`
+	GID  uint32 `json:"gid,omitempty"`
+}
 
 // Action is what a change does.
 type Action string
@@ -64,6 +70,7 @@ type Change struct {
 	user string      // who a directory is for; empty = the caller
 	home string      // of a user
 	mode fs.FileMode // of a directory
+	all  bool        // the directory with all that is in it
 }
 
 // rootMode lets the partitions' users pass, and write nothing.
@@ -111,21 +118,24 @@ func (w Wish) directory(i int) string {
 	return filepath.Join(w.InstanceRoot, partitionName(i))
 }
 
-// users: a user and a group of the same name per partition, that nobody shares.
+// users: a user and a group of the same name per partition and one for the software releases, that nobody shares.
 func (p *planner) users() error {
 	if !p.root {
 		return nil
 	}
 	uids, gids := map[uint32]string{}, map[uint32]string{}
-	for i := range p.w.Partitions {
-		name := p.w.userName(i)
+	for i := range p.w.Partitions + 1 {
+		name, of, home := p.w.SoftwareUser, "of software releases", p.w.SoftwareRoot
+		if i > 0 {
+			name, of, home = p.w.userName(i-1), "of "+partitionName(i-1), p.w.directory(i-1)
+		}
 		gid, hasGroup := p.seen.Groups[name]
 		if !hasGroup {
 			p.add(Change{Action: MakeGroup, Name: name})
 		}
 		user, exists := p.seen.Users[name]
 		if !exists {
-			p.add(Change{Action: MakeUser, Name: name, Detail: "of " + partitionName(i), home: p.w.directory(i)})
+			p.add(Change{Action: MakeUser, Name: name, Detail: of, home: home})
 			continue
 		}
 		switch {
@@ -144,18 +154,20 @@ func (p *planner) users() error {
 }
 
 func (p *planner) directories() error {
-	for _, path := range []string{p.w.InstanceRoot, p.w.SoftwareRoot} {
-		d, exists := p.seen.Directories[path]
-		switch {
-		case !exists:
-			p.add(Change{Action: MakeDirectory, Name: path, Detail: "0755", mode: rootMode})
-		case !d.Mode.IsDir():
-			return fmt.Errorf("cannot format: %s is no directory", path)
-		case p.root && d.UID != 0:
-			return fmt.Errorf("cannot format: %s belongs to user %d, who could replace partitions; give it to root", path, d.UID)
-		case p.root && d.Mode.Perm() != rootMode:
-			p.add(Change{Action: GiveDirectory, Name: path, Detail: fmt.Sprintf("mode 0755 instead of %#o", d.Mode.Perm()), mode: rootMode})
-		}
+	path := p.w.InstanceRoot
+	d, exists := p.seen.Directories[path]
+	switch {
+	case !exists:
+		p.add(Change{Action: MakeDirectory, Name: path, Detail: "0755", mode: rootMode})
+	case !d.Mode.IsDir():
+		return fmt.Errorf("cannot format: %s is no directory", path)
+	case p.root && d.UID != 0:
+		return fmt.Errorf("cannot format: %s belongs to user %d, who could replace partitions; give it to root", path, d.UID)
+	case p.root && d.Mode.Perm() != rootMode:
+		p.add(Change{Action: GiveDirectory, Name: path, Detail: fmt.Sprintf("mode 0755 instead of %#o", d.Mode.Perm()), mode: rootMode})
+	}
+	if err := p.softwareRoot(); err != nil {
+		return err
 	}
 	for i := range p.w.Partitions {
 		path, owner := p.w.directory(i), ""
@@ -183,6 +195,45 @@ func (p *planner) directories() error {
 			p.add(c)
 		}
 	}
+	return nil
+}
+
+// softwareRoot: as root it is the software user's, with all that is in it. What root itself installed before there was such
+// a user is given to it.
+func (p *planner) softwareRoot() error {
+	path := p.w.SoftwareRoot
+	d, exists := p.seen.Directories[path]
+	c := Change{Name: path, Detail: "0755", mode: rootMode}
+	if p.root {
+		c.user, c.Detail = p.w.SoftwareUser, "0755 of "+p.w.SoftwareUser
+	}
+	user, known := p.seen.Users[c.user]
+	before := uint32(0)
+	if p.seen.Before != nil {
+		before = p.seen.Before.Software.UID
+	}
+	switch {
+	case !exists:
+		c.Action = MakeDirectory
+	case !d.Mode.IsDir():
+		return fmt.Errorf("cannot format: %s is no directory", path)
+	case !p.root:
+		return nil
+	case d.UID != 0 && d.UID != before && (!known || d.UID != user.UID):
+		return fmt.Errorf("cannot format: %s belongs to user %d, who is neither root nor %s; give it to root", path, d.UID, p.w.SoftwareUser)
+	case !known || d.UID != user.UID || d.GID != user.GID || p.seen.Foreign != "":
+		c.Action, c.all = GiveDirectory, true
+		c.Detail += ", all of it"
+		if p.seen.Foreign != "" {
+			c.Detail += ": " + p.seen.Foreign + " is another's"
+		}
+	case d.Mode.Perm() != rootMode:
+		c.Action = GiveDirectory
+		c.Detail += fmt.Sprintf(" instead of %#o", d.Mode.Perm())
+	default:
+		return nil
+	}
+	p.add(c)
 	return nil
 }
 
@@ -267,16 +318,21 @@ func layoutOf(w Wish, seen Seen, addresses [][]netip.Addr) (l Layout, known bool
 		}
 		l.Partitions = append(l.Partitions, p)
 	}
+	if seen.EUID == 0 {
+		user, ok := seen.Users[w.SoftwareUser]
+		l.Software = Account{Name: w.SoftwareUser, UID: user.UID, GID: user.GID}
+		known = known && ok
+	}
 	return l, known
 }
 
 func same(a, b Layout) bool {
-	return a.Version == b.Version && a.Owner == b.Owner && a.Wish.equal(b.Wish) && slices.EqualFunc(a.Partitions, b.Partitions, func(x, y Partition) bool {
+	return a.Version == b.Version && a.Owner == b.Owner && a.Wish.equal(b.Wish) && a.Software == b.Software && slices.EqualFunc(a.Partitions, b.Partitions, func(x, y Partition) bool {
 		return x.Name == y.Name && x.User == y.User && x.UID == y.UID && x.GID == y.GID && slices.Equal(x.Addresses, y.Addresses)
 	})
 }
 
 func (w Wish) equal(other Wish) bool {
-	return w.InstanceRoot == other.InstanceRoot && w.SoftwareRoot == other.SoftwareRoot && w.Partitions == other.Partitions && w.UserPrefix == other.UserPrefix &&
+	return w.InstanceRoot == other.InstanceRoot && w.SoftwareRoot == other.SoftwareRoot && w.Partitions == other.Partitions && w.UserPrefix == other.UserPrefix && w.SoftwareUser == other.SoftwareUser &&
 		w.Interface == other.Interface && slices.Equal(w.IPv4, other.IPv4) && slices.Equal(w.IPv6, other.IPv6)
 }

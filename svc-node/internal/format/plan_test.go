@@ -12,7 +12,7 @@ import (
 
 func wish() Wish {
 	return Wish{
-		InstanceRoot: "/srv/vow/instance", SoftwareRoot: "/srv/vow/software", Partitions: 2, UserPrefix: "slapuser", Interface: "lo",
+		InstanceRoot: "/srv/vow/instance", SoftwareRoot: "/srv/vow/software", Partitions: 2, UserPrefix: "slapuser", SoftwareUser: "slapsoft", Interface: "lo",
 		IPv4: []string{"10.0.0.0/16"}, IPv6: []string{"fd00::/64"},
 	}
 }
@@ -32,13 +32,16 @@ func done(t testing.TB, w Wish, seen Seen, changes []Change) Seen {
 		case MakeGroup:
 			seen.Groups[c.Name] = 100 + uint32(len(seen.Groups))
 		case MakeUser:
-			seen.Users[c.Name] = Account{UID: 200 + uint32(len(seen.Users)), GID: seen.Groups[c.Name]}
+			seen.Users[c.Name] = Account{Name: c.Name, UID: 200 + uint32(len(seen.Users)), GID: seen.Groups[c.Name]}
 		case MakeDirectory, GiveDirectory:
 			d := Directory{UID: seen.EUID, GID: seen.EUID, Mode: fs.ModeDir | c.mode, Empty: true}
 			if c.user != "" {
 				d.UID, d.GID = seen.Users[c.user].UID, seen.Users[c.user].GID
 			}
 			seen.Directories[c.Name] = d
+			if c.all {
+				seen.Foreign = ""
+			}
 		case AddAddress:
 			seen.Addresses[netip.MustParseAddr(c.Name)], seen.Machine[netip.MustParseAddr(c.Name)] = true, true
 		case RemoveAddress:
@@ -77,12 +80,14 @@ func TestAPlanOfAnEmptyMachineAsRootTellsEverythingAndThenNothing(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `make group slapuser0
+	want := `make group slapsoft
+make user slapsoft of software releases
+make group slapuser0
 make user slapuser0 of slappart0
 make group slapuser1
 make user slapuser1 of slappart1
 make directory /srv/vow/instance 0755
-make directory /srv/vow/software 0755
+make directory /srv/vow/software 0755 of slapsoft
 make directory /srv/vow/instance/slappart0 0750 of slapuser0
 make directory /srv/vow/instance/slappart1 0750 of slapuser1
 add address 10.0.0.1 to lo for slappart0
@@ -163,6 +168,16 @@ func TestWhatIsInTheWayIsNamed(t *testing.T) {
 		"relative root":   {func(w *Wish, _ *Seen) { w.InstanceRoot = "srv" }, `instance_root is "srv"`},
 		"too many":        {func(w *Wish, _ *Seen) { w.Partitions = 1001 }, "want 0 to 1000"},
 		"user prefix":     {func(w *Wish, _ *Seen) { w.UserPrefix = "-x" }, `user_prefix is "-x"`},
+		"software user":   {func(w *Wish, _ *Seen) { w.SoftwareUser = "" }, `software_user is ""`},
+		"partition's too": {func(w *Wish, _ *Seen) { w.SoftwareUser = "slapuser7" }, "the name of a partition's user"},
+		"same roots":      {func(w *Wish, _ *Seen) { w.SoftwareRoot = w.InstanceRoot }, "within one another"},
+		"root in root":    {func(w *Wish, _ *Seen) { w.SoftwareRoot = "/srv" }, "within one another"},
+		"software's root": {func(w *Wish, s *Seen) { s.Directories[w.SoftwareRoot] = Directory{UID: 7, Mode: fs.ModeDir | 0o755} }, "belongs to user 7, who is neither root nor slapsoft"},
+		"soft is root":    {func(_ *Wish, s *Seen) { s.Users["slapsoft"], s.Groups["slapsoft"] = Account{GID: 5}, 5 }, "slapsoft is root"},
+		"soft's group": {func(_ *Wish, s *Seen) {
+			s.Users["slapsoft"], s.Groups["slapsoft"] = Account{UID: 4, GID: 5}, 5
+			s.Users["slapuser0"], s.Groups["slapuser0"] = Account{UID: 4, GID: 6}, 6
+		}, "slapsoft and slapuser0 are the same user 4"},
 		"interface":       {func(w *Wish, _ *Seen) { w.Interface = "a b" }, `interface is "a b"`},
 		"no interface":    {func(_ *Wish, s *Seen) { s.Interface = false }, "there is no interface lo"},
 		"small network":   {func(w *Wish, _ *Seen) { w.IPv4 = []string{"10.0.0.0/31"}; w.Partitions = 3 }, "fewer addresses than the 3 partitions"},

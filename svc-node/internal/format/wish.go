@@ -19,6 +19,8 @@ const (
 	MaxPartitions = 1000
 	// PartitionPrefix begins the names of partitions, as SlapOS has them.
 	PartitionPrefix = "slappart"
+	// DefaultSoftwareUser is who installs software releases, as in SlapOS.
+	DefaultSoftwareUser = "slapsoft"
 	// DefaultIPv4 is on the loopback interface of every Linux without any configuration: an address per partition.
 	DefaultIPv4 = "127.16.0.0/16"
 	// maxFile bounds what is read of a file, in bytes.
@@ -34,6 +36,8 @@ type Wish struct {
 	Partitions int `json:"partitions" yaml:"partitions"`
 	// UserPrefix begins the names of their users, slapuser0 and on. Root's only.
 	UserPrefix string `json:"user_prefix,omitempty" yaml:"user_prefix"`
+	// SoftwareUser owns the software root, and installs and builds software releases. Root's only.
+	SoftwareUser string `json:"software_user,omitempty" yaml:"software_user"`
 	// Interface is what addresses are added to.
 	Interface string `json:"interface,omitempty" yaml:"interface"`
 	// IPv4 and IPv6 are one network (10.0.0.0/16), of which partition n gets address n+1, or an address per partition.
@@ -77,11 +81,29 @@ func (w Wish) Validate() error {
 		return fmt.Errorf("cannot format: partitions is %d, want 0 to %d", w.Partitions, MaxPartitions)
 	case !userName.MatchString(w.UserPrefix):
 		return fmt.Errorf("cannot format: user_prefix is %q, want 1 to 25 characters of a-z, 0-9, _ and -, beginning with a letter", w.UserPrefix)
+	case !userName.MatchString(w.SoftwareUser):
+		return fmt.Errorf("cannot format: software_user is %q, want 1 to 25 characters of a-z, 0-9, _ and -, beginning with a letter", w.SoftwareUser)
+	case w.partitionsUser(w.SoftwareUser):
+		return fmt.Errorf("cannot format: software_user is %q, which is the name of a partition's user; it has to be another, since it can change what all partitions run", w.SoftwareUser)
+	case within(w.InstanceRoot, w.SoftwareRoot) || within(w.SoftwareRoot, w.InstanceRoot):
+		return fmt.Errorf("cannot format: instance_root %s and software_root %s are within one another, and have different owners", w.InstanceRoot, w.SoftwareRoot)
 	case !interfaceName.MatchString(w.Interface):
 		return fmt.Errorf("cannot format: interface is %q, want a name such as lo or eth0", w.Interface)
 	}
 	_, err := w.addresses()
 	return err
+}
+
+// partitionsUser tells whether a user is, or might become, that of a partition.
+func (w Wish) partitionsUser(name string) bool {
+	number, ok := strings.CutPrefix(name, w.UserPrefix)
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+}
+
+// within tells whether a path is a folder or below it.
+func within(path, folder string) bool {
+	rest, err := filepath.Rel(folder, path)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, "../")
 }
 
 // addresses are those of each partition, in their order.

@@ -47,6 +47,24 @@ func (u User) Start(cmd *exec.Cmd) error {
 	})
 }
 
+// Run starts a command as Start does and waits for it, all on one thread: the kernel kills the command when the agent dies,
+// as it would when the thread that started it ends.
+func (u User) Run(cmd *exec.Cmd) error {
+	if err := u.Validate(); err != nil {
+		return err
+	}
+	return onThread(func() error {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		if u.Switch {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: u.UID, Gid: u.GID}}
+			if err := confine(); err != nil {
+				return fmt.Errorf("cannot start %s as %s: %w", cmd.Path, u.Name, err)
+			}
+		}
+		return cmd.Run()
+	})
+}
+
 // Confine makes the calling thread, which must be locked, and every program that it executes or starts unable to gain
 // privileges by executing a set-user-id program.
 func Confine() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 const (
@@ -44,17 +46,17 @@ type host struct {
 	used  time.Time
 }
 
-// startHost runs vowhost.py and waits until it is ready.
-func startHost(ctx context.Context, interpreter, modules string, paths []string) (*host, error) {
+// startHost runs vowhost.py as a user and waits until it is ready.
+func startHost(ctx context.Context, interpreter, modules string, paths []string, u privilege.User) (*host, error) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the Python host: %w", err)
 	}
 	theirs, ours := os.NewFile(uintptr(pair[1]), "python host"), os.NewFile(uintptr(pair[0]), "python host")
-	defer func() { _ = theirs.Close() }()
 	conn, err := net.FileConn(ours)
 	_ = ours.Close()
 	if err != nil {
+		_ = theirs.Close()
 		return nil, fmt.Errorf("cannot start the Python host: %w", err)
 	}
 	h := &host{conn: conn, stderr: &bounded{}, ended: make(chan struct{}), calls: map[uint64]chan *answer{}, used: time.Now()}
@@ -62,9 +64,10 @@ func startHost(ctx context.Context, interpreter, modules string, paths []string)
 	h.cmd = exec.Command(interpreter, args...) //nolint:gosec // it outlives the call that starts it; the interpreter was checked
 	h.cmd.Dir, h.cmd.Stderr, h.cmd.ExtraFiles = "/", h.stderr, []*os.File{theirs}
 	h.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	h.cmd.WaitDelay = time.Second // what holds its standard error after its end is a process that escaped
-	if err := h.cmd.Start(); err != nil {
+	err = u.Start(h.cmd)
+	_ = theirs.Close() // else the end of a host that ends at once is not seen
+	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("cannot start the Python host %s: %w", interpreter, err)
 	}

@@ -2,6 +2,7 @@ package pythonhost
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -40,14 +42,17 @@ type plan struct {
 	paths   []string
 	trusted bool
 	modules []string
+	// user is whose the host is: the agent's, or that of the partition when the interpreter is not only root's.
+	user privilege.User
 }
 
 // key names the host of a plan: one per interpreter and release.
 func (p plan) key() string {
-	if !p.trusted {
-		return p.interpreter
+	key := []string{p.interpreter, strconv.FormatUint(uint64(p.user.UID), 10)}
+	if p.trusted {
+		key = append(key, p.paths...)
 	}
-	return strings.Join(append([]string{p.interpreter}, p.paths...), "\x00")
+	return strings.Join(key, "\x00")
 }
 
 // makePlan reads the head of a promise. The file is the partition's: what it says is used only as far as nobody but root
@@ -75,6 +80,10 @@ func (p *Pool) makePlan(path string, u privilege.User) (plan, error) {
 		made.trusted = made.trusted && filepath.IsAbs(entry) && p.trusts(entry)
 	}
 	made.interpreter, err = p.interpreter(content, made.paths)
+	if errors.Is(err, errUntrusted) && u.Switch {
+		// The Python that a release brings is the software user's: root never executes it, and the partition's user may.
+		made.user, made.trusted, err = u, true, nil
+	}
 	if err != nil {
 		return plan{}, fmt.Errorf("cannot use %s: %w", path, err)
 	}
@@ -158,6 +167,9 @@ func shebang(content []byte) string {
 	return fields[0]
 }
 
+// errUntrusted is an interpreter that root must not execute.
+var errUntrusted = errors.New("others than root can change its interpreter")
+
 func (p *Pool) mustTrust(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -166,7 +178,7 @@ func (p *Pool) mustTrust(path string) error {
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
 		return fmt.Errorf("its interpreter %s is no program", path)
 	case !p.trusts(path):
-		return fmt.Errorf("others than root can change its interpreter %s", path)
+		return fmt.Errorf("%w %s", errUntrusted, path)
 	}
 	return nil
 }

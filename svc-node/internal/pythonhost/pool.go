@@ -132,7 +132,9 @@ func (p *Pool) sense(ctx context.Context, r sensor.Request) (*typev1.SenseGroup,
 		if err := r.User.Validate(); err != nil {
 			return nil, err
 		}
-		become = &account{UID: r.User.UID, GID: r.User.GID}
+		if !made.user.Switch { // else the host is that user already
+			become = &account{UID: r.User.UID, GID: r.User.GID}
+		}
 	}
 	config := map[string]any{"partition-id": r.Partition}
 	maps.Copy(config, p.s.Config)
@@ -333,7 +335,7 @@ func (p *Pool) host(ctx context.Context, s *slot, made plan) (*host, error) {
 		paths = made.paths
 	}
 	s.started = time.Now()
-	h, err = startHost(ctx, made.interpreter, modules, paths)
+	h, err = startHost(ctx, made.interpreter, modules, paths, made.user)
 	if err != nil {
 		s.deaths++
 		return nil, err

@@ -44,7 +44,7 @@ func unpack(directory string) (string, error) {
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	if err := os.MkdirAll(directory, 0o700); err != nil {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 	}
 	stage, err := os.MkdirTemp(directory, "stage-")
@@ -52,9 +52,12 @@ func unpack(directory string) (string, error) {
 		return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(stage) }()
+	if err := os.Chmod(stage, 0o755); err != nil { // a host of a partition's user reads it
+		return "", fmt.Errorf("cannot unpack the Python host: %w", err)
+	}
 	for name, content := range files {
 		path := filepath.Join(stage, name)
-		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600))
+		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644))
 		if err != nil {
 			return "", fmt.Errorf("cannot unpack the Python host: %w", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 // generated is the head of a promise as slapos.cookbook:promise.plugin writes it: it sets sys.path, then forgets all
@@ -112,6 +114,45 @@ func TestARootHostImportsNothingThatOthersCanChange(t *testing.T) {
 	}
 	if got := s.plugin(toolbox); got != "INFO hello, cold, vow's" {
 		t.Errorf("the promise says %s", got)
+	}
+}
+
+// A release's own Python belongs to the software user: what root executed of it would make that user root.
+func TestAnInterpreterThatOthersCanChangeIsNeverExecutedByRoot(t *testing.T) {
+	s := newStage(t).asUser(65534)
+	if os.Getuid() != 0 {
+		return // the host is oneself
+	}
+	bin := filepath.Join(filepath.Dir(s.directory), "release", "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	python := filepath.Join(bin, "python3")
+	// It notes who executes it.
+	script := "#!/bin/sh\nid -u >> " + filepath.Join(s.directory, "whose") + "\nexec /usr/bin/python3 \"$@\"\n"
+	for _, err := range []error{os.WriteFile(python, []byte(script), 0o755), os.Chown(bin, 64410, 64410), os.Chown(python, 64410, 64410)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	toolbox := s.egg("toolbox", map[string]string{"slapos/promise/plugin/check_it.py": checkIt})
+	paths, err := json.Marshal([]string{toolbox})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("p.py", "#!"+python+"\n"+strings.Replace(generated, "PATHS", string(paths), 1))
+	for range 2 {
+		if got := text(s.pool.Sense(t.Context(), s.request("p.py"))); got != "INFO hello, warm, vow's" {
+			t.Errorf("the promise says %s", got)
+		}
+	}
+	if got := s.read("whose"); got != "65534\n" {
+		t.Errorf("it was executed by %q", got)
+	}
+	s.user = privilege.User{} // a partition of root's has nobody else to execute it
+	s.write("q.py", "#!"+python+"\n"+head)
+	if got := text(s.pool.Sense(t.Context(), s.request("q.py"))); !strings.Contains(got, "others than root can change its interpreter") {
+		t.Errorf("root's promise says %s", got)
 	}
 }
 

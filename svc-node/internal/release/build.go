@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 const (
@@ -33,10 +33,33 @@ const (
 )
 
 // build has a real buildout build a profile in dir. buildout itself continues what an earlier attempt left there.
-func (r *Root) build(ctx context.Context, s source, dir string, p *partialFile, o Observer) error {
+func (r *Root) build(ctx context.Context, s source, u privilege.User, dir string, p *partialFile, o Observer) error {
 	if r.s.Buildout == "" {
 		return errors.New("it is a buildout profile, and this node has no buildout: name one with svc-node --buildout")
 	}
+	if err := u.Do(func() error { return r.prepare(ctx, s, dir, p, o) }); err != nil {
+		return err
+	}
+	return observe(ctx, o, Build, func(ctx context.Context) error {
+		if err := r.buildout(ctx, s, u, dir, o); err != nil {
+			return err
+		}
+		return u.Do(func() error {
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer root.Close() //nolint:errcheck // only read from
+			if !hasProfile(root, ".") {
+				return errors.New("the build left no instance.cfg")
+			}
+			return r.complete(dir, s)
+		})
+	})
+}
+
+// prepare makes the folder of a build and what buildout begins with.
+func (r *Root) prepare(ctx context.Context, s source, dir string, p *partialFile, o Observer) error {
 	if err := os.Mkdir(dir, modeDirectory); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -49,23 +72,7 @@ func (r *Root) build(ctx context.Context, s source, dir string, p *partialFile, 
 	}
 	// The profile's URL may hold a password: for the builder's eyes only.
 	text := "[buildout]\nextends = " + strings.ReplaceAll(extends, "$", "$$") + "\n"
-	if err := atomicfile.Write(filepath.Join(dir, buildoutConfig), []byte(text), 0o600); err != nil {
-		return err
-	}
-	return observe(ctx, o, Build, func(ctx context.Context) error {
-		if err := r.buildout(ctx, s, dir, o); err != nil {
-			return err
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return err
-		}
-		defer root.Close() //nolint:errcheck // only read from
-		if !hasProfile(root, ".") {
-			return errors.New("the build left no instance.cfg")
-		}
-		return r.complete(dir, s)
-	})
+	return atomicfile.Write(filepath.Join(dir, buildoutConfig), []byte(text), 0o600)
 }
 
 // extends is what buildout.cfg extends: the profile where it is, so that what it extends itself is found beside it; or our
@@ -93,14 +100,18 @@ func (r *Root) extends(ctx context.Context, s source, dir string, p *partialFile
 	return copied, errors.Join(f.Close(), os.Rename(p.path, copied))
 }
 
-// buildout runs it until it ends, ctx ends, or too little space is left.
-func (r *Root) buildout(ctx context.Context, s source, dir string, o Observer) error {
+// buildout runs it as the user, who cannot become another, until it ends, ctx ends, or too little space is left.
+func (r *Root) buildout(ctx context.Context, s source, u privilege.User, dir string, o Observer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, MaxBuild, fmt.Errorf("it took longer than %s", MaxBuild))
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	killBuild(dir)
-	file, err := os.OpenFile(filepath.Join(dir, buildLog), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	var file *os.File
+	err := u.Do(func() (err error) {
+		killBuild(dir)
+		file, err = os.OpenFile(filepath.Join(dir, buildLog), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -108,19 +119,13 @@ func (r *Root) buildout(ctx context.Context, s source, dir string, o Observer) e
 	out := &buildOutput{file: file, observer: o}
 	// Go cannot set the umask of a child; releases are read by the partitions' users and written by nobody else.
 	command := exec.CommandContext(ctx, "/bin/sh", "-c", `umask 022; exec "$@"`, "sh", r.s.Buildout, "-N", "-c", buildoutConfig)
-	command.Dir, command.Env = dir, buildEnvironment(dir)
+	command.Dir, command.Env = dir, buildEnvironment(dir, u)
 	command.Stdout, command.Stderr = out, out
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = killWait
 
 	ended := make(chan error, 1)
-	go func() {
-		// The kernel sends Pdeathsig when the thread ends that started the child: it must not end before.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		ended <- command.Run()
-	}()
+	go func() { ended <- u.Run(command) }()
 	tick := time.NewTicker(watchSpace)
 	defer tick.Stop()
 	for {
@@ -130,7 +135,7 @@ func (r *Root) buildout(ctx context.Context, s source, dir string, o Observer) e
 				stop(err)
 			}
 		case err := <-ended:
-			killBuild(dir) // what it left in the background
+			_ = u.Do(func() error { killBuild(dir); return nil }) // what it left in the background
 			if cause := context.Cause(ctx); err != nil && cause != nil {
 				return cause
 			}
@@ -143,8 +148,11 @@ func (r *Root) buildout(ctx context.Context, s source, dir string, o Observer) e
 }
 
 // buildEnvironment is clean but for what names programs and proxies.
-func buildEnvironment(dir string) []string {
+func buildEnvironment(dir string, u privilege.User) []string {
 	env := []string{buildMarker + "=" + dir, "HOME=" + dir, "LC_ALL=C.UTF-8"}
+	if u.Switch {
+		env = append(env, "USER="+u.Name, "LOGNAME="+u.Name)
+	}
 	for _, name := range []string{"PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)

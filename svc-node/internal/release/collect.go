@@ -18,10 +18,14 @@ var named = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // Remove removes a release and what is left of its installation. Idempotent.
 func (r *Root) Remove(ctx context.Context, releaseURL string) error {
-	unlock, err := r.lock(ctx)
+	u, err := r.user()
+	var unlock func()
+	if err == nil {
+		unlock, err = r.lock(ctx, u)
+	}
 	if err == nil {
 		defer unlock()
-		err = r.remove(r.Directory(releaseURL))
+		err = u.Do(func() error { return r.remove(r.Directory(releaseURL)) })
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove %s: %w", telemetry.Redacted(releaseURL), err)
@@ -44,7 +48,11 @@ func (r *Root) remove(target string) error {
 // Collect removes what installations of releases left that are not among keep, and with installed also the releases
 // themselves: folders of that name that say that they are one. It tells which folders it removed.
 func (r *Root) Collect(ctx context.Context, keep []string, installed bool) (removed []string, err error) {
-	unlock, err := r.lock(ctx)
+	u, err := r.user()
+	var unlock func()
+	if err == nil {
+		unlock, err = r.lock(ctx, u)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot collect unused software releases: %w", err)
 	}
@@ -53,9 +61,21 @@ func (r *Root) Collect(ctx context.Context, keep []string, installed bool) (remo
 	for _, url := range keep {
 		kept[filepath.Base(r.Directory(url))] = true
 	}
+	err = u.Do(func() (err error) {
+		removed, err = r.collect(kept, installed)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("cannot collect unused software releases: %w", err)
+	}
+	return removed, err
+}
+
+// collect removes what is not kept.
+func (r *Root) collect(kept map[string]bool, installed bool) (removed []string, err error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot collect unused software releases: %w", err)
+		return nil, err
 	}
 	for _, entry := range entries {
 		name := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(entry.Name(), downloading), installing), ".json")
@@ -70,9 +90,6 @@ func (r *Root) Collect(ctx context.Context, keep []string, installed bool) (remo
 			err = errors.Join(err, r.remove(path))
 			removed = append(removed, path)
 		}
-	}
-	if err != nil {
-		err = fmt.Errorf("cannot collect unused software releases: %w", err)
 	}
 	return removed, err
 }

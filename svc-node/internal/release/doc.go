@@ -9,7 +9,8 @@
 // Invariants: a release that has .completed is whole and on the disk; nothing is written outside of its folder, whatever an
 // archive says; of one release one attempt's partial state is kept, under names that begin with a dot; at most one
 // installation goes on in a software root, whichever processes ask; no error, span or file that others may read holds the
-// user or password of a URL.
+// user or password of a URL. With Settings.User all of it is done as that user, on its thread or in a process that stays it:
+// the agent, root, opens nothing in the software root by itself but to see whether a release is whole.
 //
 // internal/agent and app import it.
 package release

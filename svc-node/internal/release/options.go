@@ -36,8 +36,12 @@ type Options struct {
 func (r *Root) Options(releaseURL string) Options {
 	var o Options
 	var problems []string
+	u, err := r.user()
+	if err != nil {
+		return Options{Error: "cannot use the release's options: " + err.Error()}
+	}
 	read := func(name string, take func(text string) error) {
-		text, err := r.readOption(releaseURL, name)
+		text, err := r.readOption(u, releaseURL, name)
 		if err == nil && text != "" {
 			err = take(text)
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 const (
@@ -23,6 +24,8 @@ const (
 	// installing and downloading begin the names of partial state; the rest is the release's.
 	installing  = ".installing-"
 	downloading = ".download-"
+	// maxOption is how much of an option's file is read, in bytes.
+	maxOption = 256
 )
 
 // Root is a folder of installed releases.
@@ -33,11 +36,17 @@ type Root struct {
 
 // NewRoot makes the folder if need be, and removes what installations left that were cut short, but for downloads.
 func NewRoot(dir string, s Settings) (*Root, error) {
-	if err := os.MkdirAll(dir, modeDirectory); err != nil {
-		return nil, fmt.Errorf("cannot keep software releases: %w", err)
-	}
 	r := &Root{dir: dir, s: s.withDefaults()}
-	unlock, err := r.tryLock()
+	u, err := r.user()
+	if err != nil {
+		return r, nil //nolint:nilerr // what is installed can be used; whoever wants to install hears of it
+	}
+	if !u.Switch { // another's was made when the computer was formatted
+		if err := os.MkdirAll(dir, modeDirectory); err != nil {
+			return nil, fmt.Errorf("cannot keep software releases: %w", err)
+		}
+	}
+	unlock, err := r.tryLock(u)
 	if errors.Is(err, errLocked) {
 		return r, nil // it is not ours to clean
 	}
@@ -45,14 +54,25 @@ func NewRoot(dir string, s Settings) (*Root, error) {
 		return nil, err
 	}
 	defer unlock()
-	left, err := filepath.Glob(filepath.Join(dir, installing+"*"))
-	for _, path := range left {
-		err = errors.Join(err, removeAll(path))
-	}
+	err = u.Do(func() error {
+		left, err := filepath.Glob(filepath.Join(dir, installing+"*"))
+		for _, path := range left {
+			err = errors.Join(err, removeAll(path))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep software releases: %w", err)
 	}
 	return r, nil
+}
+
+// Check tells what keeps releases from being installed and removed: a user that is missing, a folder that is another's.
+func (r *Root) Check() error {
+	if _, err := r.user(); err != nil {
+		return fmt.Errorf("cannot install software releases: %w", err)
+	}
+	return nil
 }
 
 func (r *Root) space() space { return space{dir: r.dir, reserve: r.s.MinFree} }
@@ -85,8 +105,12 @@ func (r *Root) Install(ctx context.Context, releaseURL string, o Observer) error
 		o = nobody{}
 	}
 	s, err := parseSource(releaseURL)
+	var u privilege.User
 	if err == nil {
-		err = r.install(ctx, releaseURL, s, o)
+		u, err = r.user()
+	}
+	if err == nil {
+		err = denied(u, r.install(ctx, releaseURL, s, u, o))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot install %s: %w", s.shown, err)
@@ -94,8 +118,9 @@ func (r *Root) Install(ctx context.Context, releaseURL string, o Observer) error
 	return nil
 }
 
-func (r *Root) install(ctx context.Context, releaseURL string, s source, o Observer) error {
-	unlock, err := r.lock(ctx)
+// install does what touches the disk as the user, on its thread; a build is a process of that user.
+func (r *Root) install(ctx context.Context, releaseURL string, s source, u privilege.User, o Observer) error {
+	unlock, err := r.lock(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -108,23 +133,30 @@ func (r *Root) install(ctx context.Context, releaseURL string, s source, o Obser
 	}
 	target := r.Directory(releaseURL)
 	temporary := r.hidden(installing, target)
-	if err := removeAll(temporary); err != nil {
-		return err
-	}
 	p := &partialFile{path: r.hidden(downloading, target)}
 	if s.profile {
-		err = r.build(ctx, s, target, p, o)
-	} else if err = r.fill(ctx, s, temporary, p, o); err == nil {
-		err = r.move(temporary, target, s)
+		err = r.build(ctx, s, u, target, p, o)
+	} else {
+		err = u.Do(func() error {
+			if err := removeAll(temporary); err != nil {
+				return err
+			}
+			if err := r.fill(ctx, s, temporary, p, o); err != nil {
+				return err
+			}
+			return r.move(temporary, target, s)
+		})
 	}
-	// A download that is of no use is not kept. One that was cut short is, and so is a build, unless their space is needed.
-	if err == nil || full(err) || errors.Is(err, errUseless) {
-		err = errors.Join(err, p.remove())
-	}
-	if s.profile && full(err) {
-		err = errors.Join(err, removeAll(target))
-	}
-	return errors.Join(err, removeAll(temporary))
+	return u.Do(func() error {
+		// A download that is of no use is not kept. One that was cut short is, and so is a build, unless their space is needed.
+		if err == nil || full(err) || errors.Is(err, errUseless) {
+			err = errors.Join(err, p.remove())
+		}
+		if s.profile && full(err) {
+			err = errors.Join(err, removeAll(target))
+		}
+		return errors.Join(err, removeAll(temporary))
+	})
 }
 
 // errUseless marks a download that nothing can be made of.
@@ -275,16 +307,24 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-// readOption reads a one-line file of an installed release; absent = "".
-func (r *Root) readOption(releaseURL, name string) (string, error) {
-	f, err := os.Open(filepath.Join(r.Directory(releaseURL), name))
+// readOption reads a one-line file of an installed release; absent = "". A build can have made anything of it, a link to
+// what the software user may not read or a pipe that nobody writes to: it is opened as that user, and waited for by nobody.
+func (r *Root) readOption(u privilege.User, releaseURL, name string) (text string, err error) {
+	err = u.Do(func() error {
+		f, err := os.OpenFile(filepath.Join(r.Directory(releaseURL), name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return unwrapPath(name, err)
+		}
+		defer f.Close() // only read from
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			return errors.Join(err, errors.New("it is no file"))
+		}
+		content, err := io.ReadAll(io.LimitReader(f, maxOption))
+		text = strings.TrimSpace(string(content))
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close() // only read from
-	content, err := io.ReadAll(io.LimitReader(f, 256))
-	return strings.TrimSpace(string(content)), err
+	return text, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 // Defaults of Settings.
@@ -38,6 +40,8 @@ type Settings struct {
 	Buildout string
 	// Stall is as DefaultStall; 0 = that.
 	Stall time.Duration
+	// User is who all is done as, asked for each time; its error is that of what was to be done. nil = the agent's own.
+	User func() (privilege.User, error)
 	// RootCAs verifies https: servers; nil = the system's.
 	RootCAs *x509.CertPool
 }

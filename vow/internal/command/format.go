@@ -22,8 +22,8 @@ func newNodeFormat(s *session) *cobra.Command {
 		Long: `Give this machine partitions: directories, users and addresses.
 
 Shows what would change; --yes carries it out. What was formatted before is kept unless a flag or the file says otherwise, and
-formatting twice changes nothing. As root every partition gets a user and a group of its own, and addresses are added to the
-interface; otherwise all partitions are yours. A partition with content is never removed.`,
+formatting twice changes nothing. As root every partition gets a user and a group of its own, as does the software
+root, and addresses are added to the interface; otherwise all are yours. A partition with content is never removed.`,
 		Example: `  vow node format --partitions 20 --ipv4 10.0.0.0/16
   vow node format --file computer.yaml --yes`,
 		Args: arguments(cobra.NoArgs),
@@ -52,6 +52,7 @@ interface; otherwise all partitions are yours. A partition with content is never
 	flags.StringVar(&given.SoftwareRoot, "software-root", "", "`folder` of the software releases (default /srv/vow/software as root)")
 	flags.IntVar(&given.Partitions, "partitions", node.DefaultPartitions, "`number` of partitions, slappart0 and on")
 	flags.StringVar(&given.UserPrefix, "user-prefix", "slapuser", "`beginning` of the names of their users, as root")
+	flags.StringVar(&given.SoftwareUser, "software-user", "slapsoft", "`user` who owns the software root and builds software releases, as root")
 	flags.StringVar(&given.Interface, "interface", "lo", "network `interface` that addresses are added to, as root")
 	flags.StringSliceVar(&given.IPv4, "ipv4", nil, "a `network`, such as 10.0.0.0/16, or an address per partition (default 127.16.0.0/16)")
 	flags.StringSliceVar(&given.IPv6, "ipv6", nil, "a `network` or an address per partition; none by default")
@@ -91,7 +92,8 @@ func wishOf(c *cobra.Command, given node.Wish, file string) (node.Wish, error) {
 	for flag, take := range map[string]func(){
 		"instance-root": func() { wish.InstanceRoot = given.InstanceRoot }, "software-root": func() { wish.SoftwareRoot = given.SoftwareRoot },
 		"partitions": func() { wish.Partitions = given.Partitions }, "user-prefix": func() { wish.UserPrefix = given.UserPrefix },
-		"interface": func() { wish.Interface = given.Interface }, "ipv4": func() { wish.IPv4 = given.IPv4 }, "ipv6": func() { wish.IPv6 = given.IPv6 },
+		"software-user": func() { wish.SoftwareUser = given.SoftwareUser },
+		"interface":     func() { wish.Interface = given.Interface }, "ipv4": func() { wish.IPv4 = given.IPv4 }, "ipv6": func() { wish.IPv6 = given.IPv6 },
 	} {
 		if changed(flag) {
 			take()
