@@ -19,6 +19,7 @@ type ComputerView struct {
 
 // PlaceRequest is an instance that wants a partition.
 type PlaceRequest struct {
+	// Release as it may be shown: without what is secret in its URL.
 	Release string
 	// Computer that was asked for; empty = anywhere.
 	Computer string

@@ -129,6 +129,34 @@ func TestRaceForPartitions(t *testing.T) {
 	})
 }
 
+// Why an instance has no place is read by many; the URL of its release may be signed.
+func TestAReasonNamesTheReleaseWithoutWhatIsSecret(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, redis *store.Store) {
+		s, placer := begin(t, redis)
+		register(t, s, "one", 1)
+		_, err := s.Update(t.Context(), redisstore.Change{Tree: "trace", Account: "default", Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+			_, fx, err := t.Request(fleet.Request{Title: "root", Release: "https://user:s3cret@host/r.tar?signature=s3cret"}, now)
+			return nil, fx, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := placer.Place(t.Context(), "trace.i1"); err != nil {
+			t.Fatal(err)
+		}
+		err = s.View(t.Context(), "trace", func(tree *fleet.Tree, _ time.Time) error {
+			want := "software release https://REDACTED@host/r.tar?REDACTED is supplied to no computer"
+			if got := tree.Instances["trace.i1"].Unallocated; got != want {
+				t.Errorf("the reason is %q, want %q", got, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A reservation that was never committed is used by the next attempt of its instance, and released when its instance has
 // another place or is gone; one that is committed stays.
 func TestOrphanReservationIsReleased(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -174,6 +175,7 @@ func choose(instanceID string, wanted fleet.PlaceRequest, computers []*redisstor
 		}
 		views = append(views, view)
 	}
+	wanted.Release = telemetry.Redacted(wanted.Release) // from here on it is only named
 	chosen, reason, ok := fleet.ChoosePlace(wanted, views)
 	if !ok {
 		return nil, "", reason

@@ -136,6 +136,17 @@ func TestABuildThatLeavesNoInstanceProfileIsNoRelease(t *testing.T) {
 	}
 }
 
+// What a build says of a URL is told without what is secret in it, and the command line has none of it.
+func TestABuildTellsNoPasswordAndNoSignature(t *testing.T) {
+	fake := filepath.Join(t.TempDir(), "buildout")
+	script(t, fake, "#!/bin/sh\ntr '\\0' ' ' < /proc/$$/cmdline; cat buildout.cfg; exit 1\n")
+	r := newRoot(t, Settings{Buildout: fake})
+	err := r.Install(t.Context(), "https://user:s3cret@host/software.cfg?X-Signature=s3cret-too", nil)
+	if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "user:") || !strings.Contains(err.Error(), "https://REDACTED@host/software.cfg?REDACTED") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // slow stands for a build that takes long: it starts a child, as make does, and says so.
 const slow = "#!/bin/sh\n(trap '' TERM HUP; echo $$ > pid; exec sleep 600) &\necho waiting\nwait\n"
 

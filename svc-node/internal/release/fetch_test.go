@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
 // server serves one file and can be told to misbehave.
@@ -252,7 +254,7 @@ func TestWhatServersMayNotDo(t *testing.T) {
 		"/endless":   "longer than 488 KiB",
 		"/stalls":    "nothing came for 100ms",
 	} {
-		url := strings.Replace(secure.URL, "https://", "https://user:s3cret@", 1) + path
+		url := strings.Replace(secure.URL, "https://", "https://user:s3cret@", 1) + path + "?X-Signature=s3cret-too"
 		err := r.Install(t.Context(), url, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || r.Installed(url) {
 			t.Errorf("%s: %v", path, err)
@@ -270,12 +272,15 @@ func TestWhatServersMayNotDo(t *testing.T) {
 func TestAnInstalledReleaseKeepsNoPassword(t *testing.T) {
 	s := serve(t, tarOf(t, profile("instance.cfg")))
 	r := newRoot(t)
-	url := strings.Replace(s.URL, "http://", "http://user:s3cret@", 1) + "/hello.tar"
+	url := strings.Replace(s.URL, "http://", "http://user:s3cret@", 1) + "/hello.tar?X-Signature=s3cret-too"
 	if err := r.Install(t.Context(), url, nil); err != nil {
 		t.Fatal(err)
 	}
 	if user, password, _ := s.requests[0].BasicAuth(); user != "user" || password != "s3cret" {
 		t.Errorf("the server was told %q and %q", user, password)
+	}
+	if got := s.requests[0].URL.Query().Get("X-Signature"); got != "s3cret-too" {
+		t.Errorf("the server was told the signature %q", got)
 	}
 	content, err := os.ReadFile(filepath.Join(r.Directory(url), completed))
 	if err != nil || strings.Contains(string(content), "s3cret") || !strings.Contains(string(content), "REDACTED@") {
@@ -308,7 +313,7 @@ func TestSeveralInstallationsOfOneReleaseHappenOnce(t *testing.T) {
 
 func TestWhoWaitsForAnotherInstallationCanBeEnded(t *testing.T) {
 	r := newRoot(t)
-	unlock, err := r.lock(t.Context())
+	unlock, err := r.lock(t.Context(), privilege.User{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +323,7 @@ func TestWhoWaitsForAnotherInstallationCanBeEnded(t *testing.T) {
 		t.Error(err)
 	}
 	unlock()
-	unlock, err = r.lock(t.Context()) // who gave up holds nothing
+	unlock, err = r.lock(t.Context(), privilege.User{}) // who gave up holds nothing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 
 // source is what the URL of a release names.
 type source struct {
-	// shown is the URL without user and password.
-	shown string
+	// raw is the URL; shown is it without what is secret in it.
+	raw, shown string
 	// location is the URL without its fragment; path is what a file: URL names, else empty.
 	location *url.URL
 	path     string
@@ -41,7 +41,7 @@ func (c checksum) strong() bool { return c.algorithm == "sha256" || c.algorithm 
 func (c checksum) given() bool { return c.algorithm != "" }
 
 func parseSource(releaseURL string) (source, error) {
-	s := source{shown: telemetry.Redacted(releaseURL)}
+	s := source{raw: releaseURL, shown: telemetry.Redacted(releaseURL)}
 	u, err := url.Parse(releaseURL)
 	if err != nil {
 		return s, errors.New("it is no URL")
@@ -102,14 +102,5 @@ func loopback(u *url.URL) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// scrub removes the URL's user and password from what others said of it.
-func (s source) scrub(text string) string {
-	if s.location == nil || s.location.User == nil {
-		return text
-	}
-	text = strings.ReplaceAll(text, s.location.User.String()+"@", "REDACTED@")
-	if password, ok := s.location.User.Password(); ok && password != "" {
-		text = strings.ReplaceAll(text, password, "REDACTED")
-	}
-	return text
-}
+// scrub removes what is secret in the URL from what others said of it.
+func (s source) scrub(text string) string { return telemetry.Scrubbed(text, s.raw) }
