@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,9 +16,35 @@ const (
 	SleeplessRow = 10
 	// LongRun is how long a run may take.
 	LongRun = time.Minute
-	// CrimePrefix begins the conditions that are crimes.
-	CrimePrefix = "monitoring crime: "
+	// crimePrefix begins the conditions that are crimes.
+	crimePrefix = "monitoring crime: "
 )
+
+// CrimeKind is which monitoring crime.
+type CrimeKind int
+
+// The monitoring crimes of runs, as vow.type.v1.MonitoringCrime numbers them.
+const (
+	CrimeSleepless CrimeKind = 3
+	CrimeLongRun   CrimeKind = 4
+)
+
+// Crime is a monitoring crime that the runs of a partition commit, with its evidence.
+type Crime struct {
+	Kind     CrimeKind
+	Instance *Instance
+	// Partition is whose runs they are.
+	Partition *Partition
+	// Since is the end of the run before the row, or the begin of the long run; Seen is now while a run is in progress, else when the latest was reported.
+	Since, Seen time.Time
+	// Runs in a row; 1 for a long run.
+	Runs int
+	// RunID and Took are the run in progress so far, or the latest one.
+	RunID string
+	Took  time.Duration
+	// Evidence is for people.
+	Evidence string
+}
 
 // paced counts a run that begins soon after the one before.
 func (p *Partition) paced(now time.Time) {
@@ -29,33 +58,82 @@ func (p *Partition) paced(now time.Time) {
 	p.Sleepless++
 }
 
-// Crimes tells which monitoring crimes the runs of a partition commit now.
-func (p *Partition) Crimes(now time.Time) (sleepless, long bool) {
-	awake := p.Run != nil || p.Latest != nil && now.Sub(p.Latest.ReportedAt) < Sleep
-	if p.Run != nil {
-		long = now.Sub(p.Run.BegunAt) > LongRun
-	} else {
-		long = p.Latest != nil && p.Latest.Duration > LongRun
+// Crimes are the monitoring crimes of the tree's runs, by allocation and kind.
+func (t *Tree) Crimes(now time.Time) []Crime {
+	var crimes []Crime
+	for _, m := range t.view().order {
+		crimes = append(crimes, m.partition.crimes(m.instance, now)...)
 	}
-	return p.Sleepless >= SleeplessRow && awake, long
+	return crimes
 }
 
-// crimes are those of a partition's runs, with their evidence.
-func (p *Partition) crimes(title string, now time.Time) []string {
-	var told []string
-	sleepless, long := p.Crimes(now)
-	if sleepless {
-		told = append(told, fmt.Sprintf("%s%s (%s/%s) runs without ever sleeping: %d runs in a row since %s, each within %s of the one before",
-			CrimePrefix, title, p.Computer, p.Name, p.Sleepless+1, p.SleeplessSince.UTC().Format(time.RFC3339), Sleep))
+// crimes are those of a partition's runs.
+func (p *Partition) crimes(i *Instance, now time.Time) []Crime {
+	one := Crime{Instance: i, Partition: p, Seen: now}
+	var awake bool
+	var took string
+	switch {
+	case p.Run != nil:
+		one.RunID, one.Took = p.Run.ID, now.Sub(p.Run.BegunAt)
+		awake, took = true, fmt.Sprintf("began %s ago", one.Took.Round(time.Second))
+	case p.Latest != nil:
+		one.RunID, one.Took, one.Seen = p.Latest.RunID, p.Latest.Duration, p.Latest.ReportedAt
+		awake, took = now.Sub(one.Seen) < Sleep, "took "+one.Took.Round(time.Second).String()
+	default:
+		return nil
 	}
-	if long {
-		var run, took string
-		if p.Run != nil {
-			run, took = p.Run.ID, fmt.Sprintf("began %s ago", now.Sub(p.Run.BegunAt).Round(time.Second))
-		} else {
-			run, took = p.Latest.RunID, "took "+p.Latest.Duration.Round(time.Second).String()
+	where := fmt.Sprintf("%s (%s/%s)", i.Title, p.Computer, p.Name)
+	var crimes []Crime
+	if p.Sleepless >= SleeplessRow && awake {
+		c := one
+		c.Kind, c.Since, c.Runs = CrimeSleepless, p.SleeplessSince, int(p.Sleepless)+1
+		c.Evidence = fmt.Sprintf("%s runs without ever sleeping: %d runs in a row since %s, each within %s of the one before", where, c.Runs, c.Since.UTC().Format(time.RFC3339), Sleep)
+		crimes = append(crimes, c)
+	}
+	if one.Took > LongRun {
+		c := one
+		c.Kind, c.Since, c.Runs = CrimeLongRun, one.Seen.Add(-one.Took), 1
+		c.Evidence = fmt.Sprintf("%s runs longer than a minute: run %s %s", where, c.RunID, took)
+		crimes = append(crimes, c)
+	}
+	return crimes
+}
+
+// ReleaseCrime is a condition of a software release: runs of its instances commit a crime.
+type ReleaseCrime struct {
+	Release string
+	Kind    CrimeKind
+	// Partitions that commit it.
+	Partitions int
+	// Since is when the oldest of them began, and Evidence its.
+	Since    time.Time
+	Evidence string
+}
+
+// ReleaseCrimes are the conditions that crimes make of releases, by URL and kind.
+func ReleaseCrimes(crimes []Crime) []ReleaseCrime {
+	type key struct {
+		release string
+		kind    CrimeKind
+	}
+	at := map[key]int{}
+	var all []ReleaseCrime
+	for i := range crimes {
+		c := &crimes[i]
+		k := key{c.Instance.Release, c.Kind}
+		n, known := at[k]
+		if !known {
+			n = len(all)
+			at[k] = n
+			all = append(all, ReleaseCrime{Release: k.release, Kind: k.kind})
 		}
-		told = append(told, fmt.Sprintf("%s%s (%s/%s) runs longer than a minute: run %s %s", CrimePrefix, title, p.Computer, p.Name, run, took))
+		one := &all[n]
+		if one.Partitions++; one.Since.IsZero() || c.Since.Before(one.Since) {
+			one.Since, one.Evidence = c.Since, c.Evidence
+		}
 	}
-	return told
+	slices.SortFunc(all, func(a, b ReleaseCrime) int {
+		return cmp.Or(strings.Compare(a.Release, b.Release), cmp.Compare(a.Kind, b.Kind))
+	})
+	return all
 }

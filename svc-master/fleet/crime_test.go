@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +32,15 @@ func TestAPartitionThatRunsWithoutEverSleepingIsTold(t *testing.T) {
 	before := tree.Conditions(now)
 	now = paceOf(t, tree, now, 2, time.Second, time.Second)
 	told := tree.Conditions(now)
-	if len(before) != 0 || len(told) != 1 || !strings.HasPrefix(told[0], CrimePrefix) || !strings.Contains(told[0], "without ever sleeping: 12 runs in a row") {
+	if len(before) != 0 || len(told) != 1 || !strings.HasPrefix(told[0], crimePrefix) || !strings.Contains(told[0], "without ever sleeping: 12 runs in a row") {
 		t.Fatalf("before %q, then %q", before, told)
+	}
+	crimes := tree.Crimes(now)
+	if len(crimes) != 1 || crimes[0].Kind != CrimeSleepless || crimes[0].Runs != 12 || crimes[0].Partition.AllocationID != "t0.a2" || !crimes[0].Seen.Equal(now) || crimePrefix+crimes[0].Evidence != told[0] {
+		t.Errorf("crimes are %+v", crimes)
+	}
+	if want := now.Add(-11 * 2 * time.Second); !crimes[0].Since.Equal(want) {
+		t.Errorf("it is sleepless since %s, want %s: the end of the run before the row", crimes[0].Since, want)
 	}
 	if told := tree.Conditions(now.Add(Sleep)); len(told) != 0 {
 		t.Errorf("it sleeps, and the tree says %q", told)
@@ -55,6 +63,9 @@ func TestARunLongerThanAMinuteIsToldWhileItLastsAndUntilTheNextOneIsShort(t *tes
 	if told := tree.Conditions(now.Add(2 * LongRun)); len(told) != 1 || !strings.Contains(told[0], "run long began 2m0s ago") {
 		t.Errorf("after two minutes the tree says %q", told)
 	}
+	if crimes := tree.Crimes(now.Add(2 * LongRun)); len(crimes) != 1 || crimes[0].Kind != CrimeLongRun || crimes[0].RunID != "long" || crimes[0].Took != 2*LongRun || !crimes[0].Since.Equal(now) {
+		t.Errorf("after two minutes the crimes are %+v", crimes)
+	}
 	now = paceOf(t, tree, now.Add(2*LongRun), 1, 90*time.Second, time.Minute)
 	if told := tree.Conditions(now.Add(time.Hour)); len(told) != 1 || !strings.Contains(told[0], "took 1m30s") {
 		t.Errorf("after a run of 90 s the tree says %q", told)
@@ -62,5 +73,20 @@ func TestARunLongerThanAMinuteIsToldWhileItLastsAndUntilTheNextOneIsShort(t *tes
 	now = paceOf(t, tree, now, 1, time.Second, time.Minute)
 	if told := tree.Conditions(now); len(told) != 0 {
 		t.Errorf("after a short run the tree says %q", told)
+	}
+}
+
+func TestACrimeIsAConditionOfItsReleaseToldByItsOldest(t *testing.T) {
+	crime := func(release string, kind CrimeKind, since time.Time, evidence string) Crime {
+		return Crime{Kind: kind, Instance: &Instance{Release: release}, Since: since, Evidence: evidence}
+	}
+	got := ReleaseCrimes([]Crime{
+		crime("b", CrimeLongRun, noon, "b long"), crime("a", CrimeLongRun, noon.Add(time.Minute), "a long"), crime("a", CrimeLongRun, noon, "a longer"), crime("a", CrimeSleepless, noon, "a awake"),
+	})
+	want := []ReleaseCrime{
+		{"a", CrimeSleepless, 1, noon, "a awake"}, {"a", CrimeLongRun, 2, noon, "a longer"}, {"b", CrimeLongRun, 1, noon, "b long"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("conditions are %v, want %v", got, want)
 	}
 }

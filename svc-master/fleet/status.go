@@ -121,7 +121,9 @@ func (t *Tree) Conditions(now time.Time) []string {
 		if pub := &m.partition.Publishing; pub.looping(now) {
 			told = append(told, pub.loop(m.instance))
 		}
-		told = append(told, m.partition.crimes(m.instance.Title, now)...)
+		for _, c := range m.partition.crimes(m.instance, now) {
+			told = append(told, crimePrefix+c.Evidence)
+		}
 		if latest := m.partition.Latest; latest != nil {
 			for _, problem := range latest.Problems {
 				told = append(told, fmt.Sprintf("problem: %s (%s/%s): %s", m.instance.Title, m.partition.Computer, m.partition.Name, problem))

@@ -88,7 +88,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	alarms := alarm.New(alarm.Settings{Teller: master, Telemetry: t, Group: group, GaveUp: func(b alarm.Bang) { windows.Unsent(b.Allocation, b.Promise) }})
 
 	var opened *store.Store
-	var counting, convicting metric.Registration
+	var gauges []metric.Registration
 	a := &App{server: server}
 	a.Sequence = app.NewSequence(
 		t.Log,
@@ -111,21 +111,23 @@ func New(cfg Config, s Settings) (*App, error) {
 			mutes := mute.New(kept)
 			server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, mutes, alarms, contacts, t), server.HandlerOptions()...))
 			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, t), server.HandlerOptions()...))
-			counting = conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
+			gauges = append(gauges, conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
 				for tally, n := range windows.Count() {
 					observe(n, conv.PromiseKind.String(string(tally.Kind)), conv.Verdict.String(value(tally.Failed)))
 				}
-			})
+			}))
 			group.Go("sweep", func(ctx context.Context) error { return sweep(ctx, windows) })
 			group.Go("contacts", func(ctx context.Context) error { return contacts.Report(ctx, master, t) })
 			group.Go("history", recorder.New(windows, kept, s.HistoryEvery, t).Run)
 			crimes := recorder.NewCrimes(kept)
-			convicting = crimes.Observe(t.Meter("svc-promise/app"))
+			gauges = append(gauges, crimes.Observe(t.Meter("svc-promise/app"))...)
 			group.Go("crimes", crimes.Run)
 			group.Go("mutes", func(ctx context.Context) error { return mutes.Run(ctx, t) })
 			return nil
 		}, Stop: func(ctx context.Context) error {
-			_, _ = counting.Unregister(), convicting.Unregister() // the only error is a foreign registration
+			for _, gauge := range gauges {
+				_ = gauge.Unregister() // the only error is a foreign registration
+			}
 			return group.Stop(ctx)
 		}},
 		app.PartOf("server", server),

@@ -186,7 +186,7 @@ func TestCrimesOfPromisesAreListedWithTheirEvidence(t *testing.T) {
 		s := begin(t)
 		n := s.open()
 		for i := uint64(1); i <= 12; i++ {
-			n.tell(i, group(i, true))
+			n.tell(i, group(i, true), func(a *promisev1.AllocationGroups) { a.Runs.SoftwareRelease = "file:///opt/hello" })
 			time.Sleep(time.Minute) // virtual
 		}
 		time.Sleep(5 * time.Second) // virtual
@@ -197,6 +197,17 @@ func TestCrimesOfPromisesAreListedWithTheirEvidence(t *testing.T) {
 		for i, want := range []string{"sensed 12 times in a row within a minute of the time before, on average every 1m0s", "failed all 12 times since it was first sensed 11m0s ago: port 80"} {
 			if c := crimes.GetCrimes()[i]; c.GetEvidence() != want || c.GetAllocationId() != tenant || c.GetPromise() != name || c.GetComputer() != "laptop" {
 				t.Errorf("crime %v, want %q", c, want)
+			}
+		}
+		releases := crimes.GetReleases()
+		if len(releases) != 2 || releases[1].GetCrime() != typev1.MonitoringCrime_MONITORING_CRIME_NEVER_PASSED || releases[1].GetSoftwareRelease() != "file:///opt/hello" ||
+			releases[1].GetCount() != 1 || releases[1].GetPartitions() != 1 || !strings.HasPrefix(releases[1].GetEvidence(), "listening of laptop/slappart0: failed all 12 times") {
+			t.Errorf("conditions of releases are %v", releases)
+		}
+		for of, want := range map[string]int{"file:///opt/hello": 2, "file:///opt/other": 0} {
+			crimes, err := s.promise.ListCrimes(t.Context(), &promisev1.ListCrimesRequest{SoftwareRelease: of})
+			if err != nil || len(crimes.GetCrimes()) != want || len(crimes.GetReleases()) != want {
+				t.Errorf("of %s: %v, %v", of, crimes, err)
 			}
 		}
 	})

@@ -97,6 +97,10 @@ var (
 		"vow.crime.count", KindGauge, "{crime}", "Monitoring crimes: of runs by svc-master, of promises by svc-promise; each replica counts all, once a minute.",
 		[]attribute.Key{CrimeName},
 	}}
+	CrimeReleases = GaugeMetric{Metric{
+		"vow.crime.release.count", KindGauge, "{release}", "Software releases of whose instances a monitoring crime is seen; each replica counts all, once a minute.",
+		[]attribute.Key{CrimeName},
+	}}
 	SensorDuration = DurationMetric{Metric{
 		"vow.sensor.duration", KindDuration, "s", "One execution of a sensor.",
 		[]attribute.Key{SensorKind, ErrorType},
@@ -124,7 +128,7 @@ func Metrics() []Metric {
 	return []Metric{
 		ConvergenceDuration.Metric, RunDuration.Metric, RunDelay.Metric, RunActive.Metric, StepDuration.Metric, InstallDuration.Metric, InstallStepDuration.Metric,
 		BangRequests.Metric, BangFolded.Metric, BangFanout.Metric, AgendaDue.Metric, AgendaOverdue.Metric,
-		PartitionCount.Metric, ComputerCount.Metric, PromiseCount.Metric, PromiseTransitions.Metric, CrimeCount.Metric,
+		PartitionCount.Metric, ComputerCount.Metric, PromiseCount.Metric, PromiseTransitions.Metric, CrimeCount.Metric, CrimeReleases.Metric,
 		SensorDuration.Metric, ProcessExits.Metric, FeedLag.Metric, SpoolSize.Metric, LimitHits.Metric,
 	}
 }

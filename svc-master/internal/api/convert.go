@@ -136,7 +136,24 @@ func (a *API) tree(t *fleet.Tree, now time.Time) *masterv1.Tree {
 	if t.Convergence != nil {
 		out.ConvergenceId = t.Convergence.ID
 	}
+	for _, c := range t.Crimes(now) {
+		out.Crimes = append(out.Crimes, runCrime(t.ID, &c))
+	}
 	return out
+}
+
+func runCrime(treeID string, c *fleet.Crime) *masterv1.RunCrime {
+	return &masterv1.RunCrime{
+		Crime: typev1.MonitoringCrime(c.Kind), TreeId: treeID, Title: c.Instance.Title, AllocationId: c.Partition.AllocationID,
+		Computer: c.Partition.Computer, Partition: c.Partition.Name, SoftwareRelease: c.Instance.Release, Since: timestamp(c.Since), Seen: timestamp(c.Seen),
+		Runs: uint32(c.Runs), RunId: c.RunID, DurationSeconds: c.Took.Seconds(), Evidence: c.Evidence,
+	}
+}
+
+func releaseCrime(c *fleet.ReleaseCrime) *typev1.ReleaseCrime {
+	return &typev1.ReleaseCrime{
+		SoftwareRelease: c.Release, Crime: typev1.MonitoringCrime(c.Kind), Count: uint32(c.Partitions), Partitions: uint32(c.Partitions), Since: timestamp(c.Since), Evidence: c.Evidence,
+	}
 }
 
 func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addresses []string) *masterv1.DesiredPartition {

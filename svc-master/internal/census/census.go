@@ -35,9 +35,12 @@ type partitionKey struct{ colour, reason string }
 type counts struct {
 	partitions map[partitionKey]int64
 	computers  map[string]int64
-	// sleepless and long are monitoring crimes of runs.
-	sleepless, long int64
+	// crimes are the monitoring crimes of runs.
+	crimes []fleet.Crime
 }
+
+// crimeNames is how the metrics name them.
+var crimeNames = map[fleet.CrimeKind]string{fleet.CrimeSleepless: conv.CrimeSleepless, fleet.CrimeLongRun: conv.CrimeLongRun}
 
 // New makes a census; started is when the control plane did.
 func New(store *redisstore.Store, t *trail.Trail, log *slog.Logger, started time.Time) *Census {
@@ -64,8 +67,24 @@ func (c *Census) Observe() []metric.Registration {
 		}),
 		conv.CrimeCount.Observe(meter, func(_ context.Context, observe conv.Observer) {
 			if last := c.last.Load(); last != nil {
-				observe(last.sleepless, conv.CrimeName.String(conv.CrimeSleepless))
-				observe(last.long, conv.CrimeName.String(conv.CrimeLongRun))
+				count := map[fleet.CrimeKind]int64{}
+				for i := range last.crimes {
+					count[last.crimes[i].Kind]++
+				}
+				for kind, name := range crimeNames {
+					observe(count[kind], conv.CrimeName.String(name))
+				}
+			}
+		}),
+		conv.CrimeReleases.Observe(meter, func(_ context.Context, observe conv.Observer) {
+			if last := c.last.Load(); last != nil {
+				count := map[fleet.CrimeKind]int64{}
+				for _, r := range fleet.ReleaseCrimes(last.crimes) {
+					count[r.Kind]++
+				}
+				for kind, name := range crimeNames {
+					observe(count[kind], conv.CrimeName.String(name))
+				}
 			}
 		}),
 		conv.FeedLag.Observe(meter, func(_ context.Context, observe conv.Observer) {
@@ -124,10 +143,8 @@ func (c *Census) walk(ctx context.Context) error {
 func (c *Census) tree(ctx context.Context, treeID string, found *counts) error {
 	overdue := false
 	err := c.store.View(ctx, treeID, func(t *fleet.Tree, now time.Time) error {
-		for id, p := range t.Partitions {
-			sleepless, long := p.Crimes(now)
-			found.sleepless += one(sleepless)
-			found.long += one(long)
+		found.crimes = append(found.crimes, t.Crimes(now)...)
+		for id := range t.Partitions {
 			colour, reason := c.classify(t, id, now)
 			found.partitions[partitionKey{colour, reason}]++
 		}
@@ -173,11 +190,4 @@ func (c *Census) classify(t *fleet.Tree, id string, now time.Time) (colour, reas
 		reason = conv.ReasonStale
 	}
 	return status.Colour.String(), reason
-}
-
-func one(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }

@@ -230,9 +230,10 @@ func (a *Agent) runs(name string) (*promisev1.PartitionRuns, bool) {
 	if p.Phase == converge.Free || p.Desired.AllocationID == "" {
 		return nil, false
 	}
+	content, _ := p.Desired.Content.(*masterv1.DesiredPartition)
 	return &promisev1.PartitionRuns{
 		AllocationId: p.Desired.AllocationID, Partition: name, LatestSuccess: p.Latest == converge.Success,
-		LastSuccessRunId: p.LastSuccess, RunInProgress: p.InProgress(),
+		LastSuccessRunId: p.LastSuccess, RunInProgress: p.InProgress(), SoftwareRelease: content.GetSoftwareRelease(),
 	}, true
 }
 

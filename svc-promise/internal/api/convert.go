@@ -85,10 +85,10 @@ func cut(text string) string {
 }
 
 // pointOf is what is kept of a group over time.
-func pointOf(g *typev1.SenseGroup, r *verdict.Recorded, computer, partition string) history.Point {
+func pointOf(g *typev1.SenseGroup, r *verdict.Recorded, computer, partition, release string) history.Point {
 	p := history.Point{
 		Sequence: g.GetSequence(), At: r.Group.At, Value: g.GetValue(), Valued: g.Value != nil, Failed: r.Group.Failed, Asked: r.Asked, Message: r.Group.Message,
-		Kind: g.GetKind(), Period: g.GetPeriodSeconds(), Computer: computer, Partition: partition,
+		Kind: g.GetKind(), Period: g.GetPeriodSeconds(), Computer: computer, Partition: partition, Release: release,
 	}
 	if r.OwnTest.Decided { // it stands instead of the entries
 		p.Failed = r.OwnTest.Failed

@@ -94,11 +94,15 @@ func (p *Promise) ListCrimes(ctx context.Context, request *promisev1.ListCrimesR
 	for _, one := range criminals {
 		for _, c := range history.Crimes(one.Record) {
 			c.AllocationId, c.Promise = one.Allocation, one.Promise
+			if of := request.GetSoftwareRelease(); of != "" && c.GetSoftwareRelease() != of {
+				continue
+			}
 			response.Crimes = append(response.Crimes, c)
 		}
 	}
 	slices.SortFunc(response.Crimes, func(a, b *promisev1.PromiseCrime) int {
 		return cmp.Or(cmp.Compare(a.GetAllocationId(), b.GetAllocationId()), cmp.Compare(a.GetPromise(), b.GetPromise()), cmp.Compare(a.GetCrime(), b.GetCrime()))
 	})
+	response.Releases = history.ReleaseCrimes(response.GetCrimes())
 	return response, nil
 }

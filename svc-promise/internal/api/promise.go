@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
@@ -56,7 +59,7 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 		))
 		// The runs do not matter: what a run asked for never bangs.
 		recorded := recordedOf(g, verdict.Runs{}, true, false)
-		point := pointOf(g, &recorded, request.GetComputer(), request.GetPartition())
+		point := pointOf(g, &recorded, request.GetComputer(), request.GetPartition(), "")
 		outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recorded, point, now)
 		if err != nil {
 			span.End()
@@ -79,11 +82,29 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 	return response, nil
 }
 
-// Verdicts of an allocation; none when nothing was heard of it.
-func (p *Promise) Verdicts(_ context.Context, request *promisev1.VerdictsRequest) (*promisev1.VerdictsResponse, error) {
-	response, now := &promisev1.VerdictsResponse{}, time.Now()
-	for _, v := range p.windows.Verdicts(request.GetAllocationId()) {
-		response.Verdicts = append(response.Verdicts, verdictOf(v.Promise, v.Verdict, p.mutes.Of(request.GetAllocationId(), v.Promise, now)))
+// Verdicts of an allocation; none when nothing was heard of it. The stream may be at another replica, or have been here long ago: of each promise the newer of
+// what the windows and the store know is told.
+func (p *Promise) Verdicts(ctx context.Context, request *promisev1.VerdictsRequest) (*promisev1.VerdictsResponse, error) {
+	now, id := time.Now(), request.GetAllocationId()
+	all, err := p.store.Promises(ctx, id, now.Add(-window.Silence))
+	if err != nil {
+		return nil, stored(err)
+	}
+	newest := map[string]*typev1.Verdict{}
+	for _, one := range all {
+		if v := one.Record.GetVerdict(); v != nil { // else its hash has expired
+			v.Promise, v.Mute = one.Promise, p.mutes.Of(id, one.Promise, now)
+			newest[one.Promise] = v
+		}
+	}
+	for _, v := range p.windows.Verdicts(id) {
+		if v.Sequence >= newest[v.Promise].GetSequence() {
+			newest[v.Promise] = verdictOf(v.Promise, v.Verdict, p.mutes.Of(id, v.Promise, now))
+		}
+	}
+	response := &promisev1.VerdictsResponse{}
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		response.Verdicts = append(response.Verdicts, newest[name])
 	}
 	return response, nil
 }

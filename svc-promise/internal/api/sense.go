@@ -21,7 +21,7 @@ import (
 // maxUnacknowledged batches of one stream wait for their bangs; past that nothing more is read, and the node keeps what it has.
 const maxUnacknowledged = 256
 
-// replayAgain is how long a stream waits before it asks for the groups of an allocation again.
+// replayAgain is how long a stream waits before it asks again for the groups of an allocation whose replay did not bring what lacked.
 const replayAgain = time.Minute
 
 // Sense is the handler of SenseService.
@@ -47,8 +47,8 @@ type batch struct {
 	number  uint64
 	changes []*promisev1.VerdictChange
 	waits   []<-chan struct{}
-	// lacking are allocations of which a window lacks groups.
-	lacking []string
+	// lacking are allocations of which a window lacks groups, filled those of which a replay brought what lacked.
+	lacking, filled []string
 	// told are the allocations of the batch.
 	told []string
 }
@@ -129,17 +129,25 @@ func (s *Sense) recordAll(ctx context.Context, computer string, received <-chan 
 // record puts the groups of one allocation into their windows, and raises the alarm where they ask for it.
 func (s *Sense) record(ctx context.Context, computer string, a *promisev1.AllocationGroups, into *batch) {
 	runs, id := runsOf(a.GetRuns()), a.GetRuns().GetAllocationId()
-	now, complete := time.Now(), true
+	now := time.Now()
+	var lacking map[string]bool // promises whose windows lack groups after this
 	for _, g := range a.GetGroups() {
 		recorded, muted := recordedOf(g, runs, false, a.GetReplay()), s.Mutes.Of(id, g.GetPromise(), now)
 		recorded.Muted = muted != nil
-		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recorded, pointOf(g, &recorded, computer, a.GetRuns().GetPartition()), now)
+		outcome, err := s.Windows.Record(id, g.GetPromise(), kindOf(g.GetKind()), recorded, pointOf(g, &recorded, computer, a.GetRuns().GetPartition(), a.GetRuns().GetSoftwareRelease()), now)
 		if err != nil {
 			s.limits.Add(ctx, 1, conv.LimitName.String(limitOf(err)))
 			s.Telemetry.Log.WarnContext(ctx, "cannot record a group", "computer", computer, "allocation", id, "promise", g.GetPromise(), "error", err)
 			continue
 		}
-		complete = complete && outcome.Complete
+		if !outcome.Complete {
+			if lacking == nil {
+				lacking = map[string]bool{}
+			}
+			lacking[g.GetPromise()] = true
+		} else if lacking != nil {
+			delete(lacking, g.GetPromise())
+		}
 		if outcome.Effect.Has(verdict.Changed) {
 			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 			turned(ctx, s.Telemetry, computer, a.GetRuns().GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
@@ -153,8 +161,11 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 		}
 	}
 	into.told = append(into.told, id)
-	if !complete && !a.GetReplay() {
+	switch {
+	case len(lacking) > 0 && !a.GetReplay():
 		into.lacking = append(into.lacking, id)
+	case len(lacking) == 0 && a.GetReplay():
+		into.filled = append(into.filled, id)
 	}
 	// A batch that is sent again after a lost stream finds its groups known and its bang still on its way: it waits for that too.
 	into.waits = append(into.waits, s.Alarm.Pending(id)...)
@@ -197,6 +208,9 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 		case one := <-more:
 			waiting = append(waiting, one)
 			muted.heard(one.told)
+			for _, id := range one.filled {
+				delete(asked, id)
+			}
 			replay := wanted(one.lacking, asked, time.Now())
 			if len(one.changes) > 0 || len(replay) > 0 {
 				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes, Replay: replay}); err != nil {
@@ -207,7 +221,7 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 	}
 }
 
-// wanted asks for the groups that windows lack, of one allocation once in replayAgain: what the node has not either is not asked for over and over.
+// wanted asks for the groups that windows lack, of one allocation once in replayAgain until they came: what the node has not either is not asked for over and over.
 func wanted(lacking []string, asked map[string]time.Time, now time.Time) []*promisev1.ReplayWanted {
 	var replay []*promisev1.ReplayWanted
 	for _, id := range lacking {

@@ -54,6 +54,35 @@ func TestAGroupIsCountedOnceInWhateverOrderGroupsComeAndHoweverOften(t *testing.
 	})
 }
 
+// Another replica wrote the groups of a run, which this one lacked: its window said nothing until the node replayed them.
+func TestALateGroupTurnsTheVerdictOfTheNewestAndKeepsSinceWhen(t *testing.T) {
+	now := zero.Add(time.Hour)
+	failing := func(sequence uint64, anomaly bool) Point {
+		p := point(sequence, zero.Add(time.Duration(sequence)*time.Minute), true)
+		p.Newest, p.NewestFailed, p.NewestAnomaly, p.Anomaly = sequence, true, anomaly, anomaly
+		return p
+	}
+	s := New()
+	s.Merge([]Point{failing(1, false), failing(2, false), failing(3, true)}, now)
+	// The stream moves. The new replica hears the fourth before what it lacks.
+	incomplete, replayed := failing(4, false), failing(3, false)
+	incomplete.Newest, incomplete.NewestFailed = 0, false
+	replayed.Newest, replayed.NewestAnomaly = 4, true
+	s.Merge([]Point{incomplete, replayed}, now)
+	if v := s.Record.GetVerdict(); !v.GetAnomaly() || v.GetSequence() != 4 || !v.GetSince().AsTime().Equal(zero.Add(3*time.Minute)) {
+		t.Errorf("verdict %v, want an anomaly since the third", v)
+	}
+	// What it lacks comes after the points were written.
+	incomplete.Sequence, replayed.Newest = 5, 5
+	s.Merge([]Point{incomplete}, now)
+	if changed := s.Merge([]Point{replayed}, now); !changed.Any || len(changed.Written) != 0 {
+		t.Errorf("a late group that is known changed %+v", changed)
+	}
+	if v := s.Record.GetVerdict(); !v.GetAnomaly() || s.Record.GetFailed() != 5 {
+		t.Errorf("verdict %v with %d failed groups, want an anomaly with 5", v, s.Record.GetFailed())
+	}
+}
+
 // tell records a group every period for so long, and says how many fields there are.
 func tell(s *Stored, from time.Time, for_, period time.Duration, value func(time.Time) float64) (now time.Time, sequence uint64) {
 	for now = from; now.Before(from.Add(for_)); now = now.Add(period) {

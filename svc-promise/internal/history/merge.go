@@ -19,8 +19,14 @@ type Point struct {
 	At     time.Time
 	Value  float64
 	Valued bool
-	// Failed is the group's own result; TestFailed and Anomaly are the verdict that it made, if it was the newest.
-	Failed, TestFailed, Anomaly bool
+	// Failed is the group's own result.
+	Failed bool
+	// TestFailed and Anomaly are the verdict that it made, if it was the newest.
+	TestFailed, Anomaly bool
+	// Newest is the newest group of the window after this one came, and NewestFailed and NewestAnomaly the verdict about it, which a late group may have turned.
+	// Newest is 0 while the window lacks groups: what it says then may be wrong.
+	Newest                      uint64
+	NewestFailed, NewestAnomaly bool
 	// Asked is true when a run asked for it.
 	Asked   bool
 	Message string
@@ -28,6 +34,8 @@ type Point struct {
 	// Period in seconds; 0 = not told.
 	Period              float64
 	Computer, Partition string
+	// Release is the URL of the instance's software release; empty = not told.
+	Release string
 }
 
 // Stored is what is kept of a promise, as far as it was loaded.
@@ -67,7 +75,7 @@ func filed(at, now time.Time) time.Time {
 
 // Changed is what a merge changed: fields to write, and fields to remove.
 type Changed struct {
-	// Any is true when there was a group that was not known.
+	// Any is true when there was a group that was not known, or one that turned the verdict of the newest.
 	Any     bool
 	Written []Field
 	Removed []Field
@@ -77,8 +85,17 @@ type Changed struct {
 func (s *Stored) Merge(points []Point, now time.Time) Changed {
 	slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	var c Changed
+	// What complete windows said of their newest groups stands instead of what an incomplete one did: all complete ones say the same.
+	complete := map[uint64]*Point{}
+	for i := range points {
+		complete[points[i].Newest] = &points[i]
+	}
+	delete(complete, 0)
 	for i := range points {
 		p := &points[i]
+		if q := complete[p.Sequence]; q != nil {
+			p.TestFailed, p.Anomaly = q.NewestFailed, q.NewestAnomaly
+		}
 		known, newest := s.see(p.Sequence)
 		if known {
 			continue
@@ -98,6 +115,9 @@ func (s *Stored) Merge(points []Point, now time.Time) Changed {
 				c.Written = append(c.Written, f)
 			}
 		}
+	}
+	if q := complete[s.Record.GetVerdict().GetSequence()]; q != nil && s.late(q) {
+		c.Any = true
 	}
 	if c.Any {
 		s.prune(&c, now)
@@ -169,9 +189,23 @@ func (s *Stored) newest(p *Point) {
 	if p.Valued {
 		r.Value = &p.Value
 	}
+	if p.Release != "" {
+		r.SoftwareRelease = p.Release
+	}
 	if !p.Asked {
 		s.paced(p)
 	}
+}
+
+// late takes the verdict of the newest group when a group that came after it turned that; true = it did. The late group itself may be known: another replica,
+// which evaluated it, wrote it.
+func (s *Stored) late(p *Point) bool {
+	v := s.Record.GetVerdict()
+	if v.GetTestFailed() == p.NewestFailed && v.GetAnomaly() == p.NewestAnomaly {
+		return false
+	}
+	v.TestFailed, v.Anomaly, v.Since = p.NewestFailed, p.NewestAnomaly, s.Record.GetAt()
+	return true
 }
 
 // tail is the end of a message.

@@ -95,8 +95,12 @@ func (w *Windows) Record(allocationID, name string, kind Kind, e verdict.Recorde
 	p.kind, p.heard = kind, now
 	effect, reason := p.Step(e)
 	point.TestFailed, point.Anomaly = point.Failed, false
-	if v := p.Verdict(); v.Sequence == point.Sequence {
+	v := p.Verdict()
+	if v.Sequence == point.Sequence {
 		point.TestFailed, point.Anomaly = v.TestFailed, v.Anomaly
+	}
+	if p.Complete() {
+		point.Newest, point.NewestFailed, point.NewestAnomaly = v.Sequence, v.TestFailed, v.Anomaly
 	}
 	w.keep(p, allocationID, name, point)
 	return Outcome{Effect: effect, Reason: reason, Verdict: p.Verdict(), Runs: p.Runs(), Complete: p.Complete()}, nil

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,96 +12,122 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
-// crimes is what `vow crimes` tells.
+// crimes is what `vow crimes` tells: those of runs by svc-master, those of promises by svc-promise, and the releases of which they are conditions by both.
 type crimes struct {
-	// Runs are the crimes of partitions' runs, in words, by tree; svc-master tells them as conditions of the tree.
-	Runs []runCrime `json:"runs"`
-	// Promises are those of promises.
+	Releases []jsonMessage `json:"releases"`
+	Runs     []jsonMessage `json:"runs"`
 	Promises []jsonMessage `json:"promises"`
-	promises []*promisev1.PromiseCrime
-}
 
-type runCrime struct {
-	Tree     string `json:"tree"`
-	Evidence string `json:"evidence"`
+	releases []*typev1.ReleaseCrime
+	runs     []*masterv1.RunCrime
+	promises []*promisev1.PromiseCrime
 }
 
 // newCrimes is `vow crimes`: what does not behave as a promise or a partition should, with the evidence.
 func newCrimes(s *session) *cobra.Command {
-	return &cobra.Command{
+	var release string
+	command := &cobra.Command{
 		Use: "crimes [TREE]", GroupID: "look", Short: "Show the monitoring crimes, with their evidence",
 		Long: "Show the monitoring crimes, with their evidence: a partition that runs without ever sleeping, a run longer than one minute,\n" +
-			"a promise sensed every minute or more often, and a promise that never passed.",
-		Args: arguments(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeTrees,
+			"a promise sensed every minute or more often, and a promise that never passed; first by software release, whose author can end them.",
+		Example: "  vow crimes\n  vow crimes hello\n  vow crimes --release file:///opt/releases/hello -o json",
+		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeTrees,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
-				all, err := findCrimes(ctx, f, args)
+				all, err := findCrimes(ctx, f, args, release)
 				if err != nil {
 					return err
 				}
 				if s.json() {
-					all.Promises = jsonMessages(all.promises)
+					all.Releases, all.Runs, all.Promises = jsonMessages(all.releases), jsonMessages(all.runs), jsonMessages(all.promises)
 					return s.object(all)
 				}
 				return printCrimes(s, all, time.Now())
 			})
 		},
 	}
+	command.Flags().StringVar(&release, "release", "", "only those of instances of this software release, by its `URL`")
+	return command
 }
 
 // findCrimes asks svc-master and svc-promise, about one tree or all.
-func findCrimes(ctx context.Context, f *client.Fleet, of []string) (crimes, error) {
-	all := crimes{Runs: []runCrime{}}
-	var trees []*masterv1.Tree
-	var err error
-	if len(of) == 0 {
-		trees, err = allTrees(ctx, f)
-	} else {
-		var tree *masterv1.Tree
-		tree, err = getTree(ctx, f, of[0])
-		trees = append(trees, tree)
-	}
-	if err != nil {
-		return all, err
-	}
-	for _, tree := range trees {
-		for _, condition := range tree.GetConditions() {
-			if evidence, found := strings.CutPrefix(condition, "monitoring crime: "); found {
-				all.Runs = append(all.Runs, runCrime{tree.GetTitle(), evidence})
-			}
+func findCrimes(ctx context.Context, f *client.Fleet, of []string, release string) (crimes, error) {
+	var all crimes
+	var treeID string
+	if len(of) > 0 {
+		tree, err := getTree(ctx, f, of[0])
+		if err != nil {
+			return all, err
 		}
+		treeID = tree.GetTreeId()
 	}
-	response, err := f.Promises.ListCrimes(ctx, &promisev1.ListCrimesRequest{})
+	runs, err := f.Trees.ListRunCrimes(ctx, &masterv1.ListRunCrimesRequest{TreeId: treeID, SoftwareRelease: release})
+	if err != nil {
+		return all, fmt.Errorf("cannot list the monitoring crimes of runs: %w", err)
+	}
+	promises, err := f.Promises.ListCrimes(ctx, &promisev1.ListCrimesRequest{SoftwareRelease: release})
 	if err != nil {
 		return all, fmt.Errorf("cannot list the monitoring crimes of promises: %w", err)
 	}
-	for _, c := range response.GetCrimes() {
-		if len(of) == 0 || strings.HasPrefix(c.GetAllocationId(), trees[0].GetTreeId()+".") {
+	all.runs = runs.GetCrimes()
+	for _, c := range promises.GetCrimes() {
+		if treeID == "" || strings.HasPrefix(c.GetAllocationId(), treeID+".") {
 			all.promises = append(all.promises, c)
 		}
+	}
+	if treeID == "" { // a release is not the tree's
+		all.releases = append(runs.GetReleases(), promises.GetReleases()...)
+		slices.SortStableFunc(all.releases, func(a, b *typev1.ReleaseCrime) int {
+			return cmp.Compare(a.GetSoftwareRelease(), b.GetSoftwareRelease())
+		})
 	}
 	return all, nil
 }
 
 func printCrimes(s *session, all crimes, now time.Time) error {
-	if len(all.Runs)+len(all.promises) == 0 {
+	if len(all.runs)+len(all.promises) == 0 {
 		fmt.Fprintln(s.out, "no monitoring crimes")
 		return nil
 	}
-	for _, r := range all.Runs {
-		fmt.Fprintf(s.out, "%s: %s\n", r.Tree, r.Evidence)
+	var tables [][][]string
+	if len(all.releases) > 0 {
+		rows := [][]string{{"RELEASE", "CRIME", "COUNT", "PARTITIONS", "SINCE", "EVIDENCE OF THE OLDEST"}}
+		for _, r := range all.releases {
+			rows = append(rows, []string{
+				r.GetSoftwareRelease(), word(r.GetCrime(), "MONITORING_CRIME_"), fmt.Sprint(r.GetCount()), fmt.Sprint(r.GetPartitions()), age(r.GetSince(), now), oneLine(r.GetEvidence(), 120),
+			})
+		}
+		tables = append(tables, rows)
 	}
-	if len(all.promises) == 0 {
-		return nil
+	if len(all.runs) > 0 {
+		rows := [][]string{{"PARTITION", "ALLOCATION", "INSTANCE", "CRIME", "SINCE", "EVIDENCE"}}
+		for _, c := range all.runs {
+			rows = append(rows, []string{
+				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetTitle(), word(c.GetCrime(), "MONITORING_CRIME_"), age(c.GetSince(), now), oneLine(c.GetEvidence(), 160),
+			})
+		}
+		tables = append(tables, rows)
 	}
-	rows := [][]string{{"PARTITION", "ALLOCATION", "PROMISE", "CRIME", "SINCE", "EVIDENCE"}}
-	for _, c := range all.promises {
-		rows = append(rows, []string{
-			c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetPromise(), word(c.GetCrime(), "CRIME_"), age(c.GetSince(), now), oneLine(c.GetEvidence(), 120),
-		})
+	if len(all.promises) > 0 {
+		rows := [][]string{{"PARTITION", "ALLOCATION", "PROMISE", "CRIME", "SINCE", "EVIDENCE"}}
+		for _, c := range all.promises {
+			rows = append(rows, []string{
+				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetPromise(), word(c.GetCrime(), "CRIME_"), age(c.GetSince(), now), oneLine(c.GetEvidence(), 120),
+			})
+		}
+		tables = append(tables, rows)
 	}
-	return table(s.out, rows)
+	for n, rows := range tables {
+		if n > 0 {
+			fmt.Fprintln(s.out)
+		}
+		if err := table(s.out, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }

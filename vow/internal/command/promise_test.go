@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -58,9 +59,29 @@ func (f *fakePromise) MutePromise(_ context.Context, r *promisev1.MutePromiseReq
 	return &promisev1.MutePromiseResponse{Mute: &typev1.Mute{Until: r.GetUntil()}}, nil
 }
 
-func (*fakePromise) ListCrimes(context.Context, *promisev1.ListCrimesRequest) (*promisev1.ListCrimesResponse, error) {
+const aRelease = "file:///opt/hello"
+
+func (*fakePromise) ListCrimes(_ context.Context, r *promisev1.ListCrimesRequest) (*promisev1.ListCrimesResponse, error) {
+	if of := r.GetSoftwareRelease(); of != "" && of != aRelease {
+		return &promisev1.ListCrimesResponse{}, nil
+	}
 	return &promisev1.ListCrimesResponse{Crimes: []*promisev1.PromiseCrime{{
 		Crime: promisev1.Crime_CRIME_NEVER_PASSED, AllocationId: anAllocation, Promise: "disk", Computer: "laptop", Partition: "slappart0", Since: timestamppb.Now(), Evidence: "failed all 4 times",
+		SoftwareRelease: aRelease,
+	}}, Releases: []*typev1.ReleaseCrime{{
+		SoftwareRelease: aRelease, Crime: typev1.MonitoringCrime_MONITORING_CRIME_NEVER_PASSED, Count: 1, Partitions: 1, Since: timestamppb.Now(),
+	}}}, nil
+}
+
+func (*fake) ListRunCrimes(_ context.Context, r *masterv1.ListRunCrimesRequest) (*masterv1.ListRunCrimesResponse, error) {
+	if of := r.GetSoftwareRelease(); of != "" && of != aRelease {
+		return &masterv1.ListRunCrimesResponse{}, nil
+	}
+	return &masterv1.ListRunCrimesResponse{Crimes: []*masterv1.RunCrime{{
+		Crime: typev1.MonitoringCrime_MONITORING_CRIME_SLEEPLESS, Title: "hello", AllocationId: anAllocation, Computer: "laptop", Partition: "slappart0", SoftwareRelease: aRelease,
+		Since: timestamppb.Now(), Evidence: "hello (laptop/slappart0) runs without ever sleeping",
+	}}, Releases: []*typev1.ReleaseCrime{{
+		SoftwareRelease: aRelease, Crime: typev1.MonitoringCrime_MONITORING_CRIME_SLEEPLESS, Count: 1, Partitions: 1, Since: timestamppb.Now(),
 	}}}, nil
 }
 
@@ -152,7 +173,21 @@ func TestAMuteNeedsADateAndAReason(t *testing.T) {
 
 func TestCrimesComeWithTheirEvidence(t *testing.T) {
 	servePromise(t)
-	if code, out, errOut := run(t, "crimes"); code != exitOK || !strings.Contains(out, "laptop/slappart0  "+anAllocation+"  disk     never passed") || !strings.Contains(out, "failed all 4 times") {
+	code, out, errOut := run(t, "crimes")
+	if code != exitOK {
+		t.Fatalf("exit %d, %s", code, errOut)
+	}
+	for _, want := range []string{
+		"laptop/slappart0  " + anAllocation + "  disk     never passed", "failed all 4 times",
+		"laptop/slappart0  " + anAllocation + "  hello     sleepless", "hello (laptop/slappart0) runs without ever sleeping",
+		"file:///opt/hello  never passed  1      1", "file:///opt/hello  sleepless     1      1",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	code, out, errOut = run(t, "crimes", "--release", "file:///opt/other", "-o", "json")
+	if code != exitOK || strings.Join(strings.Fields(out), "") != `{"releases":[],"runs":[],"promises":[]}` {
 		t.Errorf("exit %d, %s\n%s", code, errOut, out)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/vow-os/vow/gen/vow/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -42,10 +43,12 @@ type Tree struct {
 	BangsToday uint32 `protobuf:"varint,7,opt,name=bangs_today,json=bangsToday,proto3" json:"bangs_today,omitempty"`
 	// Quota per UTC day, 0 = unlimited.
 	BangQuota uint32 `protobuf:"varint,8,opt,name=bang_quota,json=bangQuota,proto3" json:"bang_quota,omitempty"`
-	// Conditions worth telling: "bang storm: …", "publish loop: …".
+	// Conditions worth telling, in words: "bang storm: …", "publish loop: …", "monitoring crime: …".
 	Conditions []string `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Its instances, root first, then by id; only from GetTree.
-	Instances     []*Instance `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
+	Instances []*Instance `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
+	// Monitoring crimes of its partitions' runs, by allocation and crime.
+	Crimes        []*RunCrime `protobuf:"bytes,11,rep,name=crimes,proto3" json:"crimes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -150,6 +153,167 @@ func (x *Tree) GetInstances() []*Instance {
 	return nil
 }
 
+func (x *Tree) GetCrimes() []*RunCrime {
+	if x != nil {
+		return x.Crimes
+	}
+	return nil
+}
+
+// RunCrime is a monitoring crime that the runs of a partition commit, with its evidence.
+type RunCrime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which: SLEEPLESS or LONG_RUN.
+	Crime v1.MonitoringCrime `protobuf:"varint,1,opt,name=crime,proto3,enum=vow.type.v1.MonitoringCrime" json:"crime,omitempty"`
+	// The tree.
+	TreeId string `protobuf:"bytes,2,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// Title of the instance.
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// Its allocation.
+	AllocationId string `protobuf:"bytes,4,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// The computer's name.
+	Computer string `protobuf:"bytes,5,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Name of the partition.
+	Partition string `protobuf:"bytes,6,opt,name=partition,proto3" json:"partition,omitempty"`
+	// URL of the instance's release.
+	SoftwareRelease string `protobuf:"bytes,7,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	// Since when: the end of the run before the row, or the begin of the long run. Stamped by svc-master.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// When it was seen last: now for a run in progress, else the report of the latest run.
+	Seen *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=seen,proto3" json:"seen,omitempty"`
+	// SLEEPLESS: how many runs in a row. LONG_RUN: 1.
+	Runs uint32 `protobuf:"varint,10,opt,name=runs,proto3" json:"runs,omitempty"`
+	// The run: the one in progress, or the latest that was reported.
+	RunId string `protobuf:"bytes,11,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// How long that run took, or takes so far, in seconds.
+	DurationSeconds float64 `protobuf:"fixed64,12,opt,name=duration_seconds,json=durationSeconds,proto3" json:"duration_seconds,omitempty"`
+	// The evidence, for people.
+	Evidence      string `protobuf:"bytes,13,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunCrime) Reset() {
+	*x = RunCrime{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunCrime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunCrime) ProtoMessage() {}
+
+func (x *RunCrime) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunCrime.ProtoReflect.Descriptor instead.
+func (*RunCrime) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RunCrime) GetCrime() v1.MonitoringCrime {
+	if x != nil {
+		return x.Crime
+	}
+	return v1.MonitoringCrime(0)
+}
+
+func (x *RunCrime) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *RunCrime) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *RunCrime) GetAllocationId() string {
+	if x != nil {
+		return x.AllocationId
+	}
+	return ""
+}
+
+func (x *RunCrime) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *RunCrime) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *RunCrime) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+func (x *RunCrime) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RunCrime) GetSeen() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
+}
+
+func (x *RunCrime) GetRuns() uint32 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *RunCrime) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *RunCrime) GetDurationSeconds() float64 {
+	if x != nil {
+		return x.DurationSeconds
+	}
+	return 0
+}
+
+func (x *RunCrime) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
 // GetTreeRequest names a tree.
 type GetTreeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -166,7 +330,7 @@ type GetTreeRequest struct {
 
 func (x *GetTreeRequest) Reset() {
 	*x = GetTreeRequest{}
-	mi := &file_vow_master_v1_tree_proto_msgTypes[1]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +342,7 @@ func (x *GetTreeRequest) String() string {
 func (*GetTreeRequest) ProtoMessage() {}
 
 func (x *GetTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_tree_proto_msgTypes[1]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +355,7 @@ func (x *GetTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTreeRequest.ProtoReflect.Descriptor instead.
 func (*GetTreeRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{1}
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetTreeRequest) GetBy() isGetTreeRequest_By {
@@ -248,7 +412,7 @@ type GetTreeResponse struct {
 
 func (x *GetTreeResponse) Reset() {
 	*x = GetTreeResponse{}
-	mi := &file_vow_master_v1_tree_proto_msgTypes[2]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +424,7 @@ func (x *GetTreeResponse) String() string {
 func (*GetTreeResponse) ProtoMessage() {}
 
 func (x *GetTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_tree_proto_msgTypes[2]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +437,7 @@ func (x *GetTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTreeResponse.ProtoReflect.Descriptor instead.
 func (*GetTreeResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetTreeResponse) GetTree() *Tree {
@@ -296,7 +460,7 @@ type ListTreesRequest struct {
 
 func (x *ListTreesRequest) Reset() {
 	*x = ListTreesRequest{}
-	mi := &file_vow_master_v1_tree_proto_msgTypes[3]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -308,7 +472,7 @@ func (x *ListTreesRequest) String() string {
 func (*ListTreesRequest) ProtoMessage() {}
 
 func (x *ListTreesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_tree_proto_msgTypes[3]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -321,7 +485,7 @@ func (x *ListTreesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTreesRequest.ProtoReflect.Descriptor instead.
 func (*ListTreesRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListTreesRequest) GetPageSize() uint32 {
@@ -351,7 +515,7 @@ type ListTreesResponse struct {
 
 func (x *ListTreesResponse) Reset() {
 	*x = ListTreesResponse{}
-	mi := &file_vow_master_v1_tree_proto_msgTypes[4]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +527,7 @@ func (x *ListTreesResponse) String() string {
 func (*ListTreesResponse) ProtoMessage() {}
 
 func (x *ListTreesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_tree_proto_msgTypes[4]
+	mi := &file_vow_master_v1_tree_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +540,7 @@ func (x *ListTreesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTreesResponse.ProtoReflect.Descriptor instead.
 func (*ListTreesResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListTreesResponse) GetTrees() []*Tree {
@@ -393,11 +557,121 @@ func (x *ListTreesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListRunCrimesRequest may name a tree, a release or both.
+type ListRunCrimesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tree, or of anything in it; empty = all.
+	TreeId string `protobuf:"bytes,1,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// URL of the release; empty = all.
+	SoftwareRelease string `protobuf:"bytes,2,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ListRunCrimesRequest) Reset() {
+	*x = ListRunCrimesRequest{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunCrimesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunCrimesRequest) ProtoMessage() {}
+
+func (x *ListRunCrimesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunCrimesRequest.ProtoReflect.Descriptor instead.
+func (*ListRunCrimesRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRunCrimesRequest) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *ListRunCrimesRequest) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+// ListRunCrimesResponse is the crimes.
+type ListRunCrimesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By tree, allocation and crime; at most 10,000.
+	Crimes []*RunCrime `protobuf:"bytes,1,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	// The releases of which these are conditions, by URL and crime.
+	Releases      []*v1.ReleaseCrime `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunCrimesResponse) Reset() {
+	*x = ListRunCrimesResponse{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunCrimesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunCrimesResponse) ProtoMessage() {}
+
+func (x *ListRunCrimesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunCrimesResponse.ProtoReflect.Descriptor instead.
+func (*ListRunCrimesResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListRunCrimesResponse) GetCrimes() []*RunCrime {
+	if x != nil {
+		return x.Crimes
+	}
+	return nil
+}
+
+func (x *ListRunCrimesResponse) GetReleases() []*v1.ReleaseCrime {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
 var File_vow_master_v1_tree_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\n" +
-	"\x18vow/master/v1/tree.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x16vow/type/v1/type.proto\"\xf9\x02\n" +
+	"\x18vow/master/v1/tree.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x16vow/type/v1/type.proto\"\xaa\x03\n" +
 	"\x04Tree\x12\x17\n" +
 	"\atree_id\x18\x01 \x01(\tR\x06treeId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -415,7 +689,23 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"conditions\x18\t \x03(\tR\n" +
 	"conditions\x125\n" +
 	"\tinstances\x18\n" +
-	" \x03(\v2\x17.vow.master.v1.InstanceR\tinstances\"^\n" +
+	" \x03(\v2\x17.vow.master.v1.InstanceR\tinstances\x12/\n" +
+	"\x06crimes\x18\v \x03(\v2\x17.vow.master.v1.RunCrimeR\x06crimes\"\xcb\x03\n" +
+	"\bRunCrime\x122\n" +
+	"\x05crime\x18\x01 \x01(\x0e2\x1c.vow.type.v1.MonitoringCrimeR\x05crime\x12\x17\n" +
+	"\atree_id\x18\x02 \x01(\tR\x06treeId\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12#\n" +
+	"\rallocation_id\x18\x04 \x01(\tR\fallocationId\x12\x1a\n" +
+	"\bcomputer\x18\x05 \x01(\tR\bcomputer\x12\x1c\n" +
+	"\tpartition\x18\x06 \x01(\tR\tpartition\x12)\n" +
+	"\x10software_release\x18\a \x01(\tR\x0fsoftwareRelease\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12.\n" +
+	"\x04seen\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x04seen\x12\x12\n" +
+	"\x04runs\x18\n" +
+	" \x01(\rR\x04runs\x12\x15\n" +
+	"\x06run_id\x18\v \x01(\tR\x05runId\x12)\n" +
+	"\x10duration_seconds\x18\f \x01(\x01R\x0fdurationSeconds\x12\x1a\n" +
+	"\bevidence\x18\r \x01(\tR\bevidence\"^\n" +
 	"\x0eGetTreeRequest\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x02id\x12\"\n" +
 	"\x05title\x18\x02 \x01(\tB\n" +
@@ -429,10 +719,17 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\tpageToken\"f\n" +
 	"\x11ListTreesResponse\x12)\n" +
 	"\x05trees\x18\x01 \x03(\v2\x13.vow.master.v1.TreeR\x05trees\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"m\n" +
+	"\x14ListRunCrimesRequest\x12 \n" +
+	"\atree_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x06treeId\x123\n" +
+	"\x10software_release\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x10R\x0fsoftwareRelease\"\x7f\n" +
+	"\x15ListRunCrimesResponse\x12/\n" +
+	"\x06crimes\x18\x01 \x03(\v2\x17.vow.master.v1.RunCrimeR\x06crimes\x125\n" +
+	"\breleases\x18\x02 \x03(\v2\x19.vow.type.v1.ReleaseCrimeR\breleases2\x83\x02\n" +
 	"\vTreeService\x12H\n" +
 	"\aGetTree\x12\x1d.vow.master.v1.GetTreeRequest\x1a\x1e.vow.master.v1.GetTreeResponse\x12N\n" +
-	"\tListTrees\x12\x1f.vow.master.v1.ListTreesRequest\x1a .vow.master.v1.ListTreesResponseB\xa6\x01\n" +
+	"\tListTrees\x12\x1f.vow.master.v1.ListTreesRequest\x1a .vow.master.v1.ListTreesResponse\x12Z\n" +
+	"\rListRunCrimes\x12#.vow.master.v1.ListRunCrimesRequest\x1a$.vow.master.v1.ListRunCrimesResponseB\xa6\x01\n" +
 	"\x11com.vow.master.v1B\tTreeProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
 var (
@@ -447,32 +744,46 @@ func file_vow_master_v1_tree_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_tree_proto_rawDescData
 }
 
-var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_vow_master_v1_tree_proto_goTypes = []any{
-	(*Tree)(nil),              // 0: vow.master.v1.Tree
-	(*GetTreeRequest)(nil),    // 1: vow.master.v1.GetTreeRequest
-	(*GetTreeResponse)(nil),   // 2: vow.master.v1.GetTreeResponse
-	(*ListTreesRequest)(nil),  // 3: vow.master.v1.ListTreesRequest
-	(*ListTreesResponse)(nil), // 4: vow.master.v1.ListTreesResponse
-	(*v1.Generation)(nil),     // 5: vow.type.v1.Generation
-	(*v1.ColourStatus)(nil),   // 6: vow.type.v1.ColourStatus
-	(*Instance)(nil),          // 7: vow.master.v1.Instance
+	(*Tree)(nil),                  // 0: vow.master.v1.Tree
+	(*RunCrime)(nil),              // 1: vow.master.v1.RunCrime
+	(*GetTreeRequest)(nil),        // 2: vow.master.v1.GetTreeRequest
+	(*GetTreeResponse)(nil),       // 3: vow.master.v1.GetTreeResponse
+	(*ListTreesRequest)(nil),      // 4: vow.master.v1.ListTreesRequest
+	(*ListTreesResponse)(nil),     // 5: vow.master.v1.ListTreesResponse
+	(*ListRunCrimesRequest)(nil),  // 6: vow.master.v1.ListRunCrimesRequest
+	(*ListRunCrimesResponse)(nil), // 7: vow.master.v1.ListRunCrimesResponse
+	(*v1.Generation)(nil),         // 8: vow.type.v1.Generation
+	(*v1.ColourStatus)(nil),       // 9: vow.type.v1.ColourStatus
+	(*Instance)(nil),              // 10: vow.master.v1.Instance
+	(v1.MonitoringCrime)(0),       // 11: vow.type.v1.MonitoringCrime
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v1.ReleaseCrime)(nil),       // 13: vow.type.v1.ReleaseCrime
 }
 var file_vow_master_v1_tree_proto_depIdxs = []int32{
-	5, // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
-	6, // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
-	7, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
-	0, // 3: vow.master.v1.GetTreeResponse.tree:type_name -> vow.master.v1.Tree
-	0, // 4: vow.master.v1.ListTreesResponse.trees:type_name -> vow.master.v1.Tree
-	1, // 5: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
-	3, // 6: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
-	2, // 7: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
-	4, // 8: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8,  // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
+	9,  // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
+	10, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
+	1,  // 3: vow.master.v1.Tree.crimes:type_name -> vow.master.v1.RunCrime
+	11, // 4: vow.master.v1.RunCrime.crime:type_name -> vow.type.v1.MonitoringCrime
+	12, // 5: vow.master.v1.RunCrime.since:type_name -> google.protobuf.Timestamp
+	12, // 6: vow.master.v1.RunCrime.seen:type_name -> google.protobuf.Timestamp
+	0,  // 7: vow.master.v1.GetTreeResponse.tree:type_name -> vow.master.v1.Tree
+	0,  // 8: vow.master.v1.ListTreesResponse.trees:type_name -> vow.master.v1.Tree
+	1,  // 9: vow.master.v1.ListRunCrimesResponse.crimes:type_name -> vow.master.v1.RunCrime
+	13, // 10: vow.master.v1.ListRunCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
+	2,  // 11: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
+	4,  // 12: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
+	6,  // 13: vow.master.v1.TreeService.ListRunCrimes:input_type -> vow.master.v1.ListRunCrimesRequest
+	3,  // 14: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
+	5,  // 15: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
+	7,  // 16: vow.master.v1.TreeService.ListRunCrimes:output_type -> vow.master.v1.ListRunCrimesResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_tree_proto_init() }
@@ -481,7 +792,7 @@ func file_vow_master_v1_tree_proto_init() {
 		return
 	}
 	file_vow_master_v1_instance_proto_init()
-	file_vow_master_v1_tree_proto_msgTypes[1].OneofWrappers = []any{
+	file_vow_master_v1_tree_proto_msgTypes[2].OneofWrappers = []any{
 		(*GetTreeRequest_Id)(nil),
 		(*GetTreeRequest_Title)(nil),
 	}
@@ -491,7 +802,7 @@ func file_vow_master_v1_tree_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_tree_proto_rawDesc), len(file_vow_master_v1_tree_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TreeService_GetTree_FullMethodName   = "/vow.master.v1.TreeService/GetTree"
-	TreeService_ListTrees_FullMethodName = "/vow.master.v1.TreeService/ListTrees"
+	TreeService_GetTree_FullMethodName       = "/vow.master.v1.TreeService/GetTree"
+	TreeService_ListTrees_FullMethodName     = "/vow.master.v1.TreeService/ListTrees"
+	TreeService_ListRunCrimes_FullMethodName = "/vow.master.v1.TreeService/ListRunCrimes"
 )
 
 // TreeServiceClient is the client API for TreeService service.
@@ -33,6 +34,9 @@ type TreeServiceClient interface {
 	GetTree(ctx context.Context, in *GetTreeRequest, opts ...grpc.CallOption) (*GetTreeResponse, error)
 	// ListTrees returns the trees, without their instances. Reads only. Callers: anyone.
 	ListTrees(ctx context.Context, in *ListTreesRequest, opts ...grpc.CallOption) (*ListTreesResponse, error)
+	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
+	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
+	ListRunCrimes(ctx context.Context, in *ListRunCrimesRequest, opts ...grpc.CallOption) (*ListRunCrimesResponse, error)
 }
 
 type treeServiceClient struct {
@@ -63,6 +67,16 @@ func (c *treeServiceClient) ListTrees(ctx context.Context, in *ListTreesRequest,
 	return out, nil
 }
 
+func (c *treeServiceClient) ListRunCrimes(ctx context.Context, in *ListRunCrimesRequest, opts ...grpc.CallOption) (*ListRunCrimesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRunCrimesResponse)
+	err := c.cc.Invoke(ctx, TreeService_ListRunCrimes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TreeServiceServer is the server API for TreeService service.
 // All implementations must embed UnimplementedTreeServiceServer
 // for forward compatibility.
@@ -73,6 +87,9 @@ type TreeServiceServer interface {
 	GetTree(context.Context, *GetTreeRequest) (*GetTreeResponse, error)
 	// ListTrees returns the trees, without their instances. Reads only. Callers: anyone.
 	ListTrees(context.Context, *ListTreesRequest) (*ListTreesResponse, error)
+	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
+	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
+	ListRunCrimes(context.Context, *ListRunCrimesRequest) (*ListRunCrimesResponse, error)
 	mustEmbedUnimplementedTreeServiceServer()
 }
 
@@ -88,6 +105,9 @@ func (UnimplementedTreeServiceServer) GetTree(context.Context, *GetTreeRequest) 
 }
 func (UnimplementedTreeServiceServer) ListTrees(context.Context, *ListTreesRequest) (*ListTreesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTrees not implemented")
+}
+func (UnimplementedTreeServiceServer) ListRunCrimes(context.Context, *ListRunCrimesRequest) (*ListRunCrimesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRunCrimes not implemented")
 }
 func (UnimplementedTreeServiceServer) mustEmbedUnimplementedTreeServiceServer() {}
 func (UnimplementedTreeServiceServer) testEmbeddedByValue()                     {}
@@ -146,6 +166,24 @@ func _TreeService_ListTrees_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TreeService_ListRunCrimes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRunCrimesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreeServiceServer).ListRunCrimes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreeService_ListRunCrimes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreeServiceServer).ListRunCrimes(ctx, req.(*ListRunCrimesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TreeService_ServiceDesc is the grpc.ServiceDesc for TreeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +198,10 @@ var TreeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTrees",
 			Handler:    _TreeService_ListTrees_Handler,
+		},
+		{
+			MethodName: "ListRunCrimes",
+			Handler:    _TreeService_ListRunCrimes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -92,8 +92,10 @@ type PartitionRuns struct {
 	LastSuccessRunId string `protobuf:"bytes,4,opt,name=last_success_run_id,json=lastSuccessRunId,proto3" json:"last_success_run_id,omitempty"`
 	// Its run in progress; empty = none.
 	RunInProgress string `protobuf:"bytes,5,opt,name=run_in_progress,json=runInProgress,proto3" json:"run_in_progress,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// URL of the instance's software release; empty = not told.
+	SoftwareRelease string `protobuf:"bytes,6,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PartitionRuns) Reset() {
@@ -157,6 +159,13 @@ func (x *PartitionRuns) GetLastSuccessRunId() string {
 func (x *PartitionRuns) GetRunInProgress() string {
 	if x != nil {
 		return x.RunInProgress
+	}
+	return ""
+}
+
+func (x *PartitionRuns) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
 	}
 	return ""
 }
@@ -1934,9 +1943,11 @@ type PromiseCrime struct {
 	// When it was seen last.
 	Seen *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=seen,proto3" json:"seen,omitempty"`
 	// The evidence, for people.
-	Evidence      string `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Evidence string `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// URL of the instance's software release; empty = the node did not tell.
+	SoftwareRelease string `protobuf:"bytes,9,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PromiseCrime) Reset() {
@@ -2025,13 +2036,22 @@ func (x *PromiseCrime) GetEvidence() string {
 	return ""
 }
 
-// ListCrimesRequest may name an allocation.
+func (x *PromiseCrime) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+// ListCrimesRequest may name an allocation, a release or both.
 type ListCrimesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Allocation; empty = all.
-	AllocationId  string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AllocationId string `protobuf:"bytes,1,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
+	// URL of the release; empty = all.
+	SoftwareRelease string `protobuf:"bytes,2,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListCrimesRequest) Reset() {
@@ -2071,11 +2091,20 @@ func (x *ListCrimesRequest) GetAllocationId() string {
 	return ""
 }
 
+func (x *ListCrimesRequest) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
 // ListCrimesResponse is the crimes.
 type ListCrimesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By allocation, promise and crime; at most 10,000.
-	Crimes        []*PromiseCrime `protobuf:"bytes,1,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	Crimes []*PromiseCrime `protobuf:"bytes,1,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	// The releases of which these are conditions, by URL and crime.
+	Releases      []*v1.ReleaseCrime `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2117,17 +2146,25 @@ func (x *ListCrimesResponse) GetCrimes() []*PromiseCrime {
 	return nil
 }
 
+func (x *ListCrimesResponse) GetReleases() []*v1.ReleaseCrime {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
 var File_vow_promise_v1_promise_proto protoreflect.FileDescriptor
 
 const file_vow_promise_v1_promise_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/promise/v1/promise.proto\x12\x0evow.promise.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xf8\x01\n" +
+	"\x1cvow/promise/v1/promise.proto\x12\x0evow.promise.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xad\x02\n" +
 	"\rPartitionRuns\x12.\n" +
 	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12'\n" +
 	"\tpartition\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12%\n" +
 	"\x0elatest_success\x18\x03 \x01(\bR\rlatestSuccess\x126\n" +
 	"\x13last_success_run_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\x10lastSuccessRunId\x12/\n" +
-	"\x0frun_in_progress\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\rrunInProgress\"\xd2\x01\n" +
+	"\x0frun_in_progress\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\rrunInProgress\x123\n" +
+	"\x10software_release\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80\x10R\x0fsoftwareRelease\"\xd2\x01\n" +
 	"\x10AllocationGroups\x129\n" +
 	"\x04runs\x18\x01 \x01(\v2\x1d.vow.promise.v1.PartitionRunsB\x06\xbaH\x03\xc8\x01\x01R\x04runs\x12:\n" +
 	"\x06groups\x18\x02 \x03(\v2\x17.vow.type.v1.SenseGroupB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\x06groups\x12\x16\n" +
@@ -2254,7 +2291,7 @@ const file_vow_promise_v1_promise_proto_rawDesc = "" +
 	"\x04mute\x18\x03 \x01(\v2\x11.vow.type.v1.MuteR\x04mute\"o\n" +
 	"\x11ListMutesResponse\x12-\n" +
 	"\x05mutes\x18\x01 \x03(\v2\x17.vow.promise.v1.MuteActR\x05mutes\x12+\n" +
-	"\x04acts\x18\x02 \x03(\v2\x17.vow.promise.v1.MuteActR\x04acts\"\xb2\x02\n" +
+	"\x04acts\x18\x02 \x03(\v2\x17.vow.promise.v1.MuteActR\x04acts\"\xdd\x02\n" +
 	"\fPromiseCrime\x12+\n" +
 	"\x05crime\x18\x01 \x01(\x0e2\x15.vow.promise.v1.CrimeR\x05crime\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x18\n" +
@@ -2263,11 +2300,14 @@ const file_vow_promise_v1_promise_proto_rawDesc = "" +
 	"\tpartition\x18\x05 \x01(\tR\tpartition\x120\n" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12.\n" +
 	"\x04seen\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04seen\x12\x1a\n" +
-	"\bevidence\x18\b \x01(\tR\bevidence\"A\n" +
+	"\bevidence\x18\b \x01(\tR\bevidence\x12)\n" +
+	"\x10software_release\x18\t \x01(\tR\x0fsoftwareRelease\"v\n" +
 	"\x11ListCrimesRequest\x12,\n" +
-	"\rallocation_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\"J\n" +
+	"\rallocation_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\x123\n" +
+	"\x10software_release\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x10R\x0fsoftwareRelease\"\x81\x01\n" +
 	"\x12ListCrimesResponse\x124\n" +
-	"\x06crimes\x18\x01 \x03(\v2\x1c.vow.promise.v1.PromiseCrimeR\x06crimes*R\n" +
+	"\x06crimes\x18\x01 \x03(\v2\x1c.vow.promise.v1.PromiseCrimeR\x06crimes\x125\n" +
+	"\breleases\x18\x02 \x03(\v2\x19.vow.type.v1.ReleaseCrimeR\breleases*R\n" +
 	"\x05Crime\x12\x15\n" +
 	"\x11CRIME_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CRIME_SENSED_TOO_OFTEN\x10\x01\x12\x16\n" +
@@ -2339,6 +2379,7 @@ var file_vow_promise_v1_promise_proto_goTypes = []any{
 	(*v1.Mute)(nil),               // 35: vow.type.v1.Mute
 	(v1.PromiseKind)(0),           // 36: vow.type.v1.PromiseKind
 	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*v1.ReleaseCrime)(nil),       // 38: vow.type.v1.ReleaseCrime
 }
 var file_vow_promise_v1_promise_proto_depIdxs = []int32{
 	1,  // 0: vow.promise.v1.AllocationGroups.runs:type_name -> vow.promise.v1.PartitionRuns
@@ -2381,29 +2422,30 @@ var file_vow_promise_v1_promise_proto_depIdxs = []int32{
 	37, // 37: vow.promise.v1.PromiseCrime.since:type_name -> google.protobuf.Timestamp
 	37, // 38: vow.promise.v1.PromiseCrime.seen:type_name -> google.protobuf.Timestamp
 	29, // 39: vow.promise.v1.ListCrimesResponse.crimes:type_name -> vow.promise.v1.PromiseCrime
-	4,  // 40: vow.promise.v1.SenseService.Sense:input_type -> vow.promise.v1.SenseRequest
-	10, // 41: vow.promise.v1.PromiseService.Evaluate:input_type -> vow.promise.v1.EvaluateRequest
-	12, // 42: vow.promise.v1.PromiseService.Verdicts:input_type -> vow.promise.v1.VerdictsRequest
-	14, // 43: vow.promise.v1.PromiseService.ListPromises:input_type -> vow.promise.v1.ListPromisesRequest
-	17, // 44: vow.promise.v1.PromiseService.History:input_type -> vow.promise.v1.HistoryRequest
-	22, // 45: vow.promise.v1.PromiseService.MutePromise:input_type -> vow.promise.v1.MutePromiseRequest
-	24, // 46: vow.promise.v1.PromiseService.UnmutePromise:input_type -> vow.promise.v1.UnmutePromiseRequest
-	26, // 47: vow.promise.v1.PromiseService.ListMutes:input_type -> vow.promise.v1.ListMutesRequest
-	30, // 48: vow.promise.v1.PromiseService.ListCrimes:input_type -> vow.promise.v1.ListCrimesRequest
-	7,  // 49: vow.promise.v1.SenseService.Sense:output_type -> vow.promise.v1.SenseResponse
-	11, // 50: vow.promise.v1.PromiseService.Evaluate:output_type -> vow.promise.v1.EvaluateResponse
-	13, // 51: vow.promise.v1.PromiseService.Verdicts:output_type -> vow.promise.v1.VerdictsResponse
-	16, // 52: vow.promise.v1.PromiseService.ListPromises:output_type -> vow.promise.v1.ListPromisesResponse
-	21, // 53: vow.promise.v1.PromiseService.History:output_type -> vow.promise.v1.HistoryResponse
-	23, // 54: vow.promise.v1.PromiseService.MutePromise:output_type -> vow.promise.v1.MutePromiseResponse
-	25, // 55: vow.promise.v1.PromiseService.UnmutePromise:output_type -> vow.promise.v1.UnmutePromiseResponse
-	28, // 56: vow.promise.v1.PromiseService.ListMutes:output_type -> vow.promise.v1.ListMutesResponse
-	31, // 57: vow.promise.v1.PromiseService.ListCrimes:output_type -> vow.promise.v1.ListCrimesResponse
-	49, // [49:58] is the sub-list for method output_type
-	40, // [40:49] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	38, // 40: vow.promise.v1.ListCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
+	4,  // 41: vow.promise.v1.SenseService.Sense:input_type -> vow.promise.v1.SenseRequest
+	10, // 42: vow.promise.v1.PromiseService.Evaluate:input_type -> vow.promise.v1.EvaluateRequest
+	12, // 43: vow.promise.v1.PromiseService.Verdicts:input_type -> vow.promise.v1.VerdictsRequest
+	14, // 44: vow.promise.v1.PromiseService.ListPromises:input_type -> vow.promise.v1.ListPromisesRequest
+	17, // 45: vow.promise.v1.PromiseService.History:input_type -> vow.promise.v1.HistoryRequest
+	22, // 46: vow.promise.v1.PromiseService.MutePromise:input_type -> vow.promise.v1.MutePromiseRequest
+	24, // 47: vow.promise.v1.PromiseService.UnmutePromise:input_type -> vow.promise.v1.UnmutePromiseRequest
+	26, // 48: vow.promise.v1.PromiseService.ListMutes:input_type -> vow.promise.v1.ListMutesRequest
+	30, // 49: vow.promise.v1.PromiseService.ListCrimes:input_type -> vow.promise.v1.ListCrimesRequest
+	7,  // 50: vow.promise.v1.SenseService.Sense:output_type -> vow.promise.v1.SenseResponse
+	11, // 51: vow.promise.v1.PromiseService.Evaluate:output_type -> vow.promise.v1.EvaluateResponse
+	13, // 52: vow.promise.v1.PromiseService.Verdicts:output_type -> vow.promise.v1.VerdictsResponse
+	16, // 53: vow.promise.v1.PromiseService.ListPromises:output_type -> vow.promise.v1.ListPromisesResponse
+	21, // 54: vow.promise.v1.PromiseService.History:output_type -> vow.promise.v1.HistoryResponse
+	23, // 55: vow.promise.v1.PromiseService.MutePromise:output_type -> vow.promise.v1.MutePromiseResponse
+	25, // 56: vow.promise.v1.PromiseService.UnmutePromise:output_type -> vow.promise.v1.UnmutePromiseResponse
+	28, // 57: vow.promise.v1.PromiseService.ListMutes:output_type -> vow.promise.v1.ListMutesResponse
+	31, // 58: vow.promise.v1.PromiseService.ListCrimes:output_type -> vow.promise.v1.ListCrimesResponse
+	50, // [50:59] is the sub-list for method output_type
+	41, // [41:50] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_vow_promise_v1_promise_proto_init() }

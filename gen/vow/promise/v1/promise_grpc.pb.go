@@ -144,7 +144,8 @@ type PromiseServiceClient interface {
 	// Evaluate tests promises: adds the groups of a run to the windows (they never bang) and returns the verdicts. Idempotent by the groups'
 	// (allocation, promise, sequence). Errors: INVALID_ARGUMENT. Callers: the computer's node, which decides by itself when there is no answer within 1 s.
 	Evaluate(ctx context.Context, in *EvaluateRequest, opts ...grpc.CallOption) (*EvaluateResponse, error)
-	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
+	// Verdicts returns the verdicts of an allocation's promises. Any replica answers: from its own windows where they are the newest, else as the replica that
+	// heard of them wrote them at most 2 s after; messages of those are their last 1000 bytes. Promises that nobody heard of for 25 h are left out. Reads only. Errors: UNAVAILABLE, the store is away. Callers: anyone.
 	Verdicts(ctx context.Context, in *VerdictsRequest, opts ...grpc.CallOption) (*VerdictsResponse, error)
 	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
 	// next. Reads only. Callers: anyone.
@@ -160,8 +161,8 @@ type PromiseServiceClient interface {
 	UnmutePromise(ctx context.Context, in *UnmutePromiseRequest, opts ...grpc.CallOption) (*UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(ctx context.Context, in *ListMutesRequest, opts ...grpc.CallOption) (*ListMutesResponse, error)
-	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
-	// Reads only. Callers: anyone.
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed; and
+	// which software releases they make conditions of. Those of runs are svc-master's. Reads only. Callers: anyone.
 	ListCrimes(ctx context.Context, in *ListCrimesRequest, opts ...grpc.CallOption) (*ListCrimesResponse, error)
 }
 
@@ -262,7 +263,8 @@ type PromiseServiceServer interface {
 	// Evaluate tests promises: adds the groups of a run to the windows (they never bang) and returns the verdicts. Idempotent by the groups'
 	// (allocation, promise, sequence). Errors: INVALID_ARGUMENT. Callers: the computer's node, which decides by itself when there is no answer within 1 s.
 	Evaluate(context.Context, *EvaluateRequest) (*EvaluateResponse, error)
-	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
+	// Verdicts returns the verdicts of an allocation's promises. Any replica answers: from its own windows where they are the newest, else as the replica that
+	// heard of them wrote them at most 2 s after; messages of those are their last 1000 bytes. Promises that nobody heard of for 25 h are left out. Reads only. Errors: UNAVAILABLE, the store is away. Callers: anyone.
 	Verdicts(context.Context, *VerdictsRequest) (*VerdictsResponse, error)
 	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
 	// next. Reads only. Callers: anyone.
@@ -278,8 +280,8 @@ type PromiseServiceServer interface {
 	UnmutePromise(context.Context, *UnmutePromiseRequest) (*UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *ListMutesRequest) (*ListMutesResponse, error)
-	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
-	// Reads only. Callers: anyone.
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed; and
+	// which software releases they make conditions of. Those of runs are svc-master's. Reads only. Callers: anyone.
 	ListCrimes(context.Context, *ListCrimesRequest) (*ListCrimesResponse, error)
 	mustEmbedUnimplementedPromiseServiceServer()
 }

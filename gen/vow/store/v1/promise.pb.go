@@ -61,9 +61,11 @@ type PromiseRecord struct {
 	// When the newest of those was sensed.
 	OwnAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=own_at,json=ownAt,proto3" json:"own_at,omitempty"`
 	// When the row began.
-	QuickSince    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=quick_since,json=quickSince,proto3" json:"quick_since,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	QuickSince *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=quick_since,json=quickSince,proto3" json:"quick_since,omitempty"`
+	// URL of the instance's software release, as the node told last.
+	SoftwareRelease string `protobuf:"bytes,19,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PromiseRecord) Reset() {
@@ -220,6 +222,13 @@ func (x *PromiseRecord) GetQuickSince() *timestamppb.Timestamp {
 		return x.QuickSince
 	}
 	return nil
+}
+
+func (x *PromiseRecord) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
 }
 
 // PromiseMessage is what a promise said.
@@ -582,7 +591,7 @@ var File_vow_store_v1_promise_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_promise_proto_rawDesc = "" +
 	"\n" +
-	"\x1avow/store/v1/promise.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xe7\x05\n" +
+	"\x1avow/store/v1/promise.proto\x12\fvow.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\x92\x06\n" +
 	"\rPromiseRecord\x12.\n" +
 	"\averdict\x18\x01 \x01(\v2\x14.vow.type.v1.VerdictR\averdict\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.vow.type.v1.PromiseKindR\x04kind\x12*\n" +
@@ -605,7 +614,8 @@ const file_vow_store_v1_promise_proto_rawDesc = "" +
 	"\x05quick\x18\x10 \x01(\rR\x05quick\x121\n" +
 	"\x06own_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05ownAt\x12;\n" +
 	"\vquick_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"quickSinceB\b\n" +
+	"quickSince\x12)\n" +
+	"\x10software_release\x18\x13 \x01(\tR\x0fsoftwareReleaseB\b\n" +
 	"\x06_value\"n\n" +
 	"\x0ePromiseMessage\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +

@@ -460,6 +460,67 @@ func (PromiseKind) EnumDescriptor() ([]byte, []int) {
 	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{6}
 }
 
+// MonitoringCrime is a way to misuse monitoring (docs/rules.md, monitoring crimes).
+type MonitoringCrime int32
+
+const (
+	// Never sent.
+	MonitoringCrime_MONITORING_CRIME_UNSPECIFIED MonitoringCrime = 0
+	// A promise sensed every minute or more often by its own periodicity. Seen by svc-promise.
+	MonitoringCrime_MONITORING_CRIME_SENSED_TOO_OFTEN MonitoringCrime = 1
+	// A promise that failed since it was first sensed, at least 10 min ago. Seen by svc-promise.
+	MonitoringCrime_MONITORING_CRIME_NEVER_PASSED MonitoringCrime = 2
+	// A partition that runs without ever sleeping. Seen by svc-master.
+	MonitoringCrime_MONITORING_CRIME_SLEEPLESS MonitoringCrime = 3
+	// A run longer than one minute. Seen by svc-master.
+	MonitoringCrime_MONITORING_CRIME_LONG_RUN MonitoringCrime = 4
+)
+
+// Enum value maps for MonitoringCrime.
+var (
+	MonitoringCrime_name = map[int32]string{
+		0: "MONITORING_CRIME_UNSPECIFIED",
+		1: "MONITORING_CRIME_SENSED_TOO_OFTEN",
+		2: "MONITORING_CRIME_NEVER_PASSED",
+		3: "MONITORING_CRIME_SLEEPLESS",
+		4: "MONITORING_CRIME_LONG_RUN",
+	}
+	MonitoringCrime_value = map[string]int32{
+		"MONITORING_CRIME_UNSPECIFIED":      0,
+		"MONITORING_CRIME_SENSED_TOO_OFTEN": 1,
+		"MONITORING_CRIME_NEVER_PASSED":     2,
+		"MONITORING_CRIME_SLEEPLESS":        3,
+		"MONITORING_CRIME_LONG_RUN":         4,
+	}
+)
+
+func (x MonitoringCrime) Enum() *MonitoringCrime {
+	p := new(MonitoringCrime)
+	*p = x
+	return p
+}
+
+func (x MonitoringCrime) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MonitoringCrime) Descriptor() protoreflect.EnumDescriptor {
+	return file_vow_type_v1_type_proto_enumTypes[7].Descriptor()
+}
+
+func (MonitoringCrime) Type() protoreflect.EnumType {
+	return &file_vow_type_v1_type_proto_enumTypes[7]
+}
+
+func (x MonitoringCrime) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MonitoringCrime.Descriptor instead.
+func (MonitoringCrime) EnumDescriptor() ([]byte, []int) {
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{7}
+}
+
 // ColourStatus is a colour with the rule that gave it.
 type ColourStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1209,6 +1270,97 @@ func (x *Verdict) GetMute() *Mute {
 	return nil
 }
 
+// ReleaseCrime is a condition of a software release: partitions or promises of its instances commit a monitoring crime.
+type ReleaseCrime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// URL of the release.
+	SoftwareRelease string `protobuf:"bytes,1,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	// Which crime.
+	Crime MonitoringCrime `protobuf:"varint,2,opt,name=crime,proto3,enum=vow.type.v1.MonitoringCrime" json:"crime,omitempty"`
+	// How many partitions (crimes of runs) or promises (crimes of promises) commit it now.
+	Count uint32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// In how many partitions.
+	Partitions uint32 `protobuf:"varint,4,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// Since when: the oldest of them.
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// The evidence, for people: that of the oldest.
+	Evidence      string `protobuf:"bytes,6,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseCrime) Reset() {
+	*x = ReleaseCrime{}
+	mi := &file_vow_type_v1_type_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseCrime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseCrime) ProtoMessage() {}
+
+func (x *ReleaseCrime) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_type_v1_type_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseCrime.ProtoReflect.Descriptor instead.
+func (*ReleaseCrime) Descriptor() ([]byte, []int) {
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReleaseCrime) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+func (x *ReleaseCrime) GetCrime() MonitoringCrime {
+	if x != nil {
+		return x.Crime
+	}
+	return MonitoringCrime_MONITORING_CRIME_UNSPECIFIED
+}
+
+func (x *ReleaseCrime) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ReleaseCrime) GetPartitions() uint32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return 0
+}
+
+func (x *ReleaseCrime) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReleaseCrime) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
 var File_vow_type_v1_type_proto protoreflect.FileDescriptor
 
 const file_vow_type_v1_type_proto_rawDesc = "" +
@@ -1278,7 +1430,16 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x1a\n" +
 	"\bsequence\x18\x05 \x01(\x04R\bsequence\x120\n" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12%\n" +
-	"\x04mute\x18\a \x01(\v2\x11.vow.type.v1.MuteR\x04mute*\x8a\x01\n" +
+	"\x04mute\x18\a \x01(\v2\x11.vow.type.v1.MuteR\x04mute\"\xf1\x01\n" +
+	"\fReleaseCrime\x12)\n" +
+	"\x10software_release\x18\x01 \x01(\tR\x0fsoftwareRelease\x122\n" +
+	"\x05crime\x18\x02 \x01(\x0e2\x1c.vow.type.v1.MonitoringCrimeR\x05crime\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x04 \x01(\rR\n" +
+	"partitions\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1a\n" +
+	"\bevidence\x18\x06 \x01(\tR\bevidence*\x8a\x01\n" +
 	"\x0eRequestedState\x12\x1f\n" +
 	"\x1bREQUESTED_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REQUESTED_STATE_STARTED\x10\x01\x12\x1b\n" +
@@ -1326,7 +1487,13 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\x18PROMISE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17PROMISE_KIND_EXECUTABLE\x10\x01\x12\x17\n" +
 	"\x13PROMISE_KIND_PYTHON\x10\x02\x12\x18\n" +
-	"\x14PROMISE_KIND_BUILTIN\x10\x03B\x98\x01\n" +
+	"\x14PROMISE_KIND_BUILTIN\x10\x03*\xbc\x01\n" +
+	"\x0fMonitoringCrime\x12 \n" +
+	"\x1cMONITORING_CRIME_UNSPECIFIED\x10\x00\x12%\n" +
+	"!MONITORING_CRIME_SENSED_TOO_OFTEN\x10\x01\x12!\n" +
+	"\x1dMONITORING_CRIME_NEVER_PASSED\x10\x02\x12\x1e\n" +
+	"\x1aMONITORING_CRIME_SLEEPLESS\x10\x03\x12\x1d\n" +
+	"\x19MONITORING_CRIME_LONG_RUN\x10\x04B\x98\x01\n" +
 	"\x0fcom.vow.type.v1B\tTypeProtoP\x01Z,github.com/vow-os/vow/gen/vow/type/v1;typev1\xa2\x02\x03VTX\xaa\x02\vVow.Type.V1\xca\x02\vVow\\Type\\V1\xe2\x02\x17Vow\\Type\\V1\\GPBMetadata\xea\x02\rVow::Type::V1b\x06proto3"
 
 var (
@@ -1341,8 +1508,8 @@ func file_vow_type_v1_type_proto_rawDescGZIP() []byte {
 	return file_vow_type_v1_type_proto_rawDescData
 }
 
-var file_vow_type_v1_type_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_vow_type_v1_type_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_vow_type_v1_type_proto_goTypes = []any{
 	(RequestedState)(0),           // 0: vow.type.v1.RequestedState
 	(Cause)(0),                    // 1: vow.type.v1.Cause
@@ -1351,37 +1518,41 @@ var file_vow_type_v1_type_proto_goTypes = []any{
 	(BangOrigin)(0),               // 4: vow.type.v1.BangOrigin
 	(LogLevel)(0),                 // 5: vow.type.v1.LogLevel
 	(PromiseKind)(0),              // 6: vow.type.v1.PromiseKind
-	(*ColourStatus)(nil),          // 7: vow.type.v1.ColourStatus
-	(*Generation)(nil),            // 8: vow.type.v1.Generation
-	(*TraceContext)(nil),          // 9: vow.type.v1.TraceContext
-	(*LogEntry)(nil),              // 10: vow.type.v1.LogEntry
-	(*Rule)(nil),                  // 11: vow.type.v1.Rule
-	(*OwnVerdict)(nil),            // 12: vow.type.v1.OwnVerdict
-	(*SenseGroup)(nil),            // 13: vow.type.v1.SenseGroup
-	(*Mute)(nil),                  // 14: vow.type.v1.Mute
-	(*Verdict)(nil),               // 15: vow.type.v1.Verdict
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(MonitoringCrime)(0),          // 7: vow.type.v1.MonitoringCrime
+	(*ColourStatus)(nil),          // 8: vow.type.v1.ColourStatus
+	(*Generation)(nil),            // 9: vow.type.v1.Generation
+	(*TraceContext)(nil),          // 10: vow.type.v1.TraceContext
+	(*LogEntry)(nil),              // 11: vow.type.v1.LogEntry
+	(*Rule)(nil),                  // 12: vow.type.v1.Rule
+	(*OwnVerdict)(nil),            // 13: vow.type.v1.OwnVerdict
+	(*SenseGroup)(nil),            // 14: vow.type.v1.SenseGroup
+	(*Mute)(nil),                  // 15: vow.type.v1.Mute
+	(*Verdict)(nil),               // 16: vow.type.v1.Verdict
+	(*ReleaseCrime)(nil),          // 17: vow.type.v1.ReleaseCrime
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_vow_type_v1_type_proto_depIdxs = []int32{
 	2,  // 0: vow.type.v1.ColourStatus.colour:type_name -> vow.type.v1.Colour
-	16, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
+	18, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 2: vow.type.v1.LogEntry.level:type_name -> vow.type.v1.LogLevel
-	16, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
-	10, // 4: vow.type.v1.SenseGroup.entries:type_name -> vow.type.v1.LogEntry
-	11, // 5: vow.type.v1.SenseGroup.test:type_name -> vow.type.v1.Rule
-	11, // 6: vow.type.v1.SenseGroup.anomaly:type_name -> vow.type.v1.Rule
+	18, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
+	11, // 4: vow.type.v1.SenseGroup.entries:type_name -> vow.type.v1.LogEntry
+	12, // 5: vow.type.v1.SenseGroup.test:type_name -> vow.type.v1.Rule
+	12, // 6: vow.type.v1.SenseGroup.anomaly:type_name -> vow.type.v1.Rule
 	6,  // 7: vow.type.v1.SenseGroup.kind:type_name -> vow.type.v1.PromiseKind
-	12, // 8: vow.type.v1.SenseGroup.own_test:type_name -> vow.type.v1.OwnVerdict
-	12, // 9: vow.type.v1.SenseGroup.own_anomaly:type_name -> vow.type.v1.OwnVerdict
-	16, // 10: vow.type.v1.Mute.until:type_name -> google.protobuf.Timestamp
-	16, // 11: vow.type.v1.Mute.at:type_name -> google.protobuf.Timestamp
-	16, // 12: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
-	14, // 13: vow.type.v1.Verdict.mute:type_name -> vow.type.v1.Mute
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	13, // 8: vow.type.v1.SenseGroup.own_test:type_name -> vow.type.v1.OwnVerdict
+	13, // 9: vow.type.v1.SenseGroup.own_anomaly:type_name -> vow.type.v1.OwnVerdict
+	18, // 10: vow.type.v1.Mute.until:type_name -> google.protobuf.Timestamp
+	18, // 11: vow.type.v1.Mute.at:type_name -> google.protobuf.Timestamp
+	18, // 12: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
+	15, // 13: vow.type.v1.Verdict.mute:type_name -> vow.type.v1.Mute
+	7,  // 14: vow.type.v1.ReleaseCrime.crime:type_name -> vow.type.v1.MonitoringCrime
+	18, // 15: vow.type.v1.ReleaseCrime.since:type_name -> google.protobuf.Timestamp
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_vow_type_v1_type_proto_init() }
@@ -1395,8 +1566,8 @@ func file_vow_type_v1_type_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_type_v1_type_proto_rawDesc), len(file_vow_type_v1_type_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   9,
+			NumEnums:      8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

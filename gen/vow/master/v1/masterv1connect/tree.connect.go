@@ -37,6 +37,9 @@ const (
 	TreeServiceGetTreeProcedure = "/vow.master.v1.TreeService/GetTree"
 	// TreeServiceListTreesProcedure is the fully-qualified name of the TreeService's ListTrees RPC.
 	TreeServiceListTreesProcedure = "/vow.master.v1.TreeService/ListTrees"
+	// TreeServiceListRunCrimesProcedure is the fully-qualified name of the TreeService's ListRunCrimes
+	// RPC.
+	TreeServiceListRunCrimesProcedure = "/vow.master.v1.TreeService/ListRunCrimes"
 )
 
 // TreeServiceClient is a client for the vow.master.v1.TreeService service.
@@ -45,6 +48,9 @@ type TreeServiceClient interface {
 	GetTree(context.Context, *v1.GetTreeRequest) (*v1.GetTreeResponse, error)
 	// ListTrees returns the trees, without their instances. Reads only. Callers: anyone.
 	ListTrees(context.Context, *v1.ListTreesRequest) (*v1.ListTreesResponse, error)
+	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
+	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
+	ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error)
 }
 
 // NewTreeServiceClient constructs a client for the vow.master.v1.TreeService service. By default,
@@ -70,13 +76,20 @@ func NewTreeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(treeServiceMethods.ByName("ListTrees")),
 			connect.WithClientOptions(opts...),
 		),
+		listRunCrimes: connect.NewClient[v1.ListRunCrimesRequest, v1.ListRunCrimesResponse](
+			httpClient,
+			baseURL+TreeServiceListRunCrimesProcedure,
+			connect.WithSchema(treeServiceMethods.ByName("ListRunCrimes")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // treeServiceClient implements TreeServiceClient.
 type treeServiceClient struct {
-	getTree   *connect.Client[v1.GetTreeRequest, v1.GetTreeResponse]
-	listTrees *connect.Client[v1.ListTreesRequest, v1.ListTreesResponse]
+	getTree       *connect.Client[v1.GetTreeRequest, v1.GetTreeResponse]
+	listTrees     *connect.Client[v1.ListTreesRequest, v1.ListTreesResponse]
+	listRunCrimes *connect.Client[v1.ListRunCrimesRequest, v1.ListRunCrimesResponse]
 }
 
 // GetTree calls vow.master.v1.TreeService.GetTree.
@@ -97,12 +110,24 @@ func (c *treeServiceClient) ListTrees(ctx context.Context, req *v1.ListTreesRequ
 	return nil, err
 }
 
+// ListRunCrimes calls vow.master.v1.TreeService.ListRunCrimes.
+func (c *treeServiceClient) ListRunCrimes(ctx context.Context, req *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error) {
+	response, err := c.listRunCrimes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TreeServiceHandler is an implementation of the vow.master.v1.TreeService service.
 type TreeServiceHandler interface {
 	// GetTree returns a tree with all its instances and their states. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetTree(context.Context, *v1.GetTreeRequest) (*v1.GetTreeResponse, error)
 	// ListTrees returns the trees, without their instances. Reads only. Callers: anyone.
 	ListTrees(context.Context, *v1.ListTreesRequest) (*v1.ListTreesResponse, error)
+	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
+	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
+	ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error)
 }
 
 // NewTreeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -124,12 +149,20 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(treeServiceMethods.ByName("ListTrees")),
 		connect.WithHandlerOptions(opts...),
 	)
+	treeServiceListRunCrimesHandler := connect.NewUnaryHandlerSimple(
+		TreeServiceListRunCrimesProcedure,
+		svc.ListRunCrimes,
+		connect.WithSchema(treeServiceMethods.ByName("ListRunCrimes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.TreeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TreeServiceGetTreeProcedure:
 			treeServiceGetTreeHandler.ServeHTTP(w, r)
 		case TreeServiceListTreesProcedure:
 			treeServiceListTreesHandler.ServeHTTP(w, r)
+		case TreeServiceListRunCrimesProcedure:
+			treeServiceListRunCrimesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -145,4 +178,8 @@ func (UnimplementedTreeServiceHandler) GetTree(context.Context, *v1.GetTreeReque
 
 func (UnimplementedTreeServiceHandler) ListTrees(context.Context, *v1.ListTreesRequest) (*v1.ListTreesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.ListTrees is not implemented"))
+}
+
+func (UnimplementedTreeServiceHandler) ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.ListRunCrimes is not implemented"))
 }

@@ -140,7 +140,8 @@ type PromiseServiceClient interface {
 	// Evaluate tests promises: adds the groups of a run to the windows (they never bang) and returns the verdicts. Idempotent by the groups'
 	// (allocation, promise, sequence). Errors: INVALID_ARGUMENT. Callers: the computer's node, which decides by itself when there is no answer within 1 s.
 	Evaluate(context.Context, *v1.EvaluateRequest) (*v1.EvaluateResponse, error)
-	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
+	// Verdicts returns the verdicts of an allocation's promises. Any replica answers: from its own windows where they are the newest, else as the replica that
+	// heard of them wrote them at most 2 s after; messages of those are their last 1000 bytes. Promises that nobody heard of for 25 h are left out. Reads only. Errors: UNAVAILABLE, the store is away. Callers: anyone.
 	Verdicts(context.Context, *v1.VerdictsRequest) (*v1.VerdictsResponse, error)
 	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
 	// next. Reads only. Callers: anyone.
@@ -156,8 +157,8 @@ type PromiseServiceClient interface {
 	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)
-	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
-	// Reads only. Callers: anyone.
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed; and
+	// which software releases they make conditions of. Those of runs are svc-master's. Reads only. Callers: anyone.
 	ListCrimes(context.Context, *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error)
 }
 
@@ -312,7 +313,8 @@ type PromiseServiceHandler interface {
 	// Evaluate tests promises: adds the groups of a run to the windows (they never bang) and returns the verdicts. Idempotent by the groups'
 	// (allocation, promise, sequence). Errors: INVALID_ARGUMENT. Callers: the computer's node, which decides by itself when there is no answer within 1 s.
 	Evaluate(context.Context, *v1.EvaluateRequest) (*v1.EvaluateResponse, error)
-	// Verdicts returns the verdicts of an allocation's promises. Reads only. Callers: anyone.
+	// Verdicts returns the verdicts of an allocation's promises. Any replica answers: from its own windows where they are the newest, else as the replica that
+	// heard of them wrote them at most 2 s after; messages of those are their last 1000 bytes. Promises that nobody heard of for 25 h are left out. Reads only. Errors: UNAVAILABLE, the store is away. Callers: anyone.
 	Verdicts(context.Context, *v1.VerdictsRequest) (*v1.VerdictsResponse, error)
 	// ListPromises returns the promises of an allocation as they were known a few seconds ago, by whichever replica: verdicts, values, when each is sensed
 	// next. Reads only. Callers: anyone.
@@ -328,8 +330,8 @@ type PromiseServiceHandler interface {
 	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)
-	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed.
-	// Reads only. Callers: anyone.
+	// ListCrimes returns the monitoring crimes of promises with their evidence: promises sensed every minute or more often, and promises that never passed; and
+	// which software releases they make conditions of. Those of runs are svc-master's. Reads only. Callers: anyone.
 	ListCrimes(context.Context, *v1.ListCrimesRequest) (*v1.ListCrimesResponse, error)
 }
 
