@@ -205,6 +205,8 @@ type node struct {
 	// releases replaces the software root; nil = it is real. collect has unused releases removed.
 	releases app.Releases
 	collect  bool
+	// timeout of a run on a real machine; 0 = the default.
+	timeout time.Duration
 }
 
 func newNode(t testing.TB) *node {

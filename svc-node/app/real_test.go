@@ -75,7 +75,7 @@ func startReal(t testing.TB, n *node, profile string) {
 	a, err := app.New(app.Config{
 		Computer: computer, InstanceRoot: filepath.Join(n.dir, "instance"), SoftwareRoot: filepath.Join(n.dir, "software"),
 		StateDir: filepath.Join(n.dir, "state"), SupervisorDir: filepath.Join(n.dir, "supervisor"), Socket: filepath.Join(n.dir, "s"),
-		Partitions: 1, Periodicity: 24 * time.Hour, Slots: 2, Register: true,
+		Partitions: 1, Periodicity: 24 * time.Hour, Slots: 2, Register: true, PartitionTimeout: n.timeout,
 		Master: "master:1", Scheduler: "scheduler:1", Promise: "promise:1",
 	}, app.Settings{Dial: n.dial})
 	if err != nil {

@@ -12,26 +12,45 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace/noop"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-node/app"
+	"github.com/vow-os/vow/svc-node/internal/partition"
+	"github.com/vow-os/vow/svc-node/internal/privilege"
+	"github.com/vow-os/vow/svc-node/internal/usage"
 )
 
 // probe says who it is, tries everything that it must not be able to do, and writes what it found.
-const probe = `import ctypes, os, sys
+const probe = `import ctypes, glob, os, socket, subprocess, sys
 what, out = sys.argv[1], sys.argv[2]
 name = os.path.basename(os.getcwd())
 other = {"slappart0": "slappart1", "slappart1": "slappart0"}[name]
+libc = ctypes.CDLL(None, use_errno=True)
 found = []
 def attempt(title, call):
     try:
         call()
-    except (OSError, PermissionError):
+    except (OSError, PermissionError, subprocess.CalledProcessError):
         return
     found.append("CAN " + title)
+def trace(pid):
+    if libc.ptrace(16, pid, None, None) != 0: # PTRACE_ATTACH
+        raise OSError(ctypes.get_errno(), "ptrace")
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(path)
+    finally:
+        s.close()
+def become(program):
+    if subprocess.run([program, "-u"], check=True, capture_output=True).stdout.strip() != b"0":
+        raise OSError("still " + name)
 attempt("setuid", lambda: os.setuid(0))
 attempt("setresuid", lambda: os.setresuid(0, 0, 0))
 attempt("setgroups", lambda: os.setgroups([0]))
+attempt("become root by a set-user-id program", lambda: become(out + "/../suid-id"))
 attempt("read shadow", lambda: open("/etc/shadow"))
 attempt("list the other", lambda: os.listdir("../" + other))
 attempt("read the other", lambda: open("../" + other + "/var/secret"))
@@ -40,14 +59,27 @@ attempt("write in the instance root", lambda: open("../new", "w"))
 attempt("write in the release", lambda: open("software_release/new", "w"))
 attempt("read the agent's state", lambda: os.listdir("../../state"))
 attempt("read the supervisor's state", lambda: os.listdir("../../supervisor"))
-pid = "%s/%s.pid" % (out, other)
-if os.path.exists(pid):
-    attempt("signal the other", lambda: os.kill(int(open(pid).read()), 0))
+attempt("reach the agent", lambda: connect("../../s"))
+for path in ["../../supervisor/supervisor.sock"] + glob.glob("../../supervisor/*"):
+    attempt("reach the supervisor by " + path, lambda: connect(path))
+victims = {"parent": os.getppid(), "agent": int(open(out + "/agent.pid").read())}
+if os.path.exists("%s/%s.pid" % (out, other)):
+    victims["other"] = int(open("%s/%s.pid" % (out, other)).read())
+for title, pid in victims.items():
+    if os.stat("/proc/%d" % pid).st_uid == os.getuid():
+        continue # a parent of its own, as a shell of the same partition is
+    attempt("signal the " + title, lambda: os.kill(pid, 0))
+    attempt("trace the " + title, lambda: trace(pid))
+    attempt("read the environment of the " + title, lambda: open("/proc/%d/environ" % pid).read())
+    attempt("read the memory of the " + title, lambda: open("/proc/%d/mem" % pid, "rb"))
+    attempt("see the files of the " + title, lambda: os.listdir("/proc/%d/fd" % pid))
+    attempt("go into the root of the " + title, lambda: os.listdir("/proc/%d/root/" % pid))
 status = dict(line.rstrip("\n").split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
 found += ["uid %d %d %d" % os.getresuid(), "gid %d %d %d" % os.getresgid(), "groups %s" % os.getgroups(), "umask %o" % os.umask(0o27),
           "caps %d" % int(status["CapPrm"], 16), "nnp " + status["NoNewPrivs"]]
 if what == "service":
     with open("%s/%s.pid" % (out, name), "w") as f: f.write(str(os.getpid()))
+    os.chmod("%s/%s.pid" % (out, name), 0o644)
 path = "%s/%s-%s" % (out, name, what)
 with open(path + ".new", "w") as f: f.write(", ".join(found))
 os.rename(path + ".new", path)
@@ -56,39 +88,42 @@ if what == "service":
     while True: time.sleep(600)
 `
 
-// probes runs it as everything that a profile can make run.
-const probes = `[buildout]
-parts = secret service once promise hook
+// kinds are all that a profile can make run, each with the part that makes the probe run so; PROBE is its command line.
+var kinds = []struct{ name, part string }{
+	{"command", "recipe = plone.recipe.command\ncommand = echo mine > var/secret && PROBE\nstop-on-error = true"},
+	{"service", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/etc/service/service\ncommand-line = PROBE"},
+	{"run", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/etc/run/once\ncommand-line = PROBE"},
+	{"promise", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/etc/promise/promise\ncommand-line = PROBE"},
+	{"builtin", "recipe = slapos.recipe.template:jinja2\noutput = ${buildout:directory}/etc/plugin/builtin.json\ninline =\n  " +
+		`{"sensor": "check_command_execute", "config": {"command": "PROBE"}}`},
+	{"python", `recipe = slapos.recipe.template:jinja2
+output = ${buildout:directory}/etc/plugin/python.py
+inline =
+  import os, runpy, sys
+  from zope.interface import implementer
+  from slapos.grid.promise import interface
+  from slapos.grid.promise.generic import GenericPromise
+  @implementer(interface.IPromise)
+  class RunPromise(GenericPromise):
+    def sense(self):
+      os.chdir(self.getPartitionFolder())
+      sys.argv = "PROBE".split()[2:]
+      runpy.run_path(sys.argv[0])
+      self.logger.info("probed")`},
+	{"report", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/etc/report/report\ncommand-line = PROBE"},
+	{"prerm", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/etc/prerm/prerm\ncommand-line = PROBE"},
+	{"hook", "recipe = slapos.cookbook:wrapper\nwrapper-path = ${buildout:directory}/sbin/destroy\ncommand-line = PROBE"},
+}
 
-[python]
-run = /usr/bin/python3 -I ${vow:release}/probe.py
-
-[secret]
-recipe = plone.recipe.command
-command = echo mine > var/secret && ${:run} command OUT
-run = ${python:run}
-stop-on-error = true
-
-[service]
-recipe = slapos.cookbook:wrapper
-wrapper-path = ${buildout:directory}/etc/service/service
-command-line = ${python:run} service OUT
-
-[once]
-recipe = slapos.cookbook:wrapper
-wrapper-path = ${buildout:directory}/etc/run/once
-command-line = ${python:run} run OUT
-
-[promise]
-recipe = slapos.cookbook:wrapper
-wrapper-path = ${buildout:directory}/etc/promise/promise
-command-line = ${python:run} promise OUT
-
-[hook]
-recipe = slapos.cookbook:wrapper
-wrapper-path = ${buildout:directory}/sbin/destroy
-command-line = ${python:run} hook OUT
-`
+// probes is a profile of all kinds.
+func probes(out string) string {
+	var names, parts []string
+	for _, kind := range kinds {
+		names = append(names, kind.name)
+		parts = append(parts, "["+kind.name+"]\n"+strings.ReplaceAll(kind.part, "PROBE", "/usr/bin/python3 -I ${buildout:directory}/software_release/probe.py "+kind.name+" "+out)+"\n")
+	}
+	return "[buildout]\nparts = " + strings.Join(names, " ") + "\n\n" + strings.Join(parts, "\n")
+}
 
 // openNode is a node whose folders the users of partitions can reach.
 func openNode(t testing.TB) *node {
@@ -182,7 +217,11 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 	if err := os.WriteFile(filepath.Join(n.dir, "release", "probe.py"), []byte(probe), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	startReal(t, n, strings.ReplaceAll(strings.ReplaceAll(probes, "OUT", out), "${vow:release}", "${buildout:directory}/software_release"))
+	if err := os.WriteFile(filepath.Join(out, "agent.pid"), []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	setUserID(t, "/usr/bin/id", filepath.Join(n.dir, "suid-id"))
+	startReal(t, n, probes(out))
 	registered := look(n.control, func() []*masterv1.RegisterComputerRequest { return n.registered })
 	eventually(t, "the computer is registered", func() bool {
 		registered = look(n.control, func() []*masterv1.RegisterComputerRequest { return n.registered })
@@ -212,6 +251,14 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 			eventually(t, name+what, func() bool { _, err := os.Stat(filepath.Join(out, name+what)); return err == nil })
 		}
 	}
+	// What the agent does every hour.
+	for _, p := range []string{"slappart0", "slappart1"} {
+		i := uint32(p[len(p)-1] - '0')
+		d := partition.Directory{Name: p, Path: filepath.Join(n.dir, "instance", p), User: privilege.Other(p, 64200+i, 64300+i)}
+		if err := usage.Scripts(t.Context(), noop.NewTracerProvider().Tracer(""), d); err != nil {
+			t.Error(err)
+		}
+	}
 	destroyed := n.allocate("slappart0", "t1.a1", 2, n.release)
 	destroyed.State, destroyed.Generation = typev1.RequestedState_REQUESTED_STATE_DESTROYED, &typev1.Generation{Epoch: 1, Number: 3}
 	n.want(destroyed)
@@ -220,16 +267,23 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 	if r := n.report(3); r.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
 		t.Errorf("report is %v", r)
 	}
-	for _, what := range []string{"slappart0-command", "slappart0-service", "slappart0-run", "slappart0-promise", "slappart0-hook", "slappart1-command", "slappart1-service", "slappart1-run", "slappart1-promise"} {
-		eventually(t, what, func() bool { _, err := os.Stat(filepath.Join(out, what)); return err == nil })
-		found, err := os.ReadFile(filepath.Join(out, what))
-		if err != nil {
-			t.Fatal(err)
-		}
-		i := int(what[len("slappart")] - '0')
-		want := fmt.Sprintf("uid %[1]d %[1]d %[1]d, gid %[2]d %[2]d %[2]d, groups [], umask 27, caps 0, nnp 1", 64200+i, 64300+i)
-		if string(found) != want {
-			t.Errorf("%s: %s\nwant %s", what, found, want)
+	for _, kind := range kinds {
+		for i, name := range []string{"slappart0", "slappart1"} {
+			if i == 1 && (kind.name == "prerm" || kind.name == "hook") {
+				continue // it is not destroyed
+			}
+			t.Run(kind.name+" of "+name, func(t *testing.T) {
+				what := filepath.Join(out, name+"-"+kind.name)
+				eventually(t, what, func() bool { _, err := os.Stat(what); return err == nil })
+				found, err := os.ReadFile(what)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprintf("uid %[1]d %[1]d %[1]d, gid %[2]d %[2]d %[2]d, groups [], umask 27, caps 0, nnp 1", 64200+i, 64300+i)
+				if string(found) != want {
+					t.Errorf("it says %s\nwant %s", found, want)
+				}
+			})
 		}
 	}
 	uid, gid := n.softwareUser()
@@ -268,6 +322,21 @@ func TestEverythingInAPartitionRunsAsItsUserAndCanBecomeNobodyElse(t *testing.T)
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// setUserID copies a program of root's that makes whoever executes it root.
+func setUserID(t *testing.T, program, to string) {
+	t.Helper()
+	content, err := os.ReadFile(program)
+	if err == nil {
+		err = os.WriteFile(to, content, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(to, 0o755|os.ModeSetuid)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
