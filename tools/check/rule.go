@@ -24,6 +24,7 @@ func Rules() []Rule {
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
 		{"nothing sleeps in real time", sleepers},
+		{"what acts as a partition's user stays on its thread", asOthers},
 		{"nothing is left for later", leftovers},
 	}
 }

@@ -106,6 +106,9 @@ func breaches() []breach {
 		{"every Lua script is embedded", file("svc-master/internal/redisstore/lua/commit.lua", "return 1\n"), "svc-master/internal/redisstore/lua/commit.lua:1: must open with a comment"},
 		{"nothing sleeps in real time", file("svc-master/cmd/svc-master/x.go", "package main\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n"), "svc-master/cmd/svc-master/x.go:5: cannot sleep"},
 		{"nothing sleeps in real time", file("svc-master/fleet/x_test.go", "package fleet\n\nimport \"time\"\n\nfunc wait() { time.Sleep(1) }\n"), "svc-master/fleet/x_test.go:5: cannot sleep"},
+		{"what acts as a partition's user stays on its thread", file("svc-node/app/x.go", "package app\n\nfunc f(u user) error { return u.Do(func() error { go f(u); return nil }) }\n"), "svc-node/app/x.go:3: cannot start a goroutine as"},
+		{"what acts as a partition's user stays on its thread", file("svc-node/app/x.go", "package app\n\nimport \"os/exec\"\n\nfunc f(u user) error { return u.Do(func() error { return t{}.g() }) }\n\nfunc (t) g() error { return exec.Command(\"id\").Run() }\n"), "svc-node/app/x.go:5: cannot start a process as"},
+		{"what acts as a partition's user stays on its thread", file("svc-node/app/x.go", "package app\n\nfunc f(u user) error { return u.Do(g) }\n\nfunc g() error { h(); return nil }\n\nfunc h() { group.Go(nil) }\n"), "svc-node/app/x.go:3: cannot start a goroutine as"},
 		{"nothing is left for later", core("// TO" + "DO: the rest\n"), "svc-master/fleet/x.go:3: cannot leave a TO" + "DO"},
 		{"nothing is left for later", file("svc-master/fleet/x_test.go", "package fleet\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Skip() }\n"), "svc-master/fleet/x_test.go:5: cannot skip without a reason"},
 	}
