@@ -24,6 +24,7 @@ type Store struct {
 	options  func() *redis.UniversalOptions
 	embedded *embedded
 	closing  chan struct{} // ends the metrics
+	joiner   joiner
 
 	stopOnce sync.Once
 	stopErr  error

@@ -210,7 +210,7 @@ func (s *Store) commit(ctx context.Context, at aggregate, b *writes) (outcome, e
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	args, index := b.arguments(at, s.limits)
-	values, err := s.redis.Run(ctx, s.scripts.commit, keysOfTree(b.treeID).script(), args...).Slice()
+	values, err := s.redis.RunJoined(ctx, s.scripts.commit, keysOfTree(b.treeID).script(), args...).Slice()
 	s.written.tell(keysOfTree(b.treeID).feed) // after an error too: the answer may be what was lost
 	if err != nil {
 		return outcome{}, err

@@ -56,13 +56,12 @@ func (o *Owner) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := time.Now()
 	stored, err := o.owners.store.Open(ctx, o.computer)
 	if err != nil {
 		return err
 	}
-	// Half of the round trip is the best guess of when the server read its clock.
-	o.offset = stored.Now.Sub(before.Add(time.Since(before) / 2))
+	// The server read its clock before now: taken for now, an order is late by a part of the round trip and never early.
+	o.offset = time.Until(stored.Now)
 	o.session = stored.Session
 	o.agenda = stored.Agenda(o.computer)
 	for _, partition := range stored.Broken {

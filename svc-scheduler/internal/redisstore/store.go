@@ -150,7 +150,7 @@ func (s *Store) Save(ctx context.Context, computer string, session uint64, head 
 		for _, arg := range slices.Concat(write, remove) {
 			argv = append(argv, arg)
 		}
-		written, err := s.redis.Run(ctx, s.save, []string{key(computer)}, argv...).Int()
+		written, err := s.redis.RunJoined(ctx, s.save, []string{key(computer)}, argv...).Int()
 		if err != nil {
 			return fmt.Errorf("cannot save the agenda of %s: %w", computer, err)
 		}

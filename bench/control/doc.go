@@ -1,0 +1,11 @@
+// Command control measures the control plane beside its peers and floors, on one machine in one run: `make bench-control` (docs/control-bench.md).
+//
+//	store.go    the store's API: Go benchmarks of svc-master, run by go test
+//	orders.go   orders claimed and acknowledged, and their lateness, beside asynq on the same Redis
+//	rpc.go      bangs over Connect
+//	fanout.go   a bang until the last of many nodes has its order, and until it is satisfied
+//	memory.go   resident memory per connected node
+//	restart.go  the whole control plane killed under a connected fleet
+//
+// BENCH_SHORT=1 measures less. It is a main package: nobody imports it.
+package main

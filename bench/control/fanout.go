@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
+
+	"github.com/vow-os/vow/bench/load"
+	"github.com/vow-os/vow/bench/report"
+)
+
+// measureFanOut bangs trees that spread over many nodes.
+func measureFanOut(ctx context.Context, short bool, r *report.Report) error {
+	times := 200
+	sizes := []int{1_000, 5_000}
+	if short {
+		times = 40
+	}
+	if err := satisfied(ctx, times, r); err != nil {
+		return err
+	}
+	for i, nodes := range sizes {
+		if short && i > 0 {
+			times = 15
+		}
+		goal := []float64{40, 150}[i]
+		if err := lastOrder(ctx, nodes, times, goal, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round follows one bang: when each partition got its order, and when its convergence closed.
+type round struct {
+	mu      sync.Mutex
+	bang    string
+	pending map[string]bool // computers that have no order of this bang yet
+	ordered chan struct{}   // closed when all have one
+	closed  chan struct{}   // closed when the convergence is
+}
+
+func (r *round) begin(nodes []*load.Node) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		r.pending[n.Computer] = true
+	}
+	r.ordered, r.closed = make(chan struct{}), make(chan struct{})
+}
+
+func (r *round) order(n *load.Node, o *schedulerv1.Order) {
+	if len(o.GetBangs()) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending[n.Computer] {
+		if delete(r.pending, n.Computer); len(r.pending) == 0 {
+			close(r.ordered)
+		}
+	}
+}
+
+func (r *round) reported(_ *load.Node, closed string) {
+	if closed == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed != nil {
+		close(r.closed)
+		r.closed = nil
+	}
+}
+
+// lastOrder measures from the call of Bang until the last of the nodes has its order. Nodes begin their runs at once; the next bang comes when all are satisfied.
+func lastOrder(ctx context.Context, nodes, times int, goal float64, r *report.Report) error {
+	took, whole, fsync, err := rounds(ctx, load.Shape{Nodes: nodes, Partitions: 1, Tree: nodes, Slots: 2}, times)
+	if err != nil {
+		return err
+	}
+	r.AtMost(fmt.Sprintf("fan-out, fsync %s: a bang until the last of %d nodes has its order, p99 ms", fsync, nodes), report.Percentile(took, 99), 0, goal)
+	r.Note("fan-out to %d nodes: %d bangs, p50 %.1f ms; until satisfied p50 %.1f, p99 %.1f ms", nodes, len(took), report.Percentile(took, 50), report.Percentile(whole, 50), report.Percentile(whole, 99))
+	return nil
+}
+
+// satisfied measures from the call of Bang until the last report that closes the convergence, of 100 partitions on 10 nodes, whose runs take 10 ms.
+func satisfied(ctx context.Context, times int, r *report.Report) error {
+	_, whole, fsync, err := rounds(ctx, load.Shape{Nodes: 10, Partitions: 10, Tree: 100, Slots: 4, Run: 10 * time.Millisecond}, times)
+	if err != nil {
+		return err
+	}
+	r.AtMost("fan-out, fsync "+fsync+": bang to satisfied of 100 partitions on 10 nodes of 4 slots, p50 ms", report.Percentile(whole, 50), 0, 300)
+	r.AtMost("fan-out, fsync "+fsync+": bang to satisfied of 100 partitions on 10 nodes of 4 slots, p99 ms", report.Percentile(whole, 99), 0, 1000)
+	return nil
+}
+
+// rounds bangs the tree of a fleet again and again.
+func rounds(ctx context.Context, shape load.Shape, times int) (ordered, whole []time.Duration, fsync string, err error) {
+	plane, err := load.StartPlane(ctx, load.Options{})
+	if err != nil {
+		return nil, nil, "", err
+	}
+	defer plane.Close()
+	now := &round{}
+	fleet, err := load.Make(ctx, plane, shape, load.Watch{Ordered: now.order, Reported: now.reported})
+	if fleet != nil {
+		defer fleet.Close()
+	}
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if err := fleet.Connect(ctx, time.Duration(shape.Nodes)*time.Millisecond); err != nil {
+		return nil, nil, "", err
+	}
+	if err := fleet.Settle(ctx); err != nil {
+		return nil, nil, "", err
+	}
+	bang := fleet.Banger(0)
+	for n := range times {
+		now.begin(fleet.Nodes)
+		orders, closed := now.ordered, now.closed
+		began := time.Now()
+		if _, err := bang(ctx, fleet.Trees[0], fmt.Sprint("round-", n)); err != nil {
+			return nil, nil, "", err
+		}
+		for _, wait := range []struct {
+			what string
+			on   chan struct{}
+			took *[]time.Duration
+		}{{"every node has its order", orders, &ordered}, {"the convergence closed", closed, &whole}} {
+			timer := time.NewTimer(time.Minute)
+			select {
+			case <-wait.on:
+				*wait.took = append(*wait.took, time.Since(began))
+			case <-timer.C:
+				return nil, nil, "", fmt.Errorf("waited a minute in vain until %s (bang %d; first failed run: %w)", wait.what, n, fleet.Failed())
+			case <-ctx.Done():
+				return nil, nil, "", ctx.Err()
+			}
+			timer.Stop()
+		}
+	}
+	return ordered, whole, plane.Redis.Fsync(ctx), nil
+}

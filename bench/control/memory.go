@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vow-os/vow/bench/load"
+	"github.com/vow-os/vow/bench/report"
+)
+
+// maxPerNode is the bound of a service's memory for each connected node, in kB of 1,000 bytes.
+const maxPerNode = 45
+
+// measureMemory compares the resident memory of each service with and without connected nodes, each with one partition that ran.
+func measureMemory(ctx context.Context, short bool, r *report.Report) error {
+	nodes := 5_000
+	if short {
+		nodes = 1_500
+	}
+	plane, err := load.StartPlane(ctx, load.Options{})
+	if err != nil {
+		return err
+	}
+	defer plane.Close()
+	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2}, load.Watch{})
+	if fleet != nil {
+		defer fleet.Close()
+	}
+	if err != nil {
+		return err
+	}
+	// The making of a fleet fills caches and heaps: what is compared with is the same services after a restart, which know of the fleet and have no node.
+	before, err := resident(ctx, plane, true)
+	if err != nil {
+		return err
+	}
+	if err := fleet.Connect(ctx, time.Duration(nodes)*2*time.Millisecond); err != nil {
+		return err
+	}
+	if err := fleet.Settle(ctx); err != nil {
+		return err
+	}
+	after, err := resident(ctx, plane, false)
+	if err != nil {
+		return err
+	}
+	for _, s := range plane.Services {
+		r.AtMost(fmt.Sprintf("memory, %d nodes: %s, resident kB for each connected node", nodes, s.Name), float64(after[s.Name]-before[s.Name])/1000/float64(nodes), 0, maxPerNode)
+		r.Note("%s: %.1f MB without nodes, %.1f MB with %d", s.Name, float64(before[s.Name])/1e6, float64(after[s.Name])/1e6, nodes)
+	}
+	return nil
+}
+
+// resident is the memory of each service, once it has been idle for a while.
+func resident(ctx context.Context, p *load.Plane, restart bool) (map[string]int64, error) {
+	if restart {
+		for _, s := range p.Services {
+			s.Kill()
+		}
+		for _, s := range p.Services {
+			if err := s.Start(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	select {
+	case <-time.After(5 * time.Second): // what a burst allocated goes back to the system within seconds
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	now := map[string]int64{}
+	for _, s := range p.Services {
+		bytes, err := s.Resident()
+		if err != nil {
+			return nil, err
+		}
+		now[s.Name] = bytes
+	}
+	return now, nil
+}

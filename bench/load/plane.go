@@ -1,0 +1,199 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vow-os/vow/kit/rpc"
+)
+
+// Names of the services.
+const (
+	Master    = "svc-master"
+	Scheduler = "svc-scheduler"
+	Promise   = "svc-promise"
+)
+
+// Plane is the services of a control plane, each a process.
+type Plane struct {
+	Redis *Redis
+	// Services in the order in which they start.
+	Services []*Service
+	dir      string
+}
+
+// Service is one process, which can be killed and started again with the same address.
+type Service struct {
+	Name, Address string
+	admin, log    string
+	path          string
+	args          []string
+	command       *exec.Cmd
+	ended         chan struct{}
+}
+
+// Options of a plane.
+type Options struct {
+	// ReconnectWindow is what svc-master advises; 0 = its default.
+	ReconnectWindow time.Duration
+	// Fsync is the mode of Redis; empty = always.
+	Fsync string
+}
+
+// StartPlane builds the services and starts them on a Redis of their own.
+func StartPlane(ctx context.Context, o Options) (p *Plane, err error) {
+	if o.Fsync == "" {
+		o.Fsync = "always"
+	}
+	p = &Plane{}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if p.dir, err = os.MkdirTemp("", "bench-plane-"); err != nil {
+		return p, err
+	}
+	if p.Redis, err = StartRedis(ctx, o.Fsync); err != nil {
+		return p, err
+	}
+	for _, name := range []string{Master, Scheduler, Promise} {
+		s := &Service{Name: name, path: filepath.Join(p.dir, name), log: filepath.Join(p.dir, name+".log")}
+		build := exec.CommandContext(ctx, "go", "build", "-o", s.path, "github.com/vow-os/vow/"+name+"/cmd/"+name)
+		if out, err := build.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("cannot build %s: %w\n%s", name, err, out)
+		}
+		if s.Address, err = freeAddress(); err != nil {
+			return p, err
+		}
+		if s.admin, err = freeAddress(); err != nil {
+			return p, err
+		}
+		s.args = []string{"--address", s.Address, "--admin-address", s.admin, "--redis-url", p.Redis.URL()}
+		if name == Master && o.ReconnectWindow > 0 {
+			s.args = append(s.args, "--reconnect-window", o.ReconnectWindow.String())
+		}
+		if name != Master {
+			s.args = append(s.args, "--master", p.Services[0].Address)
+		}
+		p.Services = append(p.Services, s)
+		if err := s.Start(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// Address of a service.
+func (p *Plane) Address(name string) string {
+	for _, s := range p.Services {
+		if s.Name == name {
+			return s.Address
+		}
+	}
+	return ""
+}
+
+// Client of a service; the caller closes it.
+func (p *Plane) Client(name string) (*rpc.Client, error) {
+	return rpc.NewClient(rpc.Target{Address: p.Address(name)}, rpc.ClientSettings{ReadMaxBytes: 64 << 20})
+}
+
+// Start starts the process and waits until it is ready.
+func (s *Service) Start(ctx context.Context) error {
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.command = exec.Command(s.path, s.args...)
+	s.command.Stdout, s.command.Stderr = log, log
+	if err := s.command.Start(); err != nil {
+		return fmt.Errorf("cannot start %s: %w", s.Name, err)
+	}
+	ended, command := make(chan struct{}), s.command
+	s.ended = ended
+	go func() {
+		_ = command.Wait() // killed on purpose
+		close(ended)
+	}()
+	asking := &http.Client{Timeout: time.Second}
+	return until(ctx, s.Name+" is ready (its log: "+s.log+")", func() bool {
+		response, err := asking.Get("http://" + s.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// Kill kills it with SIGKILL and waits until it is gone.
+func (s *Service) Kill() {
+	if s.ended != nil {
+		_ = s.command.Process.Kill()
+		<-s.ended
+	}
+}
+
+// Admin is the address of its metrics and profiles.
+func (s *Service) Admin() string { return s.admin }
+
+// Resident is the memory of the process that is in use, in bytes.
+func (s *Service) Resident() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("cannot read the memory of %s", s.Name)
+}
+
+// Used is the processor time of the process so far.
+func (s *Service) Used() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond // ticks of proc_stat(5)
+}
+
+// Close ends everything.
+func (p *Plane) Close() {
+	for i := len(p.Services) - 1; i >= 0; i-- {
+		s := p.Services[i]
+		if s.ended == nil {
+			continue
+		}
+		_ = s.command.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.ended:
+		case <-time.After(5 * time.Second):
+			s.Kill()
+		}
+	}
+	if p.Redis != nil {
+		p.Redis.Close()
+	}
+	_ = os.RemoveAll(p.dir)
+}

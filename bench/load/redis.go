@@ -1,0 +1,105 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// patience bounds every wait for something to be up.
+const patience = time.Minute
+
+// Redis is a server of our own.
+type Redis struct {
+	Address string
+	dir     string
+	command *exec.Cmd
+	client  *redis.Client
+}
+
+// StartRedis starts one with a mode of fsync: always, everysec.
+func StartRedis(ctx context.Context, fsync string) (*Redis, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(address)
+	dir, err := os.MkdirTemp("", "bench-redis-")
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{Address: address, dir: dir, client: redis.NewClient(&redis.Options{Addr: address, Protocol: 2, DisableIdentity: true})}
+	r.command = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", fsync, "--maxclients", "10000")
+	if err := r.command.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start redis-server: %w", err)
+	}
+	err = until(ctx, "redis-server answers", func() bool { return r.client.Ping(ctx).Err() == nil })
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// URL is what the services take.
+func (r *Redis) URL() string { return "redis://" + r.Address }
+
+// Fsync is the mode that the server says it has.
+func (r *Redis) Fsync(ctx context.Context) string {
+	return r.client.ConfigGet(ctx, "appendfsync").Val()["appendfsync"]
+}
+
+// Writes counts the changes of keys since the server started.
+func (r *Redis) Writes(ctx context.Context) (int64, error) {
+	info, err := r.client.Info(ctx, "persistence").Result()
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "rdb_changes_since_last_save:"); ok {
+			return strconv.ParseInt(value, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("cannot count the writes: INFO does not tell")
+}
+
+// Close ends the server and removes its data.
+func (r *Redis) Close() {
+	_ = r.client.Close()
+	if r.command.Process != nil {
+		_ = r.command.Process.Kill() // its data is thrown away
+		_ = r.command.Wait()
+	}
+	_ = os.RemoveAll(r.dir)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// until asks until the answer is yes.
+func until(ctx context.Context, what string, ask func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain until %s: %w", what, ctx.Err())
+		}
+	}
+	return nil
+}
