@@ -73,6 +73,11 @@ func (s *Store) fly() {
 		}
 		// It outlives the caller that was first, whose trace gets the round trip.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), joinedTimeout)
+		if len(calls) == 1 {
+			batch[0].done <- s.Run(ctx, calls[0].Script, calls[0].Keys, calls[0].Args...)
+			cancel()
+			continue
+		}
 		for i, answer := range s.RunAll(ctx, calls) {
 			batch[i].done <- answer
 		}
