@@ -31,6 +31,10 @@ func (c *checker) committed(t *fleet.Tree, e fleet.Event, a fleet.Answer, fx *fl
 	case fleet.Allocate:
 		m.allocations[a.(fleet.AllocateAnswer).AllocationID] = &allocationMemory{instance: e.InstanceID, boots: map[string]uint64{}}
 	}
+	if evicted, ok := a.(fleet.EvictAnswer); ok {
+		m.allocations[e.(fleet.Evict).AllocationID].over = true
+		m.allocations[evicted.AllocationID] = &allocationMemory{instance: evicted.RemnantID, boots: map[string]uint64{}}
+	}
 	for _, f := range fx.Freed {
 		if mem := m.allocations[f.AllocationID]; mem != nil {
 			mem.over = true

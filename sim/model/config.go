@@ -33,6 +33,8 @@ type Config struct {
 	Quota uint32
 	// Epochs is the probability of a fault to be a loss of the store's last seconds, which moves the epoch.
 	Epochs float64
+	// Evictions is the probability of a fault to be the eviction of an instance from its computer.
+	Evictions float64
 	// Transcript is where everything is told; nil = nowhere.
 	Transcript io.Writer
 
@@ -87,6 +89,9 @@ func Configure(seed uint64, nodes int) Config {
 		c.Epochs = 0.1
 	case 3: // a long storm, rarely a fault
 		c.Storm, c.Calm = within(time.Hour, 4*time.Hour), 2*time.Minute
+	}
+	if r.IntN(3) == 0 {
+		c.Evictions = 0.1
 	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-node/converge"
 )
 
@@ -21,6 +22,10 @@ func (w *World) breakSomething() {
 	hosts := w.hosts()
 	if w.chance(w.cfg.Epochs) {
 		w.lose()
+		return
+	}
+	if w.cfg.Evictions > 0 && w.chance(w.cfg.Evictions) {
+		w.evict()
 		return
 	}
 	switch w.rand.IntN(13) {
@@ -69,6 +74,18 @@ func (w *World) breakSomething() {
 		w.flap(3 + w.rand.IntN(10))
 	default:
 		w.breakTenant()
+	}
+}
+
+// evict has svc-master take an instance from its computer, which may be alive, busy with it, or out of reach.
+func (w *World) evict() {
+	n, t := w.tenant()
+	if t == nil || !w.master.up {
+		return
+	}
+	w.say("fault", "%s is evicted from %s", t.allocation, n.name)
+	if _, err := w.master.step(t.tree, fleet.Evict{AllocationID: t.allocation, Reason: "evicted from " + n.name}, ""); err == nil {
+		w.summary.Evictions++
 	}
 }
 

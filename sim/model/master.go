@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/svc-master/fleet"
@@ -108,6 +109,9 @@ func (m *master) step(id string, e fleet.Event, key string) (fleet.Answer, error
 	for _, f := range m.order {
 		m.advance(f)
 	}
+	for _, r := range fx.Rebound {
+		m.reserved[r.Computer+"/"+r.Partition] = r.InstanceID
+	}
 	for _, freed := range fx.Freed {
 		delete(m.reserved, freed.Computer+"/"+freed.Partition)
 		m.watch(desired{computer: freed.Computer, freed: []string{freed.Partition}})
@@ -167,7 +171,7 @@ func (m *master) place(t *fleet.Tree, id string) {
 		v := fleet.ComputerView{Name: n.name, Supplied: true, Partitions: m.w.cfg.Partitions}
 		for _, p := range n.machine.partitions {
 			holder := m.reserved[n.name+"/"+p]
-			if holder == id { // reserved before a crash
+			if holder == id && m.holder(t, n.name, p) == "" { // reserved before a crash
 				m.allocate(t, id, n.name, p)
 				return
 			}
@@ -199,6 +203,16 @@ func (m *master) allocate(t *fleet.Tree, id, computer, partition string) {
 	}, "")
 }
 
+// holder is the instance of a tree that is in a partition; empty = none.
+func (m *master) holder(t *fleet.Tree, computer, partition string) string {
+	for id, p := range t.Partitions {
+		if p.Computer == computer && p.Name == partition {
+			return id
+		}
+	}
+	return ""
+}
+
 // reconcile finds places for what has none, and releases reservations whose instance is elsewhere or gone; every 30 s.
 func (m *master) reconcile() {
 	for _, id := range slices.Sorted(maps.Keys(m.records)) {
@@ -220,6 +234,10 @@ func (m *master) reconcile() {
 	for _, at := range slices.Sorted(maps.Keys(m.reserved)) {
 		id := m.reserved[at]
 		t := m.tree(fleet.TreeID(id))
+		if computer, partition, _ := strings.Cut(at, "/"); m.holder(t, computer, partition) != "" {
+			m.reserved[at] = m.holder(t, computer, partition) // of an eviction that a crash cut short
+			continue
+		}
 		if p := t.Partitions[id]; p == nil || p.Computer+"/"+p.Name != at {
 			if i := t.Instances[id]; i == nil || p != nil || i.State == fleet.Destroyed {
 				delete(m.reserved, at)

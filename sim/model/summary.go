@@ -32,8 +32,8 @@ func (s *Summary) String() string {
 			bangs = append(bangs, fmt.Sprintf("%d %s", n, fleet.Outcome(outcome)))
 		}
 	}
-	return fmt.Sprintf("%d steps; %d crashes, %d cuts, %d jumps of clocks, %d exits, %d breakages, %d losses of the store's last seconds, %d messages lost; "+
+	return fmt.Sprintf("%d steps; %d crashes, %d cuts, %d jumps of clocks, %d exits, %d breakages, %d losses of the store's last seconds, %d evictions, %d messages lost; "+
 		"bangs acknowledged: %s; %d convergences ended; %d orders, %d handed over again, %d bangs folded; %d runs reported, %d failed, %d made by nodes alone; %d commits; converged at most %s after the storm",
-		s.Steps, s.Crashes, s.Cuts, s.Jumps, s.Exits, s.Breakages, s.Losses, s.Lost, strings.Join(bangs, ", "), s.Convergences,
+		s.Steps, s.Crashes, s.Cuts, s.Jumps, s.Exits, s.Breakages, s.Losses, s.Evictions, s.Lost, strings.Join(bangs, ", "), s.Convergences,
 		s.Orders, s.OrdersAgain, s.Folded, s.Runs, s.Failed, s.LocalRuns, s.Commits, s.Converged)
 }

@@ -37,7 +37,7 @@ type Summary struct {
 	Converged time.Duration
 	// Faults that were injected: crashes of processes, cuts of links, jumps of clocks, exits of services, promises that broke, losses of the store's last seconds; and
 	// messages lost.
-	Crashes, Cuts, Jumps, Exits, Breakages, Losses, Lost uint64
+	Crashes, Cuts, Jumps, Exits, Breakages, Losses, Evictions, Lost uint64
 	// Bangs that were acknowledged, by outcome of fleet; convergences that ended; runs that were reported, and those that failed.
 	Bangs                       [7]uint64
 	Convergences, Runs, Failed  uint64

@@ -34,6 +34,8 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 		return AllocateAnswer{}, Effects{}, fail(FailedPrecondition, "cannot allocate %q on %s: it is in partition %s of %s", i.Title, e.Computer, p.Name, p.Computer)
 	case i.State == Destroyed:
 		return AllocateAnswer{}, Effects{}, fail(FailedPrecondition, "cannot allocate %q: it is being destroyed", i.Title)
+	case t.leftIn(e.Computer, e.Partition):
+		return AllocateAnswer{}, Effects{}, fail(FailedPrecondition, "cannot allocate %q: what was evicted from partition %s of %s is still there", i.Title, e.Partition, e.Computer)
 	}
 	unsettled := t.Unsettled()
 	var fx Effects
@@ -48,6 +50,16 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 	t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
 	fx.Settlement = t.settlement(unsettled)
 	return AllocateAnswer{AllocationID: p.AllocationID}, fx, nil
+}
+
+// leftIn tells whether a remnant holds a partition.
+func (t *Tree) leftIn(computer, partition string) bool {
+	for _, m := range t.view().remnants {
+		if m.partition.Computer == computer && m.partition.Name == partition {
+			return true
+		}
+	}
+	return false
 }
 
 // Unallocated says why no partition was found for an instance.

@@ -23,8 +23,6 @@ func (t *Tree) checkHeader() error {
 		return fmt.Errorf("root %s is no instance", t.RootID)
 	case root != nil && (root.RequesterID != "" || root.Title != t.Title):
 		return fmt.Errorf("root %s has requester %q, and title %q instead of %q", root.ID, root.RequesterID, root.Title, t.Title)
-	case root == nil && len(t.Instances) > 0:
-		return fmt.Errorf("%d instances without a root", len(t.Instances))
 	case len(t.Instances) > MaxInstances:
 		return fmt.Errorf("%d instances", len(t.Instances))
 	case t.Generation.Less(t.Banged.Generation) || t.Banged.Generation.Less(t.BangedNow):
@@ -43,6 +41,11 @@ func (t *Tree) checkInstances() error {
 		switch {
 		case id != i.ID || number(id) == 0 || number(id) > t.LastInstance:
 			return fmt.Errorf("instance %s is kept as %s, the last is %d", i.ID, id, t.LastInstance)
+		case i.Remnant():
+			if p := t.Partitions[id]; i.RequesterID != "" || id == t.RootID || i.State != Destroyed || p == nil {
+				return fmt.Errorf("remnant %s has requester %q, is %s, and is in partition %v", id, i.RequesterID, i.State, p)
+			}
+			continue
 		case requester == nil && id != t.RootID:
 			return fmt.Errorf("instance %s outlived its requester %s", id, i.RequesterID)
 		case requester != nil && requester.State == Destroyed && i.State != Destroyed:

@@ -26,6 +26,8 @@ type Effects struct {
 	Place []string
 	// Freed lists partitions whose reservation is to be released.
 	Freed []Place
+	// Rebound lists partitions whose reservation passes from one instance of the tree to another; before any of Place is placed.
+	Rebound []Rebound
 	// Settlement tells when the tree must enter or leave its shard's set of unsettled trees.
 	Settlement Settlement
 	// Gone is true when nothing is left of the tree: its title is free again.
@@ -120,6 +122,13 @@ type Place struct {
 	Computer, Partition string
 	// AllocationID and InstanceID that it held.
 	AllocationID, InstanceID string
+}
+
+// Rebound is a partition that another instance of the same tree holds from now on.
+type Rebound struct {
+	Place
+	// From is the instance that held it.
+	From string
 }
 
 // FeedEntry is a hint that something changed, as vow.master.v1.FeedEntry; its position is the store's.

@@ -35,8 +35,8 @@ func (t *Tree) EpochMoved(e EpochMoved, now time.Time) (EpochMovedAnswer, Effect
 		p.Token += EpochGap
 	}
 	t.membershipChanged()
-	if t.RootID != "" {
-		t.changed(&fx, t.subtree(t.RootID), true, 0, Trace{}, now)
+	if len(t.Instances) > 0 { // the root's descendants, and remnants
+		t.changed(&fx, t.sorted(), true, 0, Trace{}, now)
 	}
 	fx.Settlement = t.settlement(unsettled)
 	return EpochMovedAnswer{Generation: t.Generation}, fx, nil

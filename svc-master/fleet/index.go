@@ -14,6 +14,8 @@ type index struct {
 	members map[string]*member
 	// order of the members: by number of the instance.
 	order []*member
+	// remnants are the members that an eviction left; few, if any.
+	remnants []*member
 	// children of each instance, by number.
 	children map[string][]string
 	// waited counts the members that a convergence waits for: started, and allocated.
@@ -53,6 +55,9 @@ func (t *Tree) view() *index {
 		m := &member{instance: i, partition: p}
 		d.members[p.AllocationID] = m
 		d.order = append(d.order, m)
+		if i.Remnant() {
+			d.remnants = append(d.remnants, m)
+		}
 		if m.waited() {
 			d.waited++
 		}

@@ -18,6 +18,10 @@ type Instance struct {
 	State State
 	// Computer that the requester asked for; empty = anywhere.
 	Computer string
+	// Sla is what else it needs of a computer. An allocated instance stays where it is, whatever it needs since.
+	Sla Sla
+	// RemnantOf is the instance that was evicted, when this is what it left in its partition; empty for every other.
+	RemnantOf string
 	// Retention is how long its content is kept after it is destroyed, as its first request said (docs/partition-life.md).
 	Retention time.Duration
 	// Connection is what it published.

@@ -10,6 +10,10 @@ const (
 	MaxRetention = 3650 * 24 * time.Hour
 	// MaxDepth is how long a chain of requesters may be; the deepest trees known have 5.
 	MaxDepth = 32
+	// MaxLabels is how many labels a computer has, and a request asks for.
+	MaxLabels = 32
+	// MaxLabel is the longest key or value of a label, and group, in bytes.
+	MaxLabel = 63
 	// MaxTitle is the longest title in bytes.
 	MaxTitle = 255
 	// MaxParameters is the size of the parameters of an instance, and of its connection parameters, in bytes of keys and values.

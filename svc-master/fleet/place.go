@@ -15,6 +15,13 @@ type ComputerView struct {
 	// Partitions that it has, and the names of those that are free, in any order.
 	Partitions int
 	Free       []string
+	// Closed is why nothing may be put on it; empty = it is open.
+	Closed string
+	// Group and Labels are what operators say of it.
+	Group  string
+	Labels map[string]string
+	// Has is what it has, 0 = not known; Reserved what its instances need.
+	Has, Reserved Needs
 }
 
 // PlaceRequest is an instance that wants a partition.
@@ -23,6 +30,8 @@ type PlaceRequest struct {
 	Release string
 	// Computer that was asked for; empty = anywhere.
 	Computer string
+	// Sla is what else is needed.
+	Sla Sla
 }
 
 // Chosen is where an instance goes.
@@ -30,8 +39,9 @@ type Chosen struct {
 	Computer, Partition string
 }
 
-// ChoosePlace chooses a partition (docs/rules.md, allocation): only where the release is supplied; the requested computer, or the one with the most free
-// partitions, ties by name; there the first free partition in natural order (slappart2 before slappart10). With no room ok is false and the reason exact.
+// ChoosePlace chooses a partition (docs/rules.md, allocation): only where the release is supplied, on an open computer that has what is needed; the requested
+// computer, or the one whose fullest resource is least full with the request, then the one with the most free partitions, ties by name; there the first free
+// partition in natural order (slappart2 before slappart10). With no room ok is false and the reason exact.
 func ChoosePlace(r PlaceRequest, computers []ComputerView) (chosen Chosen, reason string, ok bool) {
 	var best *ComputerView
 	supplied := 0
@@ -48,15 +58,11 @@ func ChoosePlace(r PlaceRequest, computers []ComputerView) (chosen Chosen, reaso
 			continue
 		}
 		supplied++
-		switch {
-		case c.Partitions == 0:
-			full = append(full, c.Name+" has no partitions")
-			continue
-		case len(c.Free) == 0:
-			full = append(full, fmt.Sprintf("%d of %d partitions of %s hold instances", c.Partitions, c.Partitions, c.Name))
+		if why := c.obstacle(&r); why != "" {
+			full = append(full, why)
 			continue
 		}
-		if best == nil || len(c.Free) > len(best.Free) || len(c.Free) == len(best.Free) && c.Name < best.Name {
+		if best == nil || c.better(best, r.Sla.Needs) {
 			best = c
 		}
 	}
@@ -77,7 +83,7 @@ func ChoosePlace(r PlaceRequest, computers []ComputerView) (chosen Chosen, reaso
 	return Chosen{}, strings.Join(full, ", "), false
 }
 
-// maxFullTold is how many full computers a reason names.
+// maxFullTold is how many computers that do not fit a reason names.
 const maxFullTold = 5
 
 // natural orders names with numbers in them: slappart2 before slappart10.

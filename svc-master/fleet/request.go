@@ -17,6 +17,8 @@ type Request struct {
 	// RequesterAllocationID and RequesterToken are those of the run that requests, which must be in progress; empty when no run does.
 	RequesterAllocationID string
 	RequesterToken        uint64
+	// RequesterLocalID is the allocation of a run that the node made by itself, which must be current; empty when none did.
+	RequesterLocalID string
 
 	Title   string
 	Release string
@@ -28,6 +30,8 @@ type Request struct {
 	State State
 	// Computer to put it on; empty = anywhere. An allocated instance stays where it is.
 	Computer string
+	// Sla is what else it needs of a computer, and whether it may move to another one.
+	Sla Sla
 	// Retention is how long its content is kept after it is destroyed; of an existing instance it changes nothing.
 	Retention time.Duration
 	Trace     Trace
@@ -93,13 +97,13 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	}
 	answer.InstanceID = i.ID
 	p := t.Partitions[i.ID]
-	moved, elsewhere := i.State != state, p == nil && i.Computer != e.Computer
+	moved, elsewhere := i.State != state, p == nil && i.Computer != e.Computer || !i.Sla.same(e.Sla)
 	answer.Changed = answer.Changed || moved || elsewhere || i.Release != e.Release || i.Type != e.Type || !maps.Equal(i.Parameters, parameters)
 	if answer.Changed {
 		if p != nil && i.Release != e.Release {
 			p.Options = Options{} // told anew by ReleaseReported
 		}
-		i.Release, i.Type, i.Parameters, i.State = e.Release, e.Type, parameters, state
+		i.Release, i.Type, i.Parameters, i.State, i.Sla = e.Release, e.Type, parameters, state, e.Sla
 		if p == nil {
 			i.Computer = e.Computer
 		}
@@ -133,7 +137,7 @@ func (t *Tree) create(e *Request, parameters map[string]string, now time.Time) *
 	t.LastInstance++
 	i := &Instance{
 		ID: t.id('i', t.LastInstance), RequesterID: e.RequesterID, Title: e.Title, Release: e.Release, Type: e.Type, Parameters: parameters,
-		Computer: e.Computer, Retention: e.Retention, RequestedAt: now,
+		Computer: e.Computer, Sla: e.Sla, Retention: e.Retention, RequestedAt: now,
 	}
 	t.Instances[i.ID] = i
 	if e.RequesterID == "" {
@@ -189,6 +193,8 @@ func (t *Tree) requester(e *Request) (*Instance, error) {
 		return nil, fail(FailedPrecondition, "cannot request %q: %q is requested through %d others, the most there may be", e.Title, r.Title, MaxDepth)
 	case e.RequesterAllocationID != "" && !t.runs(r, e.RequesterAllocationID, e.RequesterToken):
 		return nil, fail(FailedPrecondition, "cannot request %q: %d is not the token of a run in progress of %s", e.Title, e.RequesterToken, e.RequesterAllocationID)
+	case e.RequesterLocalID != "" && (t.Partitions[r.ID] == nil || t.Partitions[r.ID].AllocationID != e.RequesterLocalID):
+		return nil, fail(FailedPrecondition, "cannot request %q: %s is not the current allocation of %q", e.Title, e.RequesterLocalID, r.Title)
 	}
 	return r, nil
 }
@@ -285,6 +291,8 @@ func (e *Request) check(parameters map[string]string) error {
 		return invalid("state", "cannot request %q: state %d is unknown", e.Title, e.State)
 	case e.Retention < 0 || e.Retention > MaxRetention:
 		return invalid("retention_delay", "cannot request %q: retention_delay is %s, want 0 to %s", e.Title, e.Retention, MaxRetention)
+	case !e.Sla.valid():
+		return invalid("sla", "cannot request %q: sla: at most %d labels of 1 to %d bytes each, and a group of at most %d bytes", e.Title, MaxLabels, MaxLabel, MaxLabel)
 	case size(parameters) > MaxParameters:
 		return invalid("parameters", "cannot request %q: parameters have %d bytes, more than %d", e.Title, size(parameters), MaxParameters)
 	}

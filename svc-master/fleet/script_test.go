@@ -152,6 +152,8 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return s.step(Unallocated{InstanceID: s.instance(arg(0)), Reason: strings.Join(at[1:], " ")})
 	case "free":
 		return s.step(Freed{AllocationID: s.allocation(arg(0)), Reason: strings.Join(at[1:], " ")})
+	case "evict":
+		return s.step(Evict{AllocationID: s.allocation(arg(0)), Reason: strings.Join(at[1:], " ")})
 	case "release":
 		return s.step(ReleaseReported{Computer: arg(0), Release: arg(1), Available: arg(2) == "available", Options: s.options(options)})
 	case "registered":
@@ -242,7 +244,7 @@ func (s *script) options(options map[string]string) Options {
 
 func (s *script) instance(title string) string {
 	for id, i := range s.tree.Instances {
-		if i.Title == title {
+		if i.Title == title && !i.Remnant() {
 			return id
 		}
 	}
@@ -290,6 +292,8 @@ func (s *script) step(e Event) (told string, failed bool) {
 		fmt.Fprintf(&b, "  settled %s, closed %q, wanted more %t\n", a.Settled, a.ClosedConvergenceID, a.WantedMore)
 	case RequestAnswer:
 		fmt.Fprintf(&b, "  %s created %t, changed %t, ready %t %s\n", a.InstanceID, a.Created, a.Changed, a.Ready, a.Reason)
+	case EvictAnswer:
+		fmt.Fprintf(&b, "  %s left by %s in %s\n", a.RemnantID, e.(Evict).AllocationID, a.AllocationID)
 	case AllocateAnswer:
 		fmt.Fprintf(&b, "  %s\n", a.AllocationID)
 	default:
@@ -319,6 +323,9 @@ func (s *script) step(e Event) (told string, failed bool) {
 	}
 	for _, id := range fx.Place {
 		fmt.Fprintf(&b, "  wants a place: %s\n", s.title(id))
+	}
+	for _, p := range fx.Rebound {
+		fmt.Fprintf(&b, "  rebound %s/%s from %s to %s\n", p.Computer, p.Partition, p.From, p.InstanceID)
 	}
 	for _, p := range fx.Freed {
 		fmt.Fprintf(&b, "  freed %s/%s\n", p.Computer, p.Partition)

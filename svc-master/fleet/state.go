@@ -100,8 +100,8 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 		requester := t.Instances[i.RequesterID]
 		if i.ID == t.RootID {
 			t.RootID = ""
-			fx.Gone = true
 		}
+		fx.Gone = t.Gone() // remnants outlive the root
 		// A removed instance is told as changed: whoever holds its partition sees that it is free.
 		gone := FeedEntry{Kind: FeedChanged, TreeID: t.ID, Generation: t.next(), Membership: t.Membership, InstanceIDs: []string{i.ID}, At: now, Trace: trace}
 		fx.Feed = append(fx.Feed, gone)

@@ -69,6 +69,8 @@ func (e Unallocated) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 
 func (e Freed) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Freed(e, now)) }
 
+func (e Evict) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Evict(e, now)) }
+
 func (e ReleaseReported) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.ReleaseReported(e, now))
 }

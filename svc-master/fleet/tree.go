@@ -89,10 +89,10 @@ func (t *Tree) NextBangID() string { return t.id('b', t.LastBang+1) }
 // Gone tells whether nothing is left of the tree.
 func (t *Tree) Gone() bool { return t.LastInstance > 0 && len(t.Instances) == 0 }
 
-// Doomed tells whether the root was destroyed.
+// Doomed tells whether the root was destroyed; it may be gone, with remnants still there.
 func (t *Tree) Doomed() bool {
 	root := t.Instances[t.RootID]
-	return t.Gone() || root != nil && root.State == Destroyed
+	return t.LastInstance > 0 && (root == nil || root.State == Destroyed)
 }
 
 // Wanted is the last generation that concerns p.

@@ -150,7 +150,7 @@ func (w *world) move(m move) {
 }
 
 func (w *world) rare(m move) {
-	switch m.x % 8 {
+	switch m.x % 9 {
 	case 0:
 		w.step(Abandon{})
 	case 1:
@@ -159,6 +159,8 @@ func (w *world) rare(m move) {
 		w.step(EpochMoved{Epoch: w.tree.Generation.Epoch + uint64(m.y%3) - 1})
 	case 3:
 		w.step(Freed{AllocationID: w.allocation(m.y), Reason: "lost"})
+	case 8:
+		w.step(Evict{AllocationID: w.allocation(m.y), Reason: "dead"})
 	case 4:
 		limit := uint32(m.y % 5)
 		w.step(SetQuota{Limit: &limit})

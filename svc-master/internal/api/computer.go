@@ -30,6 +30,9 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 		period = fleet.MaxPeriod
 	}
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
+		if at := c.Record.GetDecommissionedAt(); at != nil {
+			return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q: it was decommissioned at %s; open it to use its name again", c.Name, at.AsTime().Format(time.RFC3339))}
+		}
 		for _, name := range c.Partitions() {
 			if held := c.Reservations[name]; held != nil && slots[name] == nil {
 				return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q without partition %q: it holds instance %s; list it, or destroy that instance first", c.Name, name, held.GetInstanceId())}

@@ -74,6 +74,7 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 		InstanceId: i.ID, TreeId: t.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), ConnectionParameters: i.Connection, RequestedComputer: i.Computer,
 		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation), RetentionDelay: duration(i.Retention),
+		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf,
 	}
 	p := t.Partitions[i.ID]
 	if p == nil {
@@ -189,7 +190,8 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.
 func (a *API) computer(c *redisstore.Computer, titles map[string]string, colours map[string]fleet.Status, now time.Time) *masterv1.Computer {
 	out := &masterv1.Computer{
 		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), Capacity: c.Record.GetCapacity(), LastContact: timestamp(c.Contact),
-		Colour: colour(fleet.ComputerColour(c.Contact, now, a.Started)),
+		Colour: colour(fleet.ComputerColour(c.Contact, now, a.Started)), Closure: c.Record.GetClosure(),
+		Group: c.Record.GetGroup(), Labels: c.Record.GetLabels(), Reserved: redisstore.NeedsRecord(c.Needed()),
 	}
 	for _, name := range c.Partitions() {
 		p := &masterv1.Partition{Name: name, Addresses: c.Slots[name].GetAddresses()}

@@ -37,7 +37,8 @@ func (a *API) RequestInstance(ctx context.Context, req *masterv1.RequestInstance
 func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
 	event := fleet.Request{
 		RequestID: req.GetRequestId(), RequesterID: req.GetRequesterId(),
-		RequesterAllocationID: req.GetRequesterAllocationId(), RequesterToken: req.GetRequesterToken(), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
+		RequesterAllocationID: req.GetRequesterAllocationId(), RequesterToken: req.GetRequesterToken(), RequesterLocalID: req.GetRequesterLocalAllocationId(),
+		Sla: redisstore.SlaOf(req.GetSla()), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
 		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(),
 		Retention: req.GetRetentionDelay().AsDuration(), Trace: trail.TraceOf(ctx),
 	}

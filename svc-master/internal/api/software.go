@@ -31,7 +31,7 @@ func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRe
 		}
 	}
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
-		if c.Version == 0 {
+		if !c.Registered() {
 			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
 		}
 		if c.Software[url] == nil {
@@ -82,7 +82,7 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 	url := req.GetSoftwareRelease()
 	available := req.GetState() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
-		if c.Version == 0 {
+		if !c.Registered() {
 			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
 		}
 		s := c.Software[url]

@@ -38,14 +38,41 @@ func New(store *redisstore.Store, log *slog.Logger) *Placer { return &Placer{sto
 // Settle carries out what a committed change asks for beyond its tree. What fails here is done by Reconcile later, so that
 // its error only tells that it is not done yet.
 func (p *Placer) Settle(ctx context.Context, e fleet.Effects) error {
+	return p.settle(ctx, e, &round{})
+}
+
+func (p *Placer) settle(ctx context.Context, e fleet.Effects, seen *round) error {
 	var errs []error
+	for _, r := range e.Rebound {
+		errs = append(errs, p.rebind(ctx, r.Computer, r.Partition, r.From, r.InstanceID, seen))
+	}
 	for _, freed := range e.Freed {
 		errs = append(errs, p.Release(ctx, freed.Computer, freed.Partition, freed.InstanceID))
 	}
 	for _, instanceID := range e.Place {
-		errs = append(errs, p.Place(ctx, instanceID))
+		errs = append(errs, p.place(ctx, instanceID, seen))
 	}
 	return errors.Join(errs...)
+}
+
+// rebind makes a reservation one of another instance, if it is still that of from. Idempotent.
+func (p *Placer) rebind(ctx context.Context, computer, partition, from, to string, seen *round) error {
+	c, err := p.store.ChangeComputer(ctx, computer, func(c *redisstore.Computer) error {
+		if !c.Registered() {
+			return &redisstore.NotFoundError{Kind: "computer", Name: computer}
+		}
+		if r := c.Reservations[partition]; r.GetInstanceId() == from {
+			r.InstanceId = to
+		}
+		return nil
+	})
+	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
+		return nil
+	}
+	if err == nil {
+		seen.changed(c)
+	}
+	return err
 }
 
 // Bury frees the title of a tree of which nothing is left and deletes it. Idempotent; any other tree is left alone.
@@ -112,7 +139,7 @@ func (p *Placer) place(ctx context.Context, instanceID string, seen *round) erro
 			return ignoreRefused(err)
 		}
 		begun := time.Now()
-		reserved, err := p.reserve(ctx, computer.Name, partition, instanceID)
+		reserved, err := p.reserve(ctx, computer.Name, partition, instanceID, wanted)
 		if errors.Is(err, errTaken) {
 			seen.read = false
 			continue
@@ -131,7 +158,7 @@ func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.Pl
 	err = p.store.View(ctx, fleet.TreeID(instanceID), func(t *fleet.Tree, _ time.Time) error {
 		i := t.Instances[instanceID]
 		if i != nil && i.State != fleet.Destroyed && t.Partitions[instanceID] == nil {
-			wanted, ok = fleet.PlaceRequest{Release: i.Release, Computer: i.Computer}, true
+			wanted, ok = wantedOf(i), true
 		}
 		return nil
 	})
@@ -139,6 +166,10 @@ func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.Pl
 		return wanted, false, nil
 	}
 	return wanted, ok, err
+}
+
+func wantedOf(i *fleet.Instance) fleet.PlaceRequest {
+	return fleet.PlaceRequest{Release: i.Release, Computer: i.Computer, Sla: i.Sla}
 }
 
 // candidates are the computers to choose from: the one that was asked for, or all. Reading all of a thousand computers costs some 20 ms; requests are rare.
@@ -164,16 +195,10 @@ func choose(instanceID string, wanted fleet.PlaceRequest, computers []*redisstor
 	views := make([]fleet.ComputerView, 0, len(computers))
 	for _, c := range computers {
 		byName[c.Name] = c
-		if partition := c.Reserved(instanceID); partition != "" {
+		if partition := c.Reserved(instanceID); partition != "" && c.Record.GetClosure() == nil {
 			return c, partition, ""
 		}
-		view := fleet.ComputerView{Name: c.Name, Supplied: supplied(c, wanted.Release), Partitions: len(c.Slots)}
-		for name := range c.Slots {
-			if c.Reservations[name] == nil {
-				view.Free = append(view.Free, name)
-			}
-		}
-		views = append(views, view)
+		views = append(views, viewOf(c, wanted.Release))
 	}
 	wanted.Release = telemetry.Redacted(wanted.Release) // from here on it is only named
 	chosen, reason, ok := fleet.ChoosePlace(wanted, views)
@@ -183,23 +208,48 @@ func choose(instanceID string, wanted fleet.PlaceRequest, computers []*redisstor
 	return byName[chosen.Computer], chosen.Partition, ""
 }
 
+// viewOf is what the choice of a place looks at.
+func viewOf(c *redisstore.Computer, release string) fleet.ComputerView {
+	view := fleet.ComputerView{
+		Name: c.Name, Supplied: supplied(c, release), Partitions: len(c.Slots), Closed: closed(c.Record.GetClosure()),
+		Group: c.Record.GetGroup(), Labels: c.Record.GetLabels(), Has: c.Has(), Reserved: c.Needed(),
+	}
+	for name := range c.Slots {
+		if c.Reservations[name] == nil {
+			view.Free = append(view.Free, name)
+		}
+	}
+	return view
+}
+
 func supplied(c *redisstore.Computer, release string) bool {
 	s := c.Software[release]
 	return s != nil && s.GetRequested() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
 }
 
-func (p *Placer) reserve(ctx context.Context, computer, partition, instanceID string) (*redisstore.Computer, error) {
+// reserve takes a partition, if the computer still has what is needed.
+func (p *Placer) reserve(ctx context.Context, computer, partition, instanceID string, wanted fleet.PlaceRequest) (*redisstore.Computer, error) {
 	return p.store.ChangeComputer(ctx, computer, func(c *redisstore.Computer) error {
-		switch held := c.Reservations[partition]; {
-		case c.Slots[partition] == nil:
-			return errTaken
-		case held == nil:
-			c.Reservations[partition] = &storev1.ReservationRecord{InstanceId: instanceID, At: timestamppb.Now()}
-		case held.GetInstanceId() != instanceID:
-			return errTaken
+		if c.Reservations[partition].GetInstanceId() != instanceID {
+			if _, _, ok := fleet.ChoosePlace(wanted, []fleet.ComputerView{viewOf(c, wanted.Release)}); !ok {
+				return errTaken
+			}
 		}
-		return nil
+		return hold(c, partition, instanceID, wanted.Sla.Needs)
 	})
+}
+
+// hold reserves a partition of a computer that is being changed, whatever else the computer has.
+func hold(c *redisstore.Computer, partition, instanceID string, needs fleet.Needs) error {
+	switch held := c.Reservations[partition]; {
+	case c.Slots[partition] == nil:
+		return errTaken
+	case held == nil:
+		c.Reservations[partition] = &storev1.ReservationRecord{InstanceId: instanceID, At: timestamppb.Now(), Needs: redisstore.NeedsRecord(needs)}
+	case held.GetInstanceId() != instanceID:
+		return errTaken
+	}
+	return nil
 }
 
 // commit makes the reservation an allocation of the tree.
@@ -221,15 +271,27 @@ func (p *Placer) commit(ctx context.Context, c *redisstore.Computer, partition, 
 		return nil
 	}
 	if refused(err) {
-		return p.Release(ctx, c.Name, partition, instanceID) // gone, destroyed or placed elsewhere meanwhile
+		return p.giveUp(ctx, reservation{c.Name, partition, instanceID}) // gone, destroyed or placed elsewhere meanwhile
 	}
 	return err
+}
+
+// giveUp takes back a reservation that became no allocation: it goes to whom the tree has there, if anybody, or is released.
+func (p *Placer) giveUp(ctx context.Context, at reservation) error {
+	_, moved, err := p.unallocated(ctx, fleet.TreeID(at.instanceID), []reservation{at})
+	if err != nil {
+		return err
+	}
+	if to := moved[at]; to != "" {
+		return p.rebind(ctx, at.computer, at.partition, at.instanceID, to, &round{})
+	}
+	return p.Release(ctx, at.computer, at.partition, at.instanceID)
 }
 
 // Release gives a partition back if it is still reserved for the instance. Idempotent.
 func (p *Placer) Release(ctx context.Context, computer, partition, instanceID string) error {
 	_, err := p.store.ChangeComputer(ctx, computer, func(c *redisstore.Computer) error {
-		if c.Version == 0 {
+		if !c.Registered() {
 			return &redisstore.NotFoundError{Kind: "computer", Name: computer}
 		}
 		if c.Reservations[partition].GetInstanceId() == instanceID {

@@ -18,7 +18,7 @@ const gather = 100 * time.Millisecond
 // reservation names one for the memory of orphans.
 type reservation struct{ computer, partition, instanceID string }
 
-// Reconcile tries instances without a place again whenever a computer changed, and releases orphan reservations, until
+// Reconcile tries instances without a place again whenever a computer changed, releases orphan reservations, and empties closed computers, until
 // ctx ends. Every replica does both; what one did the others find done.
 func (p *Placer) Reconcile(ctx context.Context) error {
 	box := p.store.Subscribe(redisstore.Interest{Computers: true})
@@ -90,9 +90,14 @@ func (p *Placer) sweep(ctx context.Context, orphans map[reservation]time.Time) e
 	}
 	seen := map[reservation]bool{}
 	for treeID, all := range reserved {
-		missing, err := p.unallocated(ctx, treeID, all)
+		missing, moved, err := p.unallocated(ctx, treeID, all)
 		if err != nil {
 			return err
+		}
+		for at, to := range moved {
+			if err := p.rebind(ctx, at.computer, at.partition, at.instanceID, to, &round{}); err != nil {
+				return err
+			}
 		}
 		for _, at := range missing {
 			seen[at] = true
@@ -114,21 +119,46 @@ func (p *Placer) sweep(ctx context.Context, orphans map[reservation]time.Time) e
 			delete(orphans, at)
 		}
 	}
+	for _, c := range computers {
+		if c.Record.GetClosure() == nil {
+			continue
+		}
+		if _, err := p.Leave(ctx, c); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// unallocated picks the reservations that their tree does not hold.
-func (p *Placer) unallocated(ctx context.Context, treeID string, all []reservation) (missing []reservation, err error) {
+// unallocated picks the reservations that their tree does not hold, and those that another instance of the tree holds by now.
+func (p *Placer) unallocated(ctx context.Context, treeID string, all []reservation) (missing []reservation, moved map[reservation]string, err error) {
 	err = p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
 		for _, at := range all {
-			if held := t.Partitions[at.instanceID]; held == nil || held.Computer != at.computer || held.Name != at.partition {
-				missing = append(missing, at)
+			if held := t.Partitions[at.instanceID]; held != nil && held.Computer == at.computer && held.Name == at.partition {
+				continue
 			}
+			if holder := holderOf(t, at); holder != "" {
+				if moved == nil {
+					moved = map[reservation]string{}
+				}
+				moved[at] = holder
+				continue
+			}
+			missing = append(missing, at)
 		}
 		return nil
 	})
 	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
-		return all, nil
+		return all, nil, nil
 	}
-	return missing, err
+	return missing, moved, err
+}
+
+func holderOf(t *fleet.Tree, at reservation) string {
+	for id, p := range t.Partitions {
+		if p.Computer == at.computer && p.Name == at.partition {
+			return id
+		}
+	}
+	return ""
 }

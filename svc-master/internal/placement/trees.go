@@ -18,7 +18,7 @@ func (p *Placer) keepTrees(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held := map[string][]fleet.Place{} // by computer
+	held := map[string][]holding{} // by computer
 	var errs []error
 	for _, treeID := range trees {
 		if ctx.Err() != nil {
@@ -44,13 +44,21 @@ func (p *Placer) keepTrees(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// holding is a place that a tree holds, with what its instance needs there.
+type holding struct {
+	fleet.Place
+	needs fleet.Needs
+}
+
 // keepTree buries a tree that is gone, and adds what another holds.
-func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]fleet.Place) error {
+func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]holding) error {
 	gone := false
 	err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
 		gone = t.Gone()
 		for id, at := range t.Partitions {
-			held[at.Computer] = append(held[at.Computer], fleet.Place{Computer: at.Computer, Partition: at.Name, AllocationID: at.AllocationID, InstanceID: id})
+			held[at.Computer] = append(held[at.Computer], holding{
+				Place: fleet.Place{Computer: at.Computer, Partition: at.Name, AllocationID: at.AllocationID, InstanceID: id}, needs: t.Instances[id].Sla.Needs,
+			})
 		}
 		return nil
 	})
@@ -64,16 +72,18 @@ func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]
 }
 
 // restore reserves anew what a tree holds. When the partition was given to another instance meanwhile that one keeps it, and this one looks for another place.
-func (p *Placer) restore(ctx context.Context, at fleet.Place, other string) error {
-	is, err := p.holds(ctx, at)
+func (p *Placer) restore(ctx context.Context, at holding, other string) error {
+	is, err := p.holds(ctx, at.Place)
 	if err != nil || !is {
 		return err // freed between the two looks
 	}
-	_, err = p.reserve(ctx, at.Computer, at.Partition, at.InstanceID)
+	_, err = p.store.ChangeComputer(ctx, at.Computer, func(c *redisstore.Computer) error {
+		return hold(c, at.Partition, at.InstanceID, at.needs)
+	})
 	switch {
 	case err == nil:
 		p.log.WarnContext(ctx, "a reservation was lost and is made again", "computer", at.Computer, "partition", at.Partition, "instance", at.InstanceID)
-		if is, err = p.holds(ctx, at); err != nil || is {
+		if is, err = p.holds(ctx, at.Place); err != nil || is {
 			return err
 		}
 		return p.Release(ctx, at.Computer, at.Partition, at.InstanceID)

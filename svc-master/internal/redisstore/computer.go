@@ -38,6 +38,9 @@ type Computer struct {
 // Unannounced says of the change that is being decided that no watcher has to look at it.
 func (c *Computer) Unannounced() { c.unannounced = true }
 
+// Registered tells whether it is: neither unknown nor decommissioned.
+func (c *Computer) Registered() bool { return c.Version > 0 && c.Record.GetDecommissionedAt() == nil }
+
 // Partitions lists the names of the partitions, slappart2 before slappart10.
 func (c *Computer) Partitions() []string {
 	return slices.SortedFunc(maps.Keys(c.Slots), naturally)
@@ -98,7 +101,11 @@ func (s *Store) Computer(ctx context.Context, name string) (*Computer, error) {
 	if err != nil {
 		return nil, &UnavailableError{fmt.Sprintf("cannot read computer %q", name), err}
 	}
-	return s.decodeComputer(name, fields)
+	c, err := s.decodeComputer(name, fields)
+	if err == nil && !c.Registered() {
+		return nil, &NotFoundError{"computer", name}
+	}
+	return c, err
 }
 
 // Computers reads several computers at once, in the order of their names; those that are not registered are left out.
@@ -124,7 +131,9 @@ func (s *Store) Computers(ctx context.Context, names []string) ([]*Computer, err
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, c)
+		if c.Registered() {
+			out = append(out, c)
+		}
 	}
 	return out, nil
 }
@@ -142,7 +151,7 @@ func (s *Store) ComputerNames(ctx context.Context) ([]string, error) {
 }
 
 // ChangeComputer lets decide change a computer and stores what it changed, whole or not at all. decide gets the stored
-// computer, or an empty one of version 0 when none is registered; it may be called several times, and must decide the
+// computer, an empty one of version 0 when none is registered, or what is left of one that was decommissioned; it may be called several times, and must decide the
 // same again when its change is already made. Its error is returned as it is and nothing is stored.
 func (s *Store) ChangeComputer(ctx context.Context, name string, decide func(c *Computer) error) (*Computer, error) {
 	const attempts = 16 // conflicts in a row mean that others make progress; this many mean that something is wrong
@@ -172,6 +181,7 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 	if err != nil {
 		return nil, err
 	}
+	known := c.Registered()
 	if err := decide(c); err != nil {
 		return nil, err
 	}
@@ -182,7 +192,7 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 	if len(set) == 0 && len(del) == 0 {
 		return c, nil
 	}
-	if c.Version == 0 {
+	if !known {
 		// Named first, registered second: a list skips a name without a computer, but would miss a computer without a name.
 		if err := s.client.SAdd(ctx, computersKey, name).Err(); err != nil {
 			return nil, &UnavailableError{fmt.Sprintf("cannot register computer %q", name), err}
@@ -197,6 +207,12 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 		return nil, nil
 	}
 	c.Version = uint64(version)
+	if !c.Registered() {
+		// Forgotten first, unnamed second: a name without a computer is skipped by every list.
+		if err := s.client.SRem(ctx, computersKey, name).Err(); err != nil {
+			return nil, &UnavailableError{fmt.Sprintf("cannot forget computer %q", name), err}
+		}
+	}
 	if !c.unannounced {
 		s.ComputerChanged(ctx, name)
 	}

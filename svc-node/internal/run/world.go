@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -85,7 +86,9 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 		RequesterId: o.w.desired.GetInstanceId(), Title: r.Title, SoftwareRelease: r.Release, SoftwareType: r.Type,
 		Parameters: r.Parameters, Computer: r.SLA["computer_guid"],
 	}
-	if !o.w.run.Local { // svc-master knows of no local run
+	if o.w.run.Local { // svc-master knows of no local run
+		request.RequesterLocalAllocationId = o.w.run.AllocationID
+	} else {
 		request.RequesterAllocationId, request.RequesterToken = o.w.run.AllocationID, o.w.token
 	}
 	switch r.State {
@@ -99,11 +102,13 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	default:
 		return recipe.Instance{}, fmt.Errorf("cannot request the state %q: started, stopped and destroyed are", r.State)
 	}
-	retention, err := retentionDelay(r)
-	if err != nil {
+	var err error
+	if request.RetentionDelay, err = retentionDelay(r); err != nil {
 		return recipe.Instance{}, err
 	}
-	request.RetentionDelay = retention
+	if request.Sla, err = slaOf(r); err != nil {
+		return recipe.Instance{}, err
+	}
 	key := answerKey{instance: request.GetRequesterId(), title: r.Title}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -117,6 +122,44 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	i := instance(answer.GetInstance(), answer.GetReady(), answer.GetReason())
 	o.answers.put(key, i)
 	return i, nil
+}
+
+// slaOf is what the SLA of a request asks for: `group`, `cpu` (CPUs), `memory` and `disk` (MiB), `may_move` (true), and `label-<key>`. Other keys, which only
+// SlapOS masters know, ask for nothing.
+func slaOf(r recipe.Request) (*masterv1.Sla, error) {
+	sla := &masterv1.Sla{Group: r.SLA["group"], Labels: map[string]string{}, Needs: &masterv1.Needs{}}
+	for key, value := range r.SLA {
+		if label, ok := strings.CutPrefix(key, "label-"); ok {
+			sla.Labels[label] = value
+		}
+	}
+	for _, amount := range []struct {
+		key  string
+		most float64
+		put  func(float64)
+	}{
+		{"cpu", 4096, func(n float64) { sla.Needs.MilliCpus = uint32(n * 1000) }},
+		{"memory", 1 << 33, func(n float64) { sla.Needs.MemoryBytes = uint64(n * (1 << 20)) }},
+		{"disk", 1 << 33, func(n float64) { sla.Needs.DiskBytes = uint64(n * (1 << 20)) }},
+	} {
+		text := r.SLA[amount.key]
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(n >= 0 && n <= amount.most) { // also what is no number
+			return nil, fmt.Errorf("cannot request %q: sla-%s is %q, want a number from 0 to %.0f", r.Title, amount.key, text, amount.most)
+		}
+		amount.put(n)
+	}
+	switch r.SLA["may_move"] {
+	case "", "false":
+	case "true":
+		sla.MayMove = true
+	default:
+		return nil, fmt.Errorf("cannot request %q: sla-may_move is %q, want true or false", r.Title, r.SLA["may_move"])
+	}
+	return sla, nil
 }
 
 // retentionDelay is what the SLA of a request says in days, as SlapOS does.

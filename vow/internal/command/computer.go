@@ -12,11 +12,12 @@ import (
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
-// newComputer is `vow computer`: one computer with its partitions and releases.
+// newComputer is `vow computer`: one computer with its partitions and releases, and what operators do with computers.
 func newComputer(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use: "computer NAME", GroupID: "look", Short: "Show a computer: its partitions and software releases",
-		Args: arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeComputers,
+	command := &cobra.Command{
+		Use: "computer NAME", GroupID: "look", Short: "Show a computer; label, drain, evict, open or decommission it",
+		Example: "  vow computer laptop\n  vow computer drain rack7 -m 'new kernel'",
+		Args:    arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeComputers,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				response, err := f.Computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: args[0]})
@@ -34,6 +35,8 @@ func newComputer(s *session) *cobra.Command {
 			})
 		},
 	}
+	command.AddCommand(newComputerList(s), newComputerLabel(s), newComputerDrain(s), newComputerEvict(s), newComputerOpen(s), newComputerDecommission(s))
+	return command
 }
 
 func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Software, now time.Time) error {
@@ -48,6 +51,15 @@ func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Softwa
 		age(c.GetLastContact(), now), has, span(c.GetPeriodicity().AsDuration()))
 	if reason := c.GetColour().GetReason(); reason != "" {
 		fmt.Fprintf(s.out, "  %s\n", reason)
+	}
+	if group := groupAndLabels(c); group != "" {
+		fmt.Fprintf(s.out, "  %s\n", group)
+	}
+	if n := c.GetReserved(); n != nil {
+		fmt.Fprintf(s.out, "  reserved: %g CPUs, %s memory, %s disk\n", float64(n.GetMilliCpus())/1000, size(n.GetMemoryBytes()), size(n.GetDiskBytes()))
+	}
+	if why := closure(c.GetClosure(), now); why != "" {
+		fmt.Fprintf(s.out, "  closed: %s\n", why)
 	}
 	fmt.Fprintln(s.out)
 	rows := [][]string{{"PARTITION", "INSTANCE", "COLOUR", "ADDRESSES", "REASON"}}

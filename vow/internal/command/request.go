@@ -26,6 +26,7 @@ type requested struct {
 	parameters                          []string
 	retention                           time.Duration
 	wait                                time.Duration
+	sla                                 slaFlags
 }
 
 // newRequest is `vow request`: want an instance.
@@ -73,6 +74,7 @@ RELEASE is the URL of a supplied software release, or a path.`,
 	f.StringArrayVarP(&r.parameters, "parameter", "p", nil, "a parameter, `key=value`; may be repeated")
 	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
 	f.DurationVar(&r.retention, "retention-delay", 0, "how long the content is kept after the instance is destroyed; as its first request said")
+	r.sla.declare(f)
 	f.DurationVar(&r.wait, "wait", 0, "wait so long until the tree is Green")
 	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"started", "stopped", "destroyed"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -108,7 +110,12 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		}
 		parameters[key] = value
 	}
+	sla, err := r.sla.message()
+	if err != nil {
+		return nil, err
+	}
 	request := &masterv1.RequestInstanceRequest{
+		Sla:       sla,
 		RequestId: uuid.NewString(), Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
 		Parameters: parameters, State: state, Computer: r.computer,
 	}

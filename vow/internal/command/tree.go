@@ -102,8 +102,11 @@ func place(i *masterv1.Instance) string {
 	return i.GetComputer() + "/" + i.GetPartition()
 }
 
-// reason is the first of: until when a destroyed one is kept, why it is not allocated, why it is red, what was withheld.
+// reason is the first of: what an eviction left, until when a destroyed one is kept, why it is not allocated, why it is red, what was withheld.
 func reason(i *masterv1.Instance) string {
+	if i.GetRemnantOf() != "" {
+		return "left by the eviction of " + i.GetRemnantOf() + "; goes when " + i.GetComputer() + " has removed its content"
+	}
 	if kept := i.GetStatus().GetRetainedUntil(); kept != nil && i.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
 		return "destroyed; its content is kept until " + kept.AsTime().Format(time.RFC3339)
 	}

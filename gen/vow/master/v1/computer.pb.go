@@ -25,6 +25,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ClosureKind is how a computer is closed.
+type ClosureKind int32
+
+const (
+	// Open.
+	ClosureKind_CLOSURE_KIND_UNSPECIFIED ClosureKind = 0
+	// Instances that may move leave it when they fit elsewhere.
+	ClosureKind_CLOSURE_KIND_DRAIN ClosureKind = 1
+	// Instances that may move leave it at once.
+	ClosureKind_CLOSURE_KIND_EVICT ClosureKind = 2
+)
+
+// Enum value maps for ClosureKind.
+var (
+	ClosureKind_name = map[int32]string{
+		0: "CLOSURE_KIND_UNSPECIFIED",
+		1: "CLOSURE_KIND_DRAIN",
+		2: "CLOSURE_KIND_EVICT",
+	}
+	ClosureKind_value = map[string]int32{
+		"CLOSURE_KIND_UNSPECIFIED": 0,
+		"CLOSURE_KIND_DRAIN":       1,
+		"CLOSURE_KIND_EVICT":       2,
+	}
+)
+
+func (x ClosureKind) Enum() *ClosureKind {
+	p := new(ClosureKind)
+	*p = x
+	return p
+}
+
+func (x ClosureKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClosureKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_vow_master_v1_computer_proto_enumTypes[0].Descriptor()
+}
+
+func (ClosureKind) Type() protoreflect.EnumType {
+	return &file_vow_master_v1_computer_proto_enumTypes[0]
+}
+
+func (x ClosureKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClosureKind.Descriptor instead.
+func (ClosureKind) EnumDescriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{0}
+}
+
 // Computer is a registered machine.
 type Computer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -41,7 +94,15 @@ type Computer struct {
 	// Number of CPUs of the machine = how many of its partitions may run at once.
 	Cpus uint32 `protobuf:"varint,6,opt,name=cpus,proto3" json:"cpus,omitempty"`
 	// What the machine has, as its node measured it. Unset = not told.
-	Capacity      *Capacity `protobuf:"bytes,7,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Capacity *Capacity `protobuf:"bytes,7,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// Why and since when nothing is allocated on it; unset = it is open.
+	Closure *Closure `protobuf:"bytes,8,opt,name=closure,proto3" json:"closure,omitempty"`
+	// Group that operators put it in; empty = none.
+	Group string `protobuf:"bytes,9,opt,name=group,proto3" json:"group,omitempty"`
+	// Labels that operators gave it.
+	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What its instances need of it, as their requests said.
+	Reserved      *Needs `protobuf:"bytes,11,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,6 +186,812 @@ func (x *Computer) GetCapacity() *Capacity {
 	return nil
 }
 
+func (x *Computer) GetClosure() *Closure {
+	if x != nil {
+		return x.Closure
+	}
+	return nil
+}
+
+func (x *Computer) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Computer) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Computer) GetReserved() *Needs {
+	if x != nil {
+		return x.Reserved
+	}
+	return nil
+}
+
+// Closure is why nothing is allocated on a computer.
+type Closure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How.
+	Kind ClosureKind `protobuf:"varint,1,opt,name=kind,proto3,enum=vow.master.v1.ClosureKind" json:"kind,omitempty"`
+	// Why, for people; may be empty.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who closed it.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Since when, stamped by svc-master.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// True when instances leave it that did not say that they may move; those that were requested on it by name stay all the same.
+	All           bool `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Closure) Reset() {
+	*x = Closure{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Closure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Closure) ProtoMessage() {}
+
+func (x *Closure) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Closure.ProtoReflect.Descriptor instead.
+func (*Closure) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Closure) GetKind() ClosureKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ClosureKind_CLOSURE_KIND_UNSPECIFIED
+}
+
+func (x *Closure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Closure) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Closure) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Closure) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// Needs is an amount of what a computer has.
+type Needs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Thousandths of a CPU; at most 4096 CPUs.
+	MilliCpus uint32 `protobuf:"varint,1,opt,name=milli_cpus,json=milliCpus,proto3" json:"milli_cpus,omitempty"`
+	// Memory in bytes, at most 2^53.
+	MemoryBytes uint64 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Disk in bytes, at most 2^53.
+	DiskBytes     uint64 `protobuf:"varint,3,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Needs) Reset() {
+	*x = Needs{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Needs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Needs) ProtoMessage() {}
+
+func (x *Needs) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Needs.ProtoReflect.Descriptor instead.
+func (*Needs) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Needs) GetMilliCpus() uint32 {
+	if x != nil {
+		return x.MilliCpus
+	}
+	return 0
+}
+
+func (x *Needs) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Needs) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+// Leaving is what becomes of an instance on a computer that is closed.
+type Leaving struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The instance.
+	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Partition that it is or was in.
+	Partition string `protobuf:"bytes,3,opt,name=partition,proto3" json:"partition,omitempty"`
+	// True when it was evicted by this call.
+	Evicted bool `protobuf:"varint,4,opt,name=evicted,proto3" json:"evicted,omitempty"`
+	// Why it stays, when it was not.
+	Stays         string `protobuf:"bytes,5,opt,name=stays,proto3" json:"stays,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leaving) Reset() {
+	*x = Leaving{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leaving) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leaving) ProtoMessage() {}
+
+func (x *Leaving) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
+func (*Leaving) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Leaving) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *Leaving) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Leaving) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *Leaving) GetEvicted() bool {
+	if x != nil {
+		return x.Evicted
+	}
+	return false
+}
+
+func (x *Leaving) GetStays() string {
+	if x != nil {
+		return x.Stays
+	}
+	return ""
+}
+
+// LabelComputerRequest says what operators say of a computer.
+type LabelComputerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Its group; empty = none.
+	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// All its labels, at most 32; keys and values of 1 to 63 bytes.
+	Labels        map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelComputerRequest) Reset() {
+	*x = LabelComputerRequest{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelComputerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelComputerRequest) ProtoMessage() {}
+
+func (x *LabelComputerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelComputerRequest.ProtoReflect.Descriptor instead.
+func (*LabelComputerRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LabelComputerRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *LabelComputerRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *LabelComputerRequest) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// LabelComputerResponse is the computer now.
+type LabelComputerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The computer.
+	Computer      *Computer `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelComputerResponse) Reset() {
+	*x = LabelComputerResponse{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelComputerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelComputerResponse) ProtoMessage() {}
+
+func (x *LabelComputerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelComputerResponse.ProtoReflect.Descriptor instead.
+func (*LabelComputerResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LabelComputerResponse) GetComputer() *Computer {
+	if x != nil {
+		return x.Computer
+	}
+	return nil
+}
+
+// DrainComputerRequest closes a computer.
+type DrainComputerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who closes it, for the record.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// True: instances leave it too that did not say that they may move. Their content is removed from it, at the end of their retention delay.
+	All           bool `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainComputerRequest) Reset() {
+	*x = DrainComputerRequest{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainComputerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainComputerRequest) ProtoMessage() {}
+
+func (x *DrainComputerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainComputerRequest.ProtoReflect.Descriptor instead.
+func (*DrainComputerRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DrainComputerRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *DrainComputerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DrainComputerRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *DrainComputerRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+// DrainComputerResponse tells what becomes of its instances.
+type DrainComputerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By partition.
+	Leaving       []*Leaving `protobuf:"bytes,1,rep,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainComputerResponse) Reset() {
+	*x = DrainComputerResponse{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainComputerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainComputerResponse) ProtoMessage() {}
+
+func (x *DrainComputerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainComputerResponse.ProtoReflect.Descriptor instead.
+func (*DrainComputerResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DrainComputerResponse) GetLeaving() []*Leaving {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+// EvictComputerRequest closes a dead computer.
+type EvictComputerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who closes it, for the record.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// True: instances leave it too that did not say that they may move. Their content is removed from it when it comes back, at the end of their retention delay.
+	All bool `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`
+	// True: also a computer that is not Red.
+	Force         bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvictComputerRequest) Reset() {
+	*x = EvictComputerRequest{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvictComputerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvictComputerRequest) ProtoMessage() {}
+
+func (x *EvictComputerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvictComputerRequest.ProtoReflect.Descriptor instead.
+func (*EvictComputerRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *EvictComputerRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *EvictComputerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EvictComputerRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *EvictComputerRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *EvictComputerRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// EvictComputerResponse tells what becomes of its instances.
+type EvictComputerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By partition.
+	Leaving       []*Leaving `protobuf:"bytes,1,rep,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvictComputerResponse) Reset() {
+	*x = EvictComputerResponse{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvictComputerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvictComputerResponse) ProtoMessage() {}
+
+func (x *EvictComputerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvictComputerResponse.ProtoReflect.Descriptor instead.
+func (*EvictComputerResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EvictComputerResponse) GetLeaving() []*Leaving {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+// OpenComputerRequest names a computer.
+type OpenComputerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Who opens it, for the record.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenComputerRequest) Reset() {
+	*x = OpenComputerRequest{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenComputerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenComputerRequest) ProtoMessage() {}
+
+func (x *OpenComputerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenComputerRequest.ProtoReflect.Descriptor instead.
+func (*OpenComputerRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OpenComputerRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *OpenComputerRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// OpenComputerResponse acknowledges.
+type OpenComputerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenComputerResponse) Reset() {
+	*x = OpenComputerResponse{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenComputerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenComputerResponse) ProtoMessage() {}
+
+func (x *OpenComputerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenComputerResponse.ProtoReflect.Descriptor instead.
+func (*OpenComputerResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{11}
+}
+
+// DecommissionComputerRequest names a computer.
+type DecommissionComputerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Who forgets it, for the record.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecommissionComputerRequest) Reset() {
+	*x = DecommissionComputerRequest{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecommissionComputerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecommissionComputerRequest) ProtoMessage() {}
+
+func (x *DecommissionComputerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecommissionComputerRequest.ProtoReflect.Descriptor instead.
+func (*DecommissionComputerRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DecommissionComputerRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *DecommissionComputerRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// DecommissionComputerResponse acknowledges.
+type DecommissionComputerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What evictions had left on it, by partition: it is given up.
+	Leaving       []*Leaving `protobuf:"bytes,1,rep,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecommissionComputerResponse) Reset() {
+	*x = DecommissionComputerResponse{}
+	mi := &file_vow_master_v1_computer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecommissionComputerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecommissionComputerResponse) ProtoMessage() {}
+
+func (x *DecommissionComputerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_computer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecommissionComputerResponse.ProtoReflect.Descriptor instead.
+func (*DecommissionComputerResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DecommissionComputerResponse) GetLeaving() []*Leaving {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
 // Capacity is what a machine has.
 type Capacity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -138,7 +1005,7 @@ type Capacity struct {
 
 func (x *Capacity) Reset() {
 	*x = Capacity{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -150,7 +1017,7 @@ func (x *Capacity) String() string {
 func (*Capacity) ProtoMessage() {}
 
 func (x *Capacity) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[1]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -163,7 +1030,7 @@ func (x *Capacity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capacity.ProtoReflect.Descriptor instead.
 func (*Capacity) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{1}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Capacity) GetMemoryBytes() uint64 {
@@ -199,7 +1066,7 @@ type Partition struct {
 
 func (x *Partition) Reset() {
 	*x = Partition{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +1078,7 @@ func (x *Partition) String() string {
 func (*Partition) ProtoMessage() {}
 
 func (x *Partition) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[2]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +1091,7 @@ func (x *Partition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partition.ProtoReflect.Descriptor instead.
 func (*Partition) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Partition) GetName() string {
@@ -281,7 +1148,7 @@ type RegisterComputerRequest struct {
 
 func (x *RegisterComputerRequest) Reset() {
 	*x = RegisterComputerRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +1160,7 @@ func (x *RegisterComputerRequest) String() string {
 func (*RegisterComputerRequest) ProtoMessage() {}
 
 func (x *RegisterComputerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[3]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +1173,7 @@ func (x *RegisterComputerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterComputerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterComputerRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RegisterComputerRequest) GetComputer() string {
@@ -355,7 +1222,7 @@ type RegisterComputerResponse struct {
 
 func (x *RegisterComputerResponse) Reset() {
 	*x = RegisterComputerResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +1234,7 @@ func (x *RegisterComputerResponse) String() string {
 func (*RegisterComputerResponse) ProtoMessage() {}
 
 func (x *RegisterComputerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[4]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +1247,7 @@ func (x *RegisterComputerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterComputerResponse.ProtoReflect.Descriptor instead.
 func (*RegisterComputerResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RegisterComputerResponse) GetComputer() *Computer {
@@ -401,7 +1268,7 @@ type GetComputerRequest struct {
 
 func (x *GetComputerRequest) Reset() {
 	*x = GetComputerRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +1280,7 @@ func (x *GetComputerRequest) String() string {
 func (*GetComputerRequest) ProtoMessage() {}
 
 func (x *GetComputerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[5]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +1293,7 @@ func (x *GetComputerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComputerRequest.ProtoReflect.Descriptor instead.
 func (*GetComputerRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetComputerRequest) GetComputer() string {
@@ -447,7 +1314,7 @@ type GetComputerResponse struct {
 
 func (x *GetComputerResponse) Reset() {
 	*x = GetComputerResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +1326,7 @@ func (x *GetComputerResponse) String() string {
 func (*GetComputerResponse) ProtoMessage() {}
 
 func (x *GetComputerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[6]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +1339,7 @@ func (x *GetComputerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComputerResponse.ProtoReflect.Descriptor instead.
 func (*GetComputerResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetComputerResponse) GetComputer() *Computer {
@@ -495,7 +1362,7 @@ type ListComputersRequest struct {
 
 func (x *ListComputersRequest) Reset() {
 	*x = ListComputersRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +1374,7 @@ func (x *ListComputersRequest) String() string {
 func (*ListComputersRequest) ProtoMessage() {}
 
 func (x *ListComputersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[7]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +1387,7 @@ func (x *ListComputersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComputersRequest.ProtoReflect.Descriptor instead.
 func (*ListComputersRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListComputersRequest) GetPageSize() uint32 {
@@ -550,7 +1417,7 @@ type ListComputersResponse struct {
 
 func (x *ListComputersResponse) Reset() {
 	*x = ListComputersResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +1429,7 @@ func (x *ListComputersResponse) String() string {
 func (*ListComputersResponse) ProtoMessage() {}
 
 func (x *ListComputersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[8]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +1442,7 @@ func (x *ListComputersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListComputersResponse.ProtoReflect.Descriptor instead.
 func (*ListComputersResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{8}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListComputersResponse) GetComputers() []*Computer {
@@ -601,7 +1468,7 @@ type WatchComputerColoursRequest struct {
 
 func (x *WatchComputerColoursRequest) Reset() {
 	*x = WatchComputerColoursRequest{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +1480,7 @@ func (x *WatchComputerColoursRequest) String() string {
 func (*WatchComputerColoursRequest) ProtoMessage() {}
 
 func (x *WatchComputerColoursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[9]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +1493,7 @@ func (x *WatchComputerColoursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchComputerColoursRequest.ProtoReflect.Descriptor instead.
 func (*WatchComputerColoursRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{9}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{22}
 }
 
 // WatchComputerColoursResponse is one computer's colour.
@@ -642,7 +1509,7 @@ type WatchComputerColoursResponse struct {
 
 func (x *WatchComputerColoursResponse) Reset() {
 	*x = WatchComputerColoursResponse{}
-	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +1521,7 @@ func (x *WatchComputerColoursResponse) String() string {
 func (*WatchComputerColoursResponse) ProtoMessage() {}
 
 func (x *WatchComputerColoursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_computer_proto_msgTypes[10]
+	mi := &file_vow_master_v1_computer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +1534,7 @@ func (x *WatchComputerColoursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchComputerColoursResponse.ProtoReflect.Descriptor instead.
 func (*WatchComputerColoursResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{10}
+	return file_vow_master_v1_computer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchComputerColoursResponse) GetComputer() string {
@@ -688,7 +1555,7 @@ var File_vow_master_v1_computer_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/computer.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xd0\x02\n" +
+	"\x1cvow/master/v1/computer.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xc2\x04\n" +
 	"\bComputer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\vperiodicity\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x128\n" +
@@ -698,7 +1565,68 @@ const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\flast_contact\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastContact\x121\n" +
 	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12\x12\n" +
 	"\x04cpus\x18\x06 \x01(\rR\x04cpus\x123\n" +
-	"\bcapacity\x18\a \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\"l\n" +
+	"\bcapacity\x18\a \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\x120\n" +
+	"\aclosure\x18\b \x01(\v2\x16.vow.master.v1.ClosureR\aclosure\x12\x14\n" +
+	"\x05group\x18\t \x01(\tR\x05group\x12;\n" +
+	"\x06labels\x18\n" +
+	" \x03(\v2#.vow.master.v1.Computer.LabelsEntryR\x06labels\x120\n" +
+	"\breserved\x18\v \x01(\v2\x14.vow.master.v1.NeedsR\breserved\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
+	"\aClosure\x12.\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1a.vow.master.v1.ClosureKindR\x04kind\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x10\n" +
+	"\x03all\x18\x05 \x01(\bR\x03all\"\x94\x01\n" +
+	"\x05Needs\x12)\n" +
+	"\n" +
+	"milli_cpus\x18\x01 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80\x80\xfa\x01R\tmilliCpus\x121\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x04B\x0e\xbaH\v2\t\x18\x80\x80\x80\x80\x80\x80\x80\x10R\vmemoryBytes\x12-\n" +
+	"\n" +
+	"disk_bytes\x18\x03 \x01(\x04B\x0e\xbaH\v2\t\x18\x80\x80\x80\x80\x80\x80\x80\x10R\tdiskBytes\"\x8e\x01\n" +
+	"\aLeaving\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1c\n" +
+	"\tpartition\x18\x03 \x01(\tR\tpartition\x12\x18\n" +
+	"\aevicted\x18\x04 \x01(\bR\aevicted\x12\x14\n" +
+	"\x05stays\x18\x05 \x01(\tR\x05stays\"\x8b\x02\n" +
+	"\x14LabelComputerRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12.\n" +
+	"\x05group\x18\x02 \x01(\tB\x18\xbaH\x15r\x13(?2\x0f^[^[:cntrl:]]*$R\x05group\x12a\n" +
+	"\x06labels\x18\x03 \x03(\v2/.vow.master.v1.LabelComputerRequest.LabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10 \"\x06r\x04 \x01(?*\x06r\x04 \x01(?R\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
+	"\x15LabelComputerResponse\x123\n" +
+	"\bcomputer\x18\x01 \x01(\v2\x17.vow.master.v1.ComputerR\bcomputer\"\x9c\x01\n" +
+	"\x14DrainComputerRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x121\n" +
+	"\x06reason\x18\x02 \x01(\tB\x19\xbaH\x16r\x14(\xff\x012\x0f^[^[:cntrl:]]*$R\x06reason\x12\x18\n" +
+	"\x02by\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\x12\x10\n" +
+	"\x03all\x18\x04 \x01(\bR\x03all\"I\n" +
+	"\x15DrainComputerResponse\x120\n" +
+	"\aleaving\x18\x01 \x03(\v2\x16.vow.master.v1.LeavingR\aleaving\"\xb2\x01\n" +
+	"\x14EvictComputerRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x121\n" +
+	"\x06reason\x18\x02 \x01(\tB\x19\xbaH\x16r\x14(\xff\x012\x0f^[^[:cntrl:]]*$R\x06reason\x12\x18\n" +
+	"\x02by\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\x12\x10\n" +
+	"\x03all\x18\x04 \x01(\bR\x03all\x12\x14\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\"I\n" +
+	"\x15EvictComputerResponse\x120\n" +
+	"\aleaving\x18\x01 \x03(\v2\x16.vow.master.v1.LeavingR\aleaving\"V\n" +
+	"\x13OpenComputerRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12\x18\n" +
+	"\x02by\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"\x16\n" +
+	"\x14OpenComputerResponse\"^\n" +
+	"\x1bDecommissionComputerRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12\x18\n" +
+	"\x02by\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"P\n" +
+	"\x1cDecommissionComputerResponse\x120\n" +
+	"\aleaving\x18\x01 \x03(\v2\x16.vow.master.v1.LeavingR\aleaving\"l\n" +
 	"\bCapacity\x121\n" +
 	"\fmemory_bytes\x18\x01 \x01(\x04B\x0e\xbaH\v2\t\x18\x80\x80\x80\x80\x80\x80\x80\x10R\vmemoryBytes\x12-\n" +
 	"\n" +
@@ -735,11 +1663,20 @@ const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\x1bWatchComputerColoursRequest\"m\n" +
 	"\x1cWatchComputerColoursResponse\x12\x1a\n" +
 	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x121\n" +
-	"\x06colour\x18\x02 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour2\x9b\x03\n" +
+	"\x06colour\x18\x02 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour*[\n" +
+	"\vClosureKind\x12\x1c\n" +
+	"\x18CLOSURE_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CLOSURE_KIND_DRAIN\x10\x01\x12\x16\n" +
+	"\x12CLOSURE_KIND_EVICT\x10\x022\xf9\x06\n" +
 	"\x0fComputerService\x12c\n" +
 	"\x10RegisterComputer\x12&.vow.master.v1.RegisterComputerRequest\x1a'.vow.master.v1.RegisterComputerResponse\x12T\n" +
 	"\vGetComputer\x12!.vow.master.v1.GetComputerRequest\x1a\".vow.master.v1.GetComputerResponse\x12Z\n" +
-	"\rListComputers\x12#.vow.master.v1.ListComputersRequest\x1a$.vow.master.v1.ListComputersResponse\x12q\n" +
+	"\rListComputers\x12#.vow.master.v1.ListComputersRequest\x1a$.vow.master.v1.ListComputersResponse\x12Z\n" +
+	"\rLabelComputer\x12#.vow.master.v1.LabelComputerRequest\x1a$.vow.master.v1.LabelComputerResponse\x12Z\n" +
+	"\rDrainComputer\x12#.vow.master.v1.DrainComputerRequest\x1a$.vow.master.v1.DrainComputerResponse\x12Z\n" +
+	"\rEvictComputer\x12#.vow.master.v1.EvictComputerRequest\x1a$.vow.master.v1.EvictComputerResponse\x12W\n" +
+	"\fOpenComputer\x12\".vow.master.v1.OpenComputerRequest\x1a#.vow.master.v1.OpenComputerResponse\x12o\n" +
+	"\x14DecommissionComputer\x12*.vow.master.v1.DecommissionComputerRequest\x1a+.vow.master.v1.DecommissionComputerResponse\x12q\n" +
 	"\x14WatchComputerColours\x12*.vow.master.v1.WatchComputerColoursRequest\x1a+.vow.master.v1.WatchComputerColoursResponse0\x01B\xaa\x01\n" +
 	"\x11com.vow.master.v1B\rComputerProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
@@ -755,50 +1692,87 @@ func file_vow_master_v1_computer_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_computer_proto_rawDescData
 }
 
-var file_vow_master_v1_computer_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_vow_master_v1_computer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_vow_master_v1_computer_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_vow_master_v1_computer_proto_goTypes = []any{
-	(*Computer)(nil),                     // 0: vow.master.v1.Computer
-	(*Capacity)(nil),                     // 1: vow.master.v1.Capacity
-	(*Partition)(nil),                    // 2: vow.master.v1.Partition
-	(*RegisterComputerRequest)(nil),      // 3: vow.master.v1.RegisterComputerRequest
-	(*RegisterComputerResponse)(nil),     // 4: vow.master.v1.RegisterComputerResponse
-	(*GetComputerRequest)(nil),           // 5: vow.master.v1.GetComputerRequest
-	(*GetComputerResponse)(nil),          // 6: vow.master.v1.GetComputerResponse
-	(*ListComputersRequest)(nil),         // 7: vow.master.v1.ListComputersRequest
-	(*ListComputersResponse)(nil),        // 8: vow.master.v1.ListComputersResponse
-	(*WatchComputerColoursRequest)(nil),  // 9: vow.master.v1.WatchComputerColoursRequest
-	(*WatchComputerColoursResponse)(nil), // 10: vow.master.v1.WatchComputerColoursResponse
-	(*durationpb.Duration)(nil),          // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),        // 12: google.protobuf.Timestamp
-	(*v1.ColourStatus)(nil),              // 13: vow.type.v1.ColourStatus
+	(ClosureKind)(0),                     // 0: vow.master.v1.ClosureKind
+	(*Computer)(nil),                     // 1: vow.master.v1.Computer
+	(*Closure)(nil),                      // 2: vow.master.v1.Closure
+	(*Needs)(nil),                        // 3: vow.master.v1.Needs
+	(*Leaving)(nil),                      // 4: vow.master.v1.Leaving
+	(*LabelComputerRequest)(nil),         // 5: vow.master.v1.LabelComputerRequest
+	(*LabelComputerResponse)(nil),        // 6: vow.master.v1.LabelComputerResponse
+	(*DrainComputerRequest)(nil),         // 7: vow.master.v1.DrainComputerRequest
+	(*DrainComputerResponse)(nil),        // 8: vow.master.v1.DrainComputerResponse
+	(*EvictComputerRequest)(nil),         // 9: vow.master.v1.EvictComputerRequest
+	(*EvictComputerResponse)(nil),        // 10: vow.master.v1.EvictComputerResponse
+	(*OpenComputerRequest)(nil),          // 11: vow.master.v1.OpenComputerRequest
+	(*OpenComputerResponse)(nil),         // 12: vow.master.v1.OpenComputerResponse
+	(*DecommissionComputerRequest)(nil),  // 13: vow.master.v1.DecommissionComputerRequest
+	(*DecommissionComputerResponse)(nil), // 14: vow.master.v1.DecommissionComputerResponse
+	(*Capacity)(nil),                     // 15: vow.master.v1.Capacity
+	(*Partition)(nil),                    // 16: vow.master.v1.Partition
+	(*RegisterComputerRequest)(nil),      // 17: vow.master.v1.RegisterComputerRequest
+	(*RegisterComputerResponse)(nil),     // 18: vow.master.v1.RegisterComputerResponse
+	(*GetComputerRequest)(nil),           // 19: vow.master.v1.GetComputerRequest
+	(*GetComputerResponse)(nil),          // 20: vow.master.v1.GetComputerResponse
+	(*ListComputersRequest)(nil),         // 21: vow.master.v1.ListComputersRequest
+	(*ListComputersResponse)(nil),        // 22: vow.master.v1.ListComputersResponse
+	(*WatchComputerColoursRequest)(nil),  // 23: vow.master.v1.WatchComputerColoursRequest
+	(*WatchComputerColoursResponse)(nil), // 24: vow.master.v1.WatchComputerColoursResponse
+	nil,                                  // 25: vow.master.v1.Computer.LabelsEntry
+	nil,                                  // 26: vow.master.v1.LabelComputerRequest.LabelsEntry
+	(*durationpb.Duration)(nil),          // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 28: google.protobuf.Timestamp
+	(*v1.ColourStatus)(nil),              // 29: vow.type.v1.ColourStatus
 }
 var file_vow_master_v1_computer_proto_depIdxs = []int32{
-	11, // 0: vow.master.v1.Computer.periodicity:type_name -> google.protobuf.Duration
-	2,  // 1: vow.master.v1.Computer.partitions:type_name -> vow.master.v1.Partition
-	12, // 2: vow.master.v1.Computer.last_contact:type_name -> google.protobuf.Timestamp
-	13, // 3: vow.master.v1.Computer.colour:type_name -> vow.type.v1.ColourStatus
-	1,  // 4: vow.master.v1.Computer.capacity:type_name -> vow.master.v1.Capacity
-	13, // 5: vow.master.v1.Partition.colour:type_name -> vow.type.v1.ColourStatus
-	11, // 6: vow.master.v1.RegisterComputerRequest.periodicity:type_name -> google.protobuf.Duration
-	2,  // 7: vow.master.v1.RegisterComputerRequest.partitions:type_name -> vow.master.v1.Partition
-	1,  // 8: vow.master.v1.RegisterComputerRequest.capacity:type_name -> vow.master.v1.Capacity
-	0,  // 9: vow.master.v1.RegisterComputerResponse.computer:type_name -> vow.master.v1.Computer
-	0,  // 10: vow.master.v1.GetComputerResponse.computer:type_name -> vow.master.v1.Computer
-	0,  // 11: vow.master.v1.ListComputersResponse.computers:type_name -> vow.master.v1.Computer
-	13, // 12: vow.master.v1.WatchComputerColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
-	3,  // 13: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
-	5,  // 14: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
-	7,  // 15: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
-	9,  // 16: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
-	4,  // 17: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
-	6,  // 18: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
-	8,  // 19: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
-	10, // 20: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	27, // 0: vow.master.v1.Computer.periodicity:type_name -> google.protobuf.Duration
+	16, // 1: vow.master.v1.Computer.partitions:type_name -> vow.master.v1.Partition
+	28, // 2: vow.master.v1.Computer.last_contact:type_name -> google.protobuf.Timestamp
+	29, // 3: vow.master.v1.Computer.colour:type_name -> vow.type.v1.ColourStatus
+	15, // 4: vow.master.v1.Computer.capacity:type_name -> vow.master.v1.Capacity
+	2,  // 5: vow.master.v1.Computer.closure:type_name -> vow.master.v1.Closure
+	25, // 6: vow.master.v1.Computer.labels:type_name -> vow.master.v1.Computer.LabelsEntry
+	3,  // 7: vow.master.v1.Computer.reserved:type_name -> vow.master.v1.Needs
+	0,  // 8: vow.master.v1.Closure.kind:type_name -> vow.master.v1.ClosureKind
+	28, // 9: vow.master.v1.Closure.since:type_name -> google.protobuf.Timestamp
+	26, // 10: vow.master.v1.LabelComputerRequest.labels:type_name -> vow.master.v1.LabelComputerRequest.LabelsEntry
+	1,  // 11: vow.master.v1.LabelComputerResponse.computer:type_name -> vow.master.v1.Computer
+	4,  // 12: vow.master.v1.DrainComputerResponse.leaving:type_name -> vow.master.v1.Leaving
+	4,  // 13: vow.master.v1.EvictComputerResponse.leaving:type_name -> vow.master.v1.Leaving
+	4,  // 14: vow.master.v1.DecommissionComputerResponse.leaving:type_name -> vow.master.v1.Leaving
+	29, // 15: vow.master.v1.Partition.colour:type_name -> vow.type.v1.ColourStatus
+	27, // 16: vow.master.v1.RegisterComputerRequest.periodicity:type_name -> google.protobuf.Duration
+	16, // 17: vow.master.v1.RegisterComputerRequest.partitions:type_name -> vow.master.v1.Partition
+	15, // 18: vow.master.v1.RegisterComputerRequest.capacity:type_name -> vow.master.v1.Capacity
+	1,  // 19: vow.master.v1.RegisterComputerResponse.computer:type_name -> vow.master.v1.Computer
+	1,  // 20: vow.master.v1.GetComputerResponse.computer:type_name -> vow.master.v1.Computer
+	1,  // 21: vow.master.v1.ListComputersResponse.computers:type_name -> vow.master.v1.Computer
+	29, // 22: vow.master.v1.WatchComputerColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
+	17, // 23: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
+	19, // 24: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
+	21, // 25: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
+	5,  // 26: vow.master.v1.ComputerService.LabelComputer:input_type -> vow.master.v1.LabelComputerRequest
+	7,  // 27: vow.master.v1.ComputerService.DrainComputer:input_type -> vow.master.v1.DrainComputerRequest
+	9,  // 28: vow.master.v1.ComputerService.EvictComputer:input_type -> vow.master.v1.EvictComputerRequest
+	11, // 29: vow.master.v1.ComputerService.OpenComputer:input_type -> vow.master.v1.OpenComputerRequest
+	13, // 30: vow.master.v1.ComputerService.DecommissionComputer:input_type -> vow.master.v1.DecommissionComputerRequest
+	23, // 31: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
+	18, // 32: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
+	20, // 33: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
+	22, // 34: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
+	6,  // 35: vow.master.v1.ComputerService.LabelComputer:output_type -> vow.master.v1.LabelComputerResponse
+	8,  // 36: vow.master.v1.ComputerService.DrainComputer:output_type -> vow.master.v1.DrainComputerResponse
+	10, // 37: vow.master.v1.ComputerService.EvictComputer:output_type -> vow.master.v1.EvictComputerResponse
+	12, // 38: vow.master.v1.ComputerService.OpenComputer:output_type -> vow.master.v1.OpenComputerResponse
+	14, // 39: vow.master.v1.ComputerService.DecommissionComputer:output_type -> vow.master.v1.DecommissionComputerResponse
+	24, // 40: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
+	32, // [32:41] is the sub-list for method output_type
+	23, // [23:32] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_computer_proto_init() }
@@ -811,13 +1785,14 @@ func file_vow_master_v1_computer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_computer_proto_rawDesc), len(file_vow_master_v1_computer_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   11,
+			NumEnums:      1,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_vow_master_v1_computer_proto_goTypes,
 		DependencyIndexes: file_vow_master_v1_computer_proto_depIdxs,
+		EnumInfos:         file_vow_master_v1_computer_proto_enumTypes,
 		MessageInfos:      file_vow_master_v1_computer_proto_msgTypes,
 	}.Build()
 	File_vow_master_v1_computer_proto = out.File

@@ -22,6 +22,11 @@ const (
 	ComputerService_RegisterComputer_FullMethodName     = "/vow.master.v1.ComputerService/RegisterComputer"
 	ComputerService_GetComputer_FullMethodName          = "/vow.master.v1.ComputerService/GetComputer"
 	ComputerService_ListComputers_FullMethodName        = "/vow.master.v1.ComputerService/ListComputers"
+	ComputerService_LabelComputer_FullMethodName        = "/vow.master.v1.ComputerService/LabelComputer"
+	ComputerService_DrainComputer_FullMethodName        = "/vow.master.v1.ComputerService/DrainComputer"
+	ComputerService_EvictComputer_FullMethodName        = "/vow.master.v1.ComputerService/EvictComputer"
+	ComputerService_OpenComputer_FullMethodName         = "/vow.master.v1.ComputerService/OpenComputer"
+	ComputerService_DecommissionComputer_FullMethodName = "/vow.master.v1.ComputerService/DecommissionComputer"
 	ComputerService_WatchComputerColours_FullMethodName = "/vow.master.v1.ComputerService/WatchComputerColours"
 )
 
@@ -41,6 +46,22 @@ type ComputerServiceClient interface {
 	GetComputer(ctx context.Context, in *GetComputerRequest, opts ...grpc.CallOption) (*GetComputerResponse, error)
 	// ListComputers returns the computers by name. Reads only. Callers: anyone.
 	ListComputers(ctx context.Context, in *ListComputersRequest, opts ...grpc.CallOption) (*ListComputersResponse, error)
+	// LabelComputer says what operators say of a computer: its group and its labels, which requests may ask for (Sla). Declarative: what is sent replaces
+	// what was said. Idempotent by content. Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: operators.
+	LabelComputer(ctx context.Context, in *LabelComputerRequest, opts ...grpc.CallOption) (*LabelComputerResponse, error)
+	// DrainComputer closes a computer: nothing is allocated on it any more, and the instances on it that may move and fit elsewhere are evicted from it. The others run
+	// on. svc-master tries again each minute, until OpenComputer. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	DrainComputer(ctx context.Context, in *DrainComputerRequest, opts ...grpc.CallOption) (*DrainComputerResponse, error)
+	// EvictComputer closes a computer that is dead and evicts the instances on it that may move, whether they fit elsewhere or not. Their allocations end: whatever their
+	// old node says for them from then on is refused, and it is told to remove what is left when it comes back. Idempotent by the computer's name.
+	// Errors: NOT_FOUND, FAILED_PRECONDITION (the computer is not Red, or not confirmed to be, and force is not set). Callers: operators.
+	EvictComputer(ctx context.Context, in *EvictComputerRequest, opts ...grpc.CallOption) (*EvictComputerResponse, error)
+	// OpenComputer ends a drain or an eviction: instances are allocated on it again; what was evicted stays where it is. It also lets a decommissioned
+	// name be registered again. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	OpenComputer(ctx context.Context, in *OpenComputerRequest, opts ...grpc.CallOption) (*OpenComputerResponse, error)
+	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
+	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
+	DecommissionComputer(ctx context.Context, in *DecommissionComputerRequest, opts ...grpc.CallOption) (*DecommissionComputerResponse, error)
 	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
 	WatchComputerColours(ctx context.Context, in *WatchComputerColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchComputerColoursResponse], error)
 }
@@ -83,6 +104,56 @@ func (c *computerServiceClient) ListComputers(ctx context.Context, in *ListCompu
 	return out, nil
 }
 
+func (c *computerServiceClient) LabelComputer(ctx context.Context, in *LabelComputerRequest, opts ...grpc.CallOption) (*LabelComputerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LabelComputerResponse)
+	err := c.cc.Invoke(ctx, ComputerService_LabelComputer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *computerServiceClient) DrainComputer(ctx context.Context, in *DrainComputerRequest, opts ...grpc.CallOption) (*DrainComputerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainComputerResponse)
+	err := c.cc.Invoke(ctx, ComputerService_DrainComputer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *computerServiceClient) EvictComputer(ctx context.Context, in *EvictComputerRequest, opts ...grpc.CallOption) (*EvictComputerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EvictComputerResponse)
+	err := c.cc.Invoke(ctx, ComputerService_EvictComputer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *computerServiceClient) OpenComputer(ctx context.Context, in *OpenComputerRequest, opts ...grpc.CallOption) (*OpenComputerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenComputerResponse)
+	err := c.cc.Invoke(ctx, ComputerService_OpenComputer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *computerServiceClient) DecommissionComputer(ctx context.Context, in *DecommissionComputerRequest, opts ...grpc.CallOption) (*DecommissionComputerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DecommissionComputerResponse)
+	err := c.cc.Invoke(ctx, ComputerService_DecommissionComputer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *computerServiceClient) WatchComputerColours(ctx context.Context, in *WatchComputerColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchComputerColoursResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ComputerService_ServiceDesc.Streams[0], ComputerService_WatchComputerColours_FullMethodName, cOpts...)
@@ -118,6 +189,22 @@ type ComputerServiceServer interface {
 	GetComputer(context.Context, *GetComputerRequest) (*GetComputerResponse, error)
 	// ListComputers returns the computers by name. Reads only. Callers: anyone.
 	ListComputers(context.Context, *ListComputersRequest) (*ListComputersResponse, error)
+	// LabelComputer says what operators say of a computer: its group and its labels, which requests may ask for (Sla). Declarative: what is sent replaces
+	// what was said. Idempotent by content. Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: operators.
+	LabelComputer(context.Context, *LabelComputerRequest) (*LabelComputerResponse, error)
+	// DrainComputer closes a computer: nothing is allocated on it any more, and the instances on it that may move and fit elsewhere are evicted from it. The others run
+	// on. svc-master tries again each minute, until OpenComputer. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	DrainComputer(context.Context, *DrainComputerRequest) (*DrainComputerResponse, error)
+	// EvictComputer closes a computer that is dead and evicts the instances on it that may move, whether they fit elsewhere or not. Their allocations end: whatever their
+	// old node says for them from then on is refused, and it is told to remove what is left when it comes back. Idempotent by the computer's name.
+	// Errors: NOT_FOUND, FAILED_PRECONDITION (the computer is not Red, or not confirmed to be, and force is not set). Callers: operators.
+	EvictComputer(context.Context, *EvictComputerRequest) (*EvictComputerResponse, error)
+	// OpenComputer ends a drain or an eviction: instances are allocated on it again; what was evicted stays where it is. It also lets a decommissioned
+	// name be registered again. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	OpenComputer(context.Context, *OpenComputerRequest) (*OpenComputerResponse, error)
+	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
+	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
+	DecommissionComputer(context.Context, *DecommissionComputerRequest) (*DecommissionComputerResponse, error)
 	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
 	WatchComputerColours(*WatchComputerColoursRequest, grpc.ServerStreamingServer[WatchComputerColoursResponse]) error
 	mustEmbedUnimplementedComputerServiceServer()
@@ -138,6 +225,21 @@ func (UnimplementedComputerServiceServer) GetComputer(context.Context, *GetCompu
 }
 func (UnimplementedComputerServiceServer) ListComputers(context.Context, *ListComputersRequest) (*ListComputersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListComputers not implemented")
+}
+func (UnimplementedComputerServiceServer) LabelComputer(context.Context, *LabelComputerRequest) (*LabelComputerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LabelComputer not implemented")
+}
+func (UnimplementedComputerServiceServer) DrainComputer(context.Context, *DrainComputerRequest) (*DrainComputerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainComputer not implemented")
+}
+func (UnimplementedComputerServiceServer) EvictComputer(context.Context, *EvictComputerRequest) (*EvictComputerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EvictComputer not implemented")
+}
+func (UnimplementedComputerServiceServer) OpenComputer(context.Context, *OpenComputerRequest) (*OpenComputerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenComputer not implemented")
+}
+func (UnimplementedComputerServiceServer) DecommissionComputer(context.Context, *DecommissionComputerRequest) (*DecommissionComputerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DecommissionComputer not implemented")
 }
 func (UnimplementedComputerServiceServer) WatchComputerColours(*WatchComputerColoursRequest, grpc.ServerStreamingServer[WatchComputerColoursResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchComputerColours not implemented")
@@ -217,6 +319,96 @@ func _ComputerService_ListComputers_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ComputerService_LabelComputer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LabelComputerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComputerServiceServer).LabelComputer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComputerService_LabelComputer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComputerServiceServer).LabelComputer(ctx, req.(*LabelComputerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComputerService_DrainComputer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainComputerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComputerServiceServer).DrainComputer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComputerService_DrainComputer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComputerServiceServer).DrainComputer(ctx, req.(*DrainComputerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComputerService_EvictComputer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EvictComputerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComputerServiceServer).EvictComputer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComputerService_EvictComputer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComputerServiceServer).EvictComputer(ctx, req.(*EvictComputerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComputerService_OpenComputer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenComputerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComputerServiceServer).OpenComputer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComputerService_OpenComputer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComputerServiceServer).OpenComputer(ctx, req.(*OpenComputerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ComputerService_DecommissionComputer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecommissionComputerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ComputerServiceServer).DecommissionComputer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ComputerService_DecommissionComputer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ComputerServiceServer).DecommissionComputer(ctx, req.(*DecommissionComputerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ComputerService_WatchComputerColours_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchComputerColoursRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -246,6 +438,26 @@ var ComputerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListComputers",
 			Handler:    _ComputerService_ListComputers_Handler,
+		},
+		{
+			MethodName: "LabelComputer",
+			Handler:    _ComputerService_LabelComputer_Handler,
+		},
+		{
+			MethodName: "DrainComputer",
+			Handler:    _ComputerService_DrainComputer_Handler,
+		},
+		{
+			MethodName: "EvictComputer",
+			Handler:    _ComputerService_EvictComputer_Handler,
+		},
+		{
+			MethodName: "OpenComputer",
+			Handler:    _ComputerService_OpenComputer_Handler,
+		},
+		{
+			MethodName: "DecommissionComputer",
+			Handler:    _ComputerService_DecommissionComputer_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

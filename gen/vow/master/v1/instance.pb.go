@@ -62,8 +62,12 @@ type Instance struct {
 	Status *PartitionStatus `protobuf:"bytes,16,opt,name=status,proto3" json:"status,omitempty"`
 	// How long its content is kept after it is destroyed, as its first request said; unset = not at all.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,17,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What it needs of a computer, as its newest request said.
+	Sla *Sla `protobuf:"bytes,18,opt,name=sla,proto3" json:"sla,omitempty"`
+	// The instance that was evicted, when this is what it left in its partition: destroyed, and gone when its node has removed the content. Empty for every other.
+	RemnantOf     string `protobuf:"bytes,19,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -215,6 +219,93 @@ func (x *Instance) GetRetentionDelay() *durationpb.Duration {
 	return nil
 }
 
+func (x *Instance) GetSla() *Sla {
+	if x != nil {
+		return x.Sla
+	}
+	return nil
+}
+
+func (x *Instance) GetRemnantOf() string {
+	if x != nil {
+		return x.RemnantOf
+	}
+	return ""
+}
+
+// Sla is what an instance needs of the computer that it is put on.
+type Sla struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Group that the computer must be of; empty = any.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// Labels that the computer must have, with these values; at most 32.
+	Labels map[string]string `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What is reserved of the computer for it; unset = nothing.
+	Needs *Needs `protobuf:"bytes,3,opt,name=needs,proto3" json:"needs,omitempty"`
+	// True: nothing of value lives in its partition alone. It may be evicted from a computer that is drained or dead, and begin anew on another.
+	MayMove       bool `protobuf:"varint,4,opt,name=may_move,json=mayMove,proto3" json:"may_move,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sla) Reset() {
+	*x = Sla{}
+	mi := &file_vow_master_v1_instance_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sla) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sla) ProtoMessage() {}
+
+func (x *Sla) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_instance_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sla.ProtoReflect.Descriptor instead.
+func (*Sla) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Sla) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Sla) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Sla) GetNeeds() *Needs {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Sla) GetMayMove() bool {
+	if x != nil {
+		return x.MayMove
+	}
+	return false
+}
+
 // PartitionStatus is what is known about an allocated instance.
 type PartitionStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -240,7 +331,7 @@ type PartitionStatus struct {
 
 func (x *PartitionStatus) Reset() {
 	*x = PartitionStatus{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[1]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -252,7 +343,7 @@ func (x *PartitionStatus) String() string {
 func (*PartitionStatus) ProtoMessage() {}
 
 func (x *PartitionStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[1]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -265,7 +356,7 @@ func (x *PartitionStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionStatus.ProtoReflect.Descriptor instead.
 func (*PartitionStatus) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{1}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PartitionStatus) GetColour() *v1.ColourStatus {
@@ -347,6 +438,10 @@ type RequestInstanceRequest struct {
 	RequesterToken uint64 `protobuf:"varint,10,opt,name=requester_token,json=requesterToken,proto3" json:"requester_token,omitempty"`
 	// Computer to put it on; empty = anywhere it fits.
 	Computer string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
+	// What else it needs of a computer; of an allocated instance it counts when it is allocated again.
+	Sla *Sla `protobuf:"bytes,12,opt,name=sla,proto3" json:"sla,omitempty"`
+	// Allocation of the requester whose node runs it by itself, without BeginRun: it must be current. Empty when no such run requests.
+	RequesterLocalAllocationId string `protobuf:"bytes,13,opt,name=requester_local_allocation_id,json=requesterLocalAllocationId,proto3" json:"requester_local_allocation_id,omitempty"`
 	// How long the content of its partition is kept after it is destroyed, 0 to 10 years; unset = not at all. Frozen at the first request: later ones
 	// change nothing, so that nobody shortens it by mistake.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,11,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
@@ -356,7 +451,7 @@ type RequestInstanceRequest struct {
 
 func (x *RequestInstanceRequest) Reset() {
 	*x = RequestInstanceRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[2]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +463,7 @@ func (x *RequestInstanceRequest) String() string {
 func (*RequestInstanceRequest) ProtoMessage() {}
 
 func (x *RequestInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[2]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +476,7 @@ func (x *RequestInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInstanceRequest.ProtoReflect.Descriptor instead.
 func (*RequestInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RequestInstanceRequest) GetRequestId() string {
@@ -454,6 +549,20 @@ func (x *RequestInstanceRequest) GetComputer() string {
 	return ""
 }
 
+func (x *RequestInstanceRequest) GetSla() *Sla {
+	if x != nil {
+		return x.Sla
+	}
+	return nil
+}
+
+func (x *RequestInstanceRequest) GetRequesterLocalAllocationId() string {
+	if x != nil {
+		return x.RequesterLocalAllocationId
+	}
+	return ""
+}
+
 func (x *RequestInstanceRequest) GetRetentionDelay() *durationpb.Duration {
 	if x != nil {
 		return x.RetentionDelay
@@ -476,7 +585,7 @@ type RequestInstanceResponse struct {
 
 func (x *RequestInstanceResponse) Reset() {
 	*x = RequestInstanceResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[3]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +597,7 @@ func (x *RequestInstanceResponse) String() string {
 func (*RequestInstanceResponse) ProtoMessage() {}
 
 func (x *RequestInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[3]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +610,7 @@ func (x *RequestInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInstanceResponse.ProtoReflect.Descriptor instead.
 func (*RequestInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RequestInstanceResponse) GetInstance() *Instance {
@@ -536,7 +645,7 @@ type GetInstanceRequest struct {
 
 func (x *GetInstanceRequest) Reset() {
 	*x = GetInstanceRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[4]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +657,7 @@ func (x *GetInstanceRequest) String() string {
 func (*GetInstanceRequest) ProtoMessage() {}
 
 func (x *GetInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[4]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +670,7 @@ func (x *GetInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstanceRequest.ProtoReflect.Descriptor instead.
 func (*GetInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetInstanceRequest) GetInstanceId() string {
@@ -582,7 +691,7 @@ type GetInstanceResponse struct {
 
 func (x *GetInstanceResponse) Reset() {
 	*x = GetInstanceResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[5]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +703,7 @@ func (x *GetInstanceResponse) String() string {
 func (*GetInstanceResponse) ProtoMessage() {}
 
 func (x *GetInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[5]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +716,7 @@ func (x *GetInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInstanceResponse.ProtoReflect.Descriptor instead.
 func (*GetInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetInstanceResponse) GetInstance() *Instance {
@@ -633,7 +742,7 @@ type ListInstancesRequest struct {
 
 func (x *ListInstancesRequest) Reset() {
 	*x = ListInstancesRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[6]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +754,7 @@ func (x *ListInstancesRequest) String() string {
 func (*ListInstancesRequest) ProtoMessage() {}
 
 func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[6]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +767,7 @@ func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesRequest.ProtoReflect.Descriptor instead.
 func (*ListInstancesRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListInstancesRequest) GetOf() isListInstancesRequest_Of {
@@ -715,7 +824,7 @@ type ListInstancesResponse struct {
 
 func (x *ListInstancesResponse) Reset() {
 	*x = ListInstancesResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[7]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +836,7 @@ func (x *ListInstancesResponse) String() string {
 func (*ListInstancesResponse) ProtoMessage() {}
 
 func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[7]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +849,7 @@ func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesResponse.ProtoReflect.Descriptor instead.
 func (*ListInstancesResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListInstancesResponse) GetInstances() []*Instance {
@@ -763,7 +872,7 @@ type RenameInstanceRequest struct {
 
 func (x *RenameInstanceRequest) Reset() {
 	*x = RenameInstanceRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[8]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +884,7 @@ func (x *RenameInstanceRequest) String() string {
 func (*RenameInstanceRequest) ProtoMessage() {}
 
 func (x *RenameInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[8]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +897,7 @@ func (x *RenameInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameInstanceRequest.ProtoReflect.Descriptor instead.
 func (*RenameInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{8}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RenameInstanceRequest) GetInstanceId() string {
@@ -816,7 +925,7 @@ type RenameInstanceResponse struct {
 
 func (x *RenameInstanceResponse) Reset() {
 	*x = RenameInstanceResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[9]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +937,7 @@ func (x *RenameInstanceResponse) String() string {
 func (*RenameInstanceResponse) ProtoMessage() {}
 
 func (x *RenameInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[9]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +950,7 @@ func (x *RenameInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameInstanceResponse.ProtoReflect.Descriptor instead.
 func (*RenameInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{9}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RenameInstanceResponse) GetInstance() *Instance {
@@ -866,7 +975,7 @@ type SetInstanceStateRequest struct {
 
 func (x *SetInstanceStateRequest) Reset() {
 	*x = SetInstanceStateRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[10]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +987,7 @@ func (x *SetInstanceStateRequest) String() string {
 func (*SetInstanceStateRequest) ProtoMessage() {}
 
 func (x *SetInstanceStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[10]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1000,7 @@ func (x *SetInstanceStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInstanceStateRequest.ProtoReflect.Descriptor instead.
 func (*SetInstanceStateRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{10}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetInstanceStateRequest) GetInstanceId() string {
@@ -926,7 +1035,7 @@ type SetInstanceStateResponse struct {
 
 func (x *SetInstanceStateResponse) Reset() {
 	*x = SetInstanceStateResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[11]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1047,7 @@ func (x *SetInstanceStateResponse) String() string {
 func (*SetInstanceStateResponse) ProtoMessage() {}
 
 func (x *SetInstanceStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[11]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1060,7 @@ func (x *SetInstanceStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetInstanceStateResponse.ProtoReflect.Descriptor instead.
 func (*SetInstanceStateResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{11}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetInstanceStateResponse) GetInstance() *Instance {
@@ -976,7 +1085,7 @@ type SetConnectionParametersRequest struct {
 
 func (x *SetConnectionParametersRequest) Reset() {
 	*x = SetConnectionParametersRequest{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[12]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1097,7 @@ func (x *SetConnectionParametersRequest) String() string {
 func (*SetConnectionParametersRequest) ProtoMessage() {}
 
 func (x *SetConnectionParametersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[12]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1110,7 @@ func (x *SetConnectionParametersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConnectionParametersRequest.ProtoReflect.Descriptor instead.
 func (*SetConnectionParametersRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{12}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetConnectionParametersRequest) GetAllocationId() string {
@@ -1036,7 +1145,7 @@ type SetConnectionParametersResponse struct {
 
 func (x *SetConnectionParametersResponse) Reset() {
 	*x = SetConnectionParametersResponse{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[13]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1157,7 @@ func (x *SetConnectionParametersResponse) String() string {
 func (*SetConnectionParametersResponse) ProtoMessage() {}
 
 func (x *SetConnectionParametersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[13]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1170,7 @@ func (x *SetConnectionParametersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConnectionParametersResponse.ProtoReflect.Descriptor instead.
 func (*SetConnectionParametersResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{13}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetConnectionParametersResponse) GetChanged() bool {
@@ -1100,7 +1209,7 @@ type RunSummary struct {
 
 func (x *RunSummary) Reset() {
 	*x = RunSummary{}
-	mi := &file_vow_master_v1_instance_proto_msgTypes[14]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1221,7 @@ func (x *RunSummary) String() string {
 func (*RunSummary) ProtoMessage() {}
 
 func (x *RunSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_instance_proto_msgTypes[14]
+	mi := &file_vow_master_v1_instance_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1234,7 @@ func (x *RunSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSummary.ProtoReflect.Descriptor instead.
 func (*RunSummary) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{14}
+	return file_vow_master_v1_instance_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunSummary) GetRunId() string {
@@ -1202,7 +1311,7 @@ var File_vow_master_v1_instance_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xab\a\n" +
+	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x16vow/type/v1/type.proto\"\xf0\a\n" +
 	"\bInstance\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x17\n" +
@@ -1226,11 +1335,22 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"generation\x18\x0f \x01(\v2\x17.vow.type.v1.GenerationR\n" +
 	"generation\x126\n" +
 	"\x06status\x18\x10 \x01(\v2\x1e.vow.master.v1.PartitionStatusR\x06status\x12B\n" +
-	"\x0fretention_delay\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x1a=\n" +
+	"\x0fretention_delay\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12$\n" +
+	"\x03sla\x18\x12 \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
+	"\n" +
+	"remnant_of\x18\x13 \x01(\tR\tremnantOf\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
 	"\x19ConnectionParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf8\x01\n" +
+	"\x03Sla\x12\x1d\n" +
+	"\x05group\x18\x01 \x01(\tB\a\xbaH\x04r\x02(?R\x05group\x12P\n" +
+	"\x06labels\x18\x02 \x03(\v2\x1e.vow.master.v1.Sla.LabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10 \"\x06r\x04 \x01(?*\x06r\x04 \x01(?R\x06labels\x12*\n" +
+	"\x05needs\x18\x03 \x01(\v2\x14.vow.master.v1.NeedsR\x05needs\x12\x19\n" +
+	"\bmay_move\x18\x04 \x01(\bR\amayMove\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x03\n" +
 	"\x0fPartitionStatus\x121\n" +
@@ -1241,7 +1361,7 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x06latest\x18\x05 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12-\n" +
 	"\x13last_success_run_id\x18\x06 \x01(\tR\x10lastSuccessRunId\x12\x1a\n" +
 	"\bwithheld\x18\a \x01(\tR\bwithheld\x12A\n" +
-	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x85\x06\n" +
+	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\xf7\x06\n" +
 	"\x16RequestInstanceRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x12*\n" +
@@ -1256,7 +1376,9 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x17requester_allocation_id\x18\t \x01(\tB\a\xbaH\x04r\x02(@R\x15requesterAllocationId\x12'\n" +
 	"\x0frequester_token\x18\n" +
 	" \x01(\x04R\x0erequesterToken\x12#\n" +
-	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12T\n" +
+	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12$\n" +
+	"\x03sla\x18\f \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12J\n" +
+	"\x1drequester_local_allocation_id\x18\r \x01(\tB\a\xbaH\x04r\x02(@R\x1arequesterLocalAllocationId\x12T\n" +
 	"\x0fretention_delay\x18\v \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x06\b\x80\x86\xb0\x96\x012\x00R\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
@@ -1337,77 +1459,84 @@ func file_vow_master_v1_instance_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_instance_proto_rawDescData
 }
 
-var file_vow_master_v1_instance_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_vow_master_v1_instance_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_vow_master_v1_instance_proto_goTypes = []any{
 	(*Instance)(nil),                        // 0: vow.master.v1.Instance
-	(*PartitionStatus)(nil),                 // 1: vow.master.v1.PartitionStatus
-	(*RequestInstanceRequest)(nil),          // 2: vow.master.v1.RequestInstanceRequest
-	(*RequestInstanceResponse)(nil),         // 3: vow.master.v1.RequestInstanceResponse
-	(*GetInstanceRequest)(nil),              // 4: vow.master.v1.GetInstanceRequest
-	(*GetInstanceResponse)(nil),             // 5: vow.master.v1.GetInstanceResponse
-	(*ListInstancesRequest)(nil),            // 6: vow.master.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),           // 7: vow.master.v1.ListInstancesResponse
-	(*RenameInstanceRequest)(nil),           // 8: vow.master.v1.RenameInstanceRequest
-	(*RenameInstanceResponse)(nil),          // 9: vow.master.v1.RenameInstanceResponse
-	(*SetInstanceStateRequest)(nil),         // 10: vow.master.v1.SetInstanceStateRequest
-	(*SetInstanceStateResponse)(nil),        // 11: vow.master.v1.SetInstanceStateResponse
-	(*SetConnectionParametersRequest)(nil),  // 12: vow.master.v1.SetConnectionParametersRequest
-	(*SetConnectionParametersResponse)(nil), // 13: vow.master.v1.SetConnectionParametersResponse
-	(*RunSummary)(nil),                      // 14: vow.master.v1.RunSummary
-	nil,                                     // 15: vow.master.v1.Instance.ParametersEntry
-	nil,                                     // 16: vow.master.v1.Instance.ConnectionParametersEntry
-	nil,                                     // 17: vow.master.v1.RequestInstanceRequest.ParametersEntry
-	nil,                                     // 18: vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
-	(v1.RequestedState)(0),                  // 19: vow.type.v1.RequestedState
-	(*v1.Generation)(nil),                   // 20: vow.type.v1.Generation
-	(*durationpb.Duration)(nil),             // 21: google.protobuf.Duration
-	(*v1.ColourStatus)(nil),                 // 22: vow.type.v1.ColourStatus
-	(*timestamppb.Timestamp)(nil),           // 23: google.protobuf.Timestamp
-	(v1.Cause)(0),                           // 24: vow.type.v1.Cause
-	(v1.RunResult)(0),                       // 25: vow.type.v1.RunResult
+	(*Sla)(nil),                             // 1: vow.master.v1.Sla
+	(*PartitionStatus)(nil),                 // 2: vow.master.v1.PartitionStatus
+	(*RequestInstanceRequest)(nil),          // 3: vow.master.v1.RequestInstanceRequest
+	(*RequestInstanceResponse)(nil),         // 4: vow.master.v1.RequestInstanceResponse
+	(*GetInstanceRequest)(nil),              // 5: vow.master.v1.GetInstanceRequest
+	(*GetInstanceResponse)(nil),             // 6: vow.master.v1.GetInstanceResponse
+	(*ListInstancesRequest)(nil),            // 7: vow.master.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),           // 8: vow.master.v1.ListInstancesResponse
+	(*RenameInstanceRequest)(nil),           // 9: vow.master.v1.RenameInstanceRequest
+	(*RenameInstanceResponse)(nil),          // 10: vow.master.v1.RenameInstanceResponse
+	(*SetInstanceStateRequest)(nil),         // 11: vow.master.v1.SetInstanceStateRequest
+	(*SetInstanceStateResponse)(nil),        // 12: vow.master.v1.SetInstanceStateResponse
+	(*SetConnectionParametersRequest)(nil),  // 13: vow.master.v1.SetConnectionParametersRequest
+	(*SetConnectionParametersResponse)(nil), // 14: vow.master.v1.SetConnectionParametersResponse
+	(*RunSummary)(nil),                      // 15: vow.master.v1.RunSummary
+	nil,                                     // 16: vow.master.v1.Instance.ParametersEntry
+	nil,                                     // 17: vow.master.v1.Instance.ConnectionParametersEntry
+	nil,                                     // 18: vow.master.v1.Sla.LabelsEntry
+	nil,                                     // 19: vow.master.v1.RequestInstanceRequest.ParametersEntry
+	nil,                                     // 20: vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
+	(v1.RequestedState)(0),                  // 21: vow.type.v1.RequestedState
+	(*v1.Generation)(nil),                   // 22: vow.type.v1.Generation
+	(*durationpb.Duration)(nil),             // 23: google.protobuf.Duration
+	(*Needs)(nil),                           // 24: vow.master.v1.Needs
+	(*v1.ColourStatus)(nil),                 // 25: vow.type.v1.ColourStatus
+	(*timestamppb.Timestamp)(nil),           // 26: google.protobuf.Timestamp
+	(v1.Cause)(0),                           // 27: vow.type.v1.Cause
+	(v1.RunResult)(0),                       // 28: vow.type.v1.RunResult
 }
 var file_vow_master_v1_instance_proto_depIdxs = []int32{
-	15, // 0: vow.master.v1.Instance.parameters:type_name -> vow.master.v1.Instance.ParametersEntry
-	19, // 1: vow.master.v1.Instance.state:type_name -> vow.type.v1.RequestedState
-	16, // 2: vow.master.v1.Instance.connection_parameters:type_name -> vow.master.v1.Instance.ConnectionParametersEntry
-	20, // 3: vow.master.v1.Instance.generation:type_name -> vow.type.v1.Generation
-	1,  // 4: vow.master.v1.Instance.status:type_name -> vow.master.v1.PartitionStatus
-	21, // 5: vow.master.v1.Instance.retention_delay:type_name -> google.protobuf.Duration
-	22, // 6: vow.master.v1.PartitionStatus.colour:type_name -> vow.type.v1.ColourStatus
-	20, // 7: vow.master.v1.PartitionStatus.wanted:type_name -> vow.type.v1.Generation
-	20, // 8: vow.master.v1.PartitionStatus.settled:type_name -> vow.type.v1.Generation
-	14, // 9: vow.master.v1.PartitionStatus.latest:type_name -> vow.master.v1.RunSummary
-	23, // 10: vow.master.v1.PartitionStatus.retained_until:type_name -> google.protobuf.Timestamp
-	17, // 11: vow.master.v1.RequestInstanceRequest.parameters:type_name -> vow.master.v1.RequestInstanceRequest.ParametersEntry
-	19, // 12: vow.master.v1.RequestInstanceRequest.state:type_name -> vow.type.v1.RequestedState
-	21, // 13: vow.master.v1.RequestInstanceRequest.retention_delay:type_name -> google.protobuf.Duration
-	0,  // 14: vow.master.v1.RequestInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 15: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 16: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
-	0,  // 17: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	19, // 18: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
-	0,  // 19: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
-	18, // 20: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
-	24, // 21: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
-	25, // 22: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
-	23, // 23: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
-	2,  // 24: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
-	4,  // 25: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
-	6,  // 26: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
-	8,  // 27: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
-	10, // 28: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
-	12, // 29: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
-	3,  // 30: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
-	5,  // 31: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
-	7,  // 32: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
-	9,  // 33: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
-	11, // 34: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
-	13, // 35: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 0: vow.master.v1.Instance.parameters:type_name -> vow.master.v1.Instance.ParametersEntry
+	21, // 1: vow.master.v1.Instance.state:type_name -> vow.type.v1.RequestedState
+	17, // 2: vow.master.v1.Instance.connection_parameters:type_name -> vow.master.v1.Instance.ConnectionParametersEntry
+	22, // 3: vow.master.v1.Instance.generation:type_name -> vow.type.v1.Generation
+	2,  // 4: vow.master.v1.Instance.status:type_name -> vow.master.v1.PartitionStatus
+	23, // 5: vow.master.v1.Instance.retention_delay:type_name -> google.protobuf.Duration
+	1,  // 6: vow.master.v1.Instance.sla:type_name -> vow.master.v1.Sla
+	18, // 7: vow.master.v1.Sla.labels:type_name -> vow.master.v1.Sla.LabelsEntry
+	24, // 8: vow.master.v1.Sla.needs:type_name -> vow.master.v1.Needs
+	25, // 9: vow.master.v1.PartitionStatus.colour:type_name -> vow.type.v1.ColourStatus
+	22, // 10: vow.master.v1.PartitionStatus.wanted:type_name -> vow.type.v1.Generation
+	22, // 11: vow.master.v1.PartitionStatus.settled:type_name -> vow.type.v1.Generation
+	15, // 12: vow.master.v1.PartitionStatus.latest:type_name -> vow.master.v1.RunSummary
+	26, // 13: vow.master.v1.PartitionStatus.retained_until:type_name -> google.protobuf.Timestamp
+	19, // 14: vow.master.v1.RequestInstanceRequest.parameters:type_name -> vow.master.v1.RequestInstanceRequest.ParametersEntry
+	21, // 15: vow.master.v1.RequestInstanceRequest.state:type_name -> vow.type.v1.RequestedState
+	1,  // 16: vow.master.v1.RequestInstanceRequest.sla:type_name -> vow.master.v1.Sla
+	23, // 17: vow.master.v1.RequestInstanceRequest.retention_delay:type_name -> google.protobuf.Duration
+	0,  // 18: vow.master.v1.RequestInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	0,  // 19: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	0,  // 20: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
+	0,  // 21: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	21, // 22: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
+	0,  // 23: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
+	20, // 24: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
+	27, // 25: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
+	28, // 26: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
+	26, // 27: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
+	3,  // 28: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
+	5,  // 29: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
+	7,  // 30: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
+	9,  // 31: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
+	11, // 32: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
+	13, // 33: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
+	4,  // 34: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
+	6,  // 35: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
+	8,  // 36: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
+	10, // 37: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
+	12, // 38: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
+	14, // 39: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
+	34, // [34:40] is the sub-list for method output_type
+	28, // [28:34] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_instance_proto_init() }
@@ -1415,7 +1544,8 @@ func file_vow_master_v1_instance_proto_init() {
 	if File_vow_master_v1_instance_proto != nil {
 		return
 	}
-	file_vow_master_v1_instance_proto_msgTypes[6].OneofWrappers = []any{
+	file_vow_master_v1_computer_proto_init()
+	file_vow_master_v1_instance_proto_msgTypes[7].OneofWrappers = []any{
 		(*ListInstancesRequest_TreeId)(nil),
 		(*ListInstancesRequest_Computer)(nil),
 	}
@@ -1425,7 +1555,7 @@ func file_vow_master_v1_instance_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_instance_proto_rawDesc), len(file_vow_master_v1_instance_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,9 +37,17 @@ type ComputerRecord struct {
 	// When it was registered first, by svc-master's clock.
 	RegisteredAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
 	// What the machine has; unset = never told.
-	Capacity      *v1.Capacity `protobuf:"bytes,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Capacity *v1.Capacity `protobuf:"bytes,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// Why nothing is allocated on it; unset = it is open.
+	Closure *v1.Closure `protobuf:"bytes,5,opt,name=closure,proto3" json:"closure,omitempty"`
+	// Group that operators put it in.
+	Group string `protobuf:"bytes,6,opt,name=group,proto3" json:"group,omitempty"`
+	// Labels that operators gave it.
+	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When it was decommissioned, by svc-master's clock; set = nothing else is left of it.
+	DecommissionedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=decommissioned_at,json=decommissionedAt,proto3" json:"decommissioned_at,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ComputerRecord) Reset() {
@@ -100,6 +108,34 @@ func (x *ComputerRecord) GetCapacity() *v1.Capacity {
 	return nil
 }
 
+func (x *ComputerRecord) GetClosure() *v1.Closure {
+	if x != nil {
+		return x.Closure
+	}
+	return nil
+}
+
+func (x *ComputerRecord) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ComputerRecord) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *ComputerRecord) GetDecommissionedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecommissionedAt
+	}
+	return nil
+}
+
 // SlotRecord is field `p:<partition>` of `{c:<computer>}`: a registered partition.
 type SlotRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -152,7 +188,9 @@ type ReservationRecord struct {
 	// The instance that it is reserved for.
 	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
 	// When it was reserved, by svc-master's clock; only shown.
-	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// What the instance needs of the computer; unset = nothing.
+	Needs         *v1.Needs `protobuf:"bytes,3,opt,name=needs,proto3" json:"needs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +235,13 @@ func (x *ReservationRecord) GetInstanceId() string {
 func (x *ReservationRecord) GetAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.At
+	}
+	return nil
+}
+
+func (x *ReservationRecord) GetNeeds() *v1.Needs {
+	if x != nil {
+		return x.Needs
 	}
 	return nil
 }
@@ -721,8 +766,12 @@ type InstanceRecord struct {
 	Unallocated string `protobuf:"bytes,12,opt,name=unallocated,proto3" json:"unallocated,omitempty"`
 	// How long its content is kept after it is destroyed.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,13,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What else it needs of a computer.
+	Sla *v1.Sla `protobuf:"bytes,14,opt,name=sla,proto3" json:"sla,omitempty"`
+	// The instance that was evicted, when this is what it left.
+	RemnantOf     string `protobuf:"bytes,15,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstanceRecord) Reset() {
@@ -844,6 +893,20 @@ func (x *InstanceRecord) GetRetentionDelay() *durationpb.Duration {
 		return x.RetentionDelay
 	}
 	return nil
+}
+
+func (x *InstanceRecord) GetSla() *v1.Sla {
+	if x != nil {
+		return x.Sla
+	}
+	return nil
+}
+
+func (x *InstanceRecord) GetRemnantOf() string {
+	if x != nil {
+		return x.RemnantOf
+	}
+	return ""
 }
 
 // OptionsRecord is what a release says about its instances, as their partition remembers it.
@@ -2994,19 +3057,27 @@ var File_vow_store_v1_master_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xd7\x01\n" +
+	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xe5\x03\n" +
 	"\x0eComputerRecord\x12;\n" +
 	"\vperiodicity\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12?\n" +
 	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x123\n" +
-	"\bcapacity\x18\x04 \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\"*\n" +
+	"\bcapacity\x18\x04 \x01(\v2\x17.vow.master.v1.CapacityR\bcapacity\x120\n" +
+	"\aclosure\x18\x05 \x01(\v2\x16.vow.master.v1.ClosureR\aclosure\x12\x14\n" +
+	"\x05group\x18\x06 \x01(\tR\x05group\x12@\n" +
+	"\x06labels\x18\a \x03(\v2(.vow.store.v1.ComputerRecord.LabelsEntryR\x06labels\x12G\n" +
+	"\x11decommissioned_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x10decommissionedAt\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"*\n" +
 	"\n" +
 	"SlotRecord\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\tR\taddresses\"`\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\"\x8c\x01\n" +
 	"\x11ReservationRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12*\n" +
-	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xbb\x03\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12*\n" +
+	"\x05needs\x18\x03 \x01(\v2\x14.vow.master.v1.NeedsR\x05needs\"\xbb\x03\n" +
 	"\x0eSoftwareRecord\x12:\n" +
 	"\trequested\x18\x01 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\trequested\x128\n" +
 	"\breported\x18\x02 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\breported\x12\x14\n" +
@@ -3059,7 +3130,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fSatisfiedRecord\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xaa\x06\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xef\x06\n" +
 	"\x0eInstanceRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
@@ -3079,7 +3150,10 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"generation\x12=\n" +
 	"\frequested_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vrequestedAt\x12 \n" +
 	"\vunallocated\x18\f \x01(\tR\vunallocated\x12B\n" +
-	"\x0fretention_delay\x18\r \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x1a=\n" +
+	"\x0fretention_delay\x18\r \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12$\n" +
+	"\x03sla\x18\x0e \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
+	"\n" +
+	"remnant_of\x18\x0f \x01(\tR\tremnantOf\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -3314,7 +3388,7 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
@@ -3344,130 +3418,139 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*BangRefRecord)(nil),         // 25: vow.store.v1.BangRefRecord
 	(*MomentRecord)(nil),          // 26: vow.store.v1.MomentRecord
 	(*BangRecord)(nil),            // 27: vow.store.v1.BangRecord
-	nil,                           // 28: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 29: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	nil,                           // 30: vow.store.v1.UsageRecord.ConsumedEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*v1.Capacity)(nil),           // 33: vow.master.v1.Capacity
-	(v1.SoftwareState)(0),         // 34: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 35: vow.master.v1.ReleaseOptions
-	(*v1.InstallProgress)(nil),    // 36: vow.master.v1.InstallProgress
-	(*v1.FeedEntry)(nil),          // 37: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 38: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 39: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 40: vow.type.v1.RequestedState
-	(v1.BangPolicy)(0),            // 41: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 42: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 43: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 44: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 45: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 46: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 47: vow.master.v1.Moment
+	nil,                           // 28: vow.store.v1.ComputerRecord.LabelsEntry
+	nil,                           // 29: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 30: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 31: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*v1.Capacity)(nil),           // 34: vow.master.v1.Capacity
+	(*v1.Closure)(nil),            // 35: vow.master.v1.Closure
+	(*v1.Needs)(nil),              // 36: vow.master.v1.Needs
+	(v1.SoftwareState)(0),         // 37: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 38: vow.master.v1.ReleaseOptions
+	(*v1.InstallProgress)(nil),    // 39: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 40: vow.master.v1.FeedEntry
+	(*v11.Generation)(nil),        // 41: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 42: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 43: vow.type.v1.RequestedState
+	(*v1.Sla)(nil),                // 44: vow.master.v1.Sla
+	(v1.BangPolicy)(0),            // 45: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 46: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 47: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 48: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 49: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 50: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 51: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	31, // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	32, // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	33, // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
-	32, // 3: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	34, // 4: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	34, // 5: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	32, // 6: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	35, // 7: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	36, // 8: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
-	32, // 9: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
-	37, // 10: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	32, // 11: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	38, // 12: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
-	6,  // 13: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	38, // 14: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
-	7,  // 15: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	38, // 16: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	32, // 17: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	31, // 18: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	39, // 19: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	32, // 20: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	28, // 21: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	40, // 22: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	29, // 23: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	38, // 24: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	32, // 25: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	31, // 26: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	31, // 27: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	41, // 28: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	32, // 29: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	31, // 30: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	9,  // 31: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	38, // 32: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	6,  // 33: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	38, // 34: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	13, // 35: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	14, // 36: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	32, // 37: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	15, // 38: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	16, // 39: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	17, // 40: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	17, // 41: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	18, // 42: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	19, // 43: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	20, // 44: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	32, // 45: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	32, // 46: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	11, // 47: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
-	30, // 48: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	38, // 49: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	42, // 50: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	32, // 51: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	39, // 52: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	42, // 53: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	43, // 54: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	32, // 55: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	31, // 56: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	38, // 57: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	44, // 58: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	45, // 59: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	32, // 60: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	44, // 61: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	38, // 62: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	32, // 63: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	31, // 64: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	39, // 65: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	45, // 66: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	32, // 67: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	32, // 68: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	32, // 69: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	31, // 70: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	46, // 71: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	45, // 72: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	39, // 73: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	32, // 74: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	32, // 75: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	23, // 76: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	26, // 77: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	22, // 78: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	24, // 79: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	24, // 80: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	38, // 81: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	25, // 82: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	25, // 83: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	38, // 84: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	32, // 85: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	32, // 86: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	47, // 87: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	31, // 88: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	43, // 89: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	44, // 90: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	45, // 91: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	38, // 92: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	32, // 93: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	32, // 94: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	31, // 95: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	39, // 96: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	97, // [97:97] is the sub-list for method output_type
-	97, // [97:97] is the sub-list for method input_type
-	97, // [97:97] is the sub-list for extension type_name
-	97, // [97:97] is the sub-list for extension extendee
-	0,  // [0:97] is the sub-list for field type_name
+	32,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	33,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	34,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	35,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
+	28,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
+	33,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
+	33,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	36,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
+	37,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	37,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	33,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	38,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	39,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	33,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	40,  // 14: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	33,  // 15: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	41,  // 16: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	6,   // 17: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	41,  // 18: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	7,   // 19: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
+	41,  // 20: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	33,  // 21: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	32,  // 22: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	42,  // 23: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	33,  // 24: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	29,  // 25: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	43,  // 26: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	30,  // 27: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	41,  // 28: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	33,  // 29: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	32,  // 30: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	44,  // 31: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
+	32,  // 32: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	45,  // 33: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	33,  // 34: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	32,  // 35: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	9,   // 36: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	41,  // 37: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	6,   // 38: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	41,  // 39: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	13,  // 40: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	14,  // 41: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	33,  // 42: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	15,  // 43: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	16,  // 44: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	17,  // 45: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	17,  // 46: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	18,  // 47: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	19,  // 48: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	20,  // 49: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	33,  // 50: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	33,  // 51: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	11,  // 52: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	31,  // 53: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	41,  // 54: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	46,  // 55: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	33,  // 56: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	42,  // 57: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	46,  // 58: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	47,  // 59: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	33,  // 60: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	32,  // 61: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	41,  // 62: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	48,  // 63: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	49,  // 64: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	33,  // 65: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	48,  // 66: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	41,  // 67: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	33,  // 68: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	32,  // 69: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	42,  // 70: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	49,  // 71: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	33,  // 72: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	33,  // 73: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	33,  // 74: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	32,  // 75: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	50,  // 76: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	49,  // 77: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	42,  // 78: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	33,  // 79: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	33,  // 80: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	23,  // 81: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	26,  // 82: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	22,  // 83: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	24,  // 84: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	24,  // 85: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	41,  // 86: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	25,  // 87: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	25,  // 88: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	41,  // 89: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	33,  // 90: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	33,  // 91: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	51,  // 92: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	32,  // 93: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	47,  // 94: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	48,  // 95: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	49,  // 96: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	41,  // 97: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	33,  // 98: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	33,  // 99: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	32,  // 100: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	42,  // 101: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	102, // [102:102] is the sub-list for method output_type
+	102, // [102:102] is the sub-list for method input_type
+	102, // [102:102] is the sub-list for extension type_name
+	102, // [102:102] is the sub-list for extension extendee
+	0,   // [0:102] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3483,7 +3566,7 @@ func file_vow_store_v1_master_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,6 +42,21 @@ const (
 	// ComputerServiceListComputersProcedure is the fully-qualified name of the ComputerService's
 	// ListComputers RPC.
 	ComputerServiceListComputersProcedure = "/vow.master.v1.ComputerService/ListComputers"
+	// ComputerServiceLabelComputerProcedure is the fully-qualified name of the ComputerService's
+	// LabelComputer RPC.
+	ComputerServiceLabelComputerProcedure = "/vow.master.v1.ComputerService/LabelComputer"
+	// ComputerServiceDrainComputerProcedure is the fully-qualified name of the ComputerService's
+	// DrainComputer RPC.
+	ComputerServiceDrainComputerProcedure = "/vow.master.v1.ComputerService/DrainComputer"
+	// ComputerServiceEvictComputerProcedure is the fully-qualified name of the ComputerService's
+	// EvictComputer RPC.
+	ComputerServiceEvictComputerProcedure = "/vow.master.v1.ComputerService/EvictComputer"
+	// ComputerServiceOpenComputerProcedure is the fully-qualified name of the ComputerService's
+	// OpenComputer RPC.
+	ComputerServiceOpenComputerProcedure = "/vow.master.v1.ComputerService/OpenComputer"
+	// ComputerServiceDecommissionComputerProcedure is the fully-qualified name of the ComputerService's
+	// DecommissionComputer RPC.
+	ComputerServiceDecommissionComputerProcedure = "/vow.master.v1.ComputerService/DecommissionComputer"
 	// ComputerServiceWatchComputerColoursProcedure is the fully-qualified name of the ComputerService's
 	// WatchComputerColours RPC.
 	ComputerServiceWatchComputerColoursProcedure = "/vow.master.v1.ComputerService/WatchComputerColours"
@@ -59,6 +74,22 @@ type ComputerServiceClient interface {
 	GetComputer(context.Context, *v1.GetComputerRequest) (*v1.GetComputerResponse, error)
 	// ListComputers returns the computers by name. Reads only. Callers: anyone.
 	ListComputers(context.Context, *v1.ListComputersRequest) (*v1.ListComputersResponse, error)
+	// LabelComputer says what operators say of a computer: its group and its labels, which requests may ask for (Sla). Declarative: what is sent replaces
+	// what was said. Idempotent by content. Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: operators.
+	LabelComputer(context.Context, *v1.LabelComputerRequest) (*v1.LabelComputerResponse, error)
+	// DrainComputer closes a computer: nothing is allocated on it any more, and the instances on it that may move and fit elsewhere are evicted from it. The others run
+	// on. svc-master tries again each minute, until OpenComputer. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	DrainComputer(context.Context, *v1.DrainComputerRequest) (*v1.DrainComputerResponse, error)
+	// EvictComputer closes a computer that is dead and evicts the instances on it that may move, whether they fit elsewhere or not. Their allocations end: whatever their
+	// old node says for them from then on is refused, and it is told to remove what is left when it comes back. Idempotent by the computer's name.
+	// Errors: NOT_FOUND, FAILED_PRECONDITION (the computer is not Red, or not confirmed to be, and force is not set). Callers: operators.
+	EvictComputer(context.Context, *v1.EvictComputerRequest) (*v1.EvictComputerResponse, error)
+	// OpenComputer ends a drain or an eviction: instances are allocated on it again; what was evicted stays where it is. It also lets a decommissioned
+	// name be registered again. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	OpenComputer(context.Context, *v1.OpenComputerRequest) (*v1.OpenComputerResponse, error)
+	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
+	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
+	DecommissionComputer(context.Context, *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error)
 	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
 	WatchComputerColours(context.Context, *v1.WatchComputerColoursRequest) (*connect.ServerStreamForClient[v1.WatchComputerColoursResponse], error)
 }
@@ -92,6 +123,36 @@ func NewComputerServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(computerServiceMethods.ByName("ListComputers")),
 			connect.WithClientOptions(opts...),
 		),
+		labelComputer: connect.NewClient[v1.LabelComputerRequest, v1.LabelComputerResponse](
+			httpClient,
+			baseURL+ComputerServiceLabelComputerProcedure,
+			connect.WithSchema(computerServiceMethods.ByName("LabelComputer")),
+			connect.WithClientOptions(opts...),
+		),
+		drainComputer: connect.NewClient[v1.DrainComputerRequest, v1.DrainComputerResponse](
+			httpClient,
+			baseURL+ComputerServiceDrainComputerProcedure,
+			connect.WithSchema(computerServiceMethods.ByName("DrainComputer")),
+			connect.WithClientOptions(opts...),
+		),
+		evictComputer: connect.NewClient[v1.EvictComputerRequest, v1.EvictComputerResponse](
+			httpClient,
+			baseURL+ComputerServiceEvictComputerProcedure,
+			connect.WithSchema(computerServiceMethods.ByName("EvictComputer")),
+			connect.WithClientOptions(opts...),
+		),
+		openComputer: connect.NewClient[v1.OpenComputerRequest, v1.OpenComputerResponse](
+			httpClient,
+			baseURL+ComputerServiceOpenComputerProcedure,
+			connect.WithSchema(computerServiceMethods.ByName("OpenComputer")),
+			connect.WithClientOptions(opts...),
+		),
+		decommissionComputer: connect.NewClient[v1.DecommissionComputerRequest, v1.DecommissionComputerResponse](
+			httpClient,
+			baseURL+ComputerServiceDecommissionComputerProcedure,
+			connect.WithSchema(computerServiceMethods.ByName("DecommissionComputer")),
+			connect.WithClientOptions(opts...),
+		),
 		watchComputerColours: connect.NewClient[v1.WatchComputerColoursRequest, v1.WatchComputerColoursResponse](
 			httpClient,
 			baseURL+ComputerServiceWatchComputerColoursProcedure,
@@ -106,6 +167,11 @@ type computerServiceClient struct {
 	registerComputer     *connect.Client[v1.RegisterComputerRequest, v1.RegisterComputerResponse]
 	getComputer          *connect.Client[v1.GetComputerRequest, v1.GetComputerResponse]
 	listComputers        *connect.Client[v1.ListComputersRequest, v1.ListComputersResponse]
+	labelComputer        *connect.Client[v1.LabelComputerRequest, v1.LabelComputerResponse]
+	drainComputer        *connect.Client[v1.DrainComputerRequest, v1.DrainComputerResponse]
+	evictComputer        *connect.Client[v1.EvictComputerRequest, v1.EvictComputerResponse]
+	openComputer         *connect.Client[v1.OpenComputerRequest, v1.OpenComputerResponse]
+	decommissionComputer *connect.Client[v1.DecommissionComputerRequest, v1.DecommissionComputerResponse]
 	watchComputerColours *connect.Client[v1.WatchComputerColoursRequest, v1.WatchComputerColoursResponse]
 }
 
@@ -136,6 +202,51 @@ func (c *computerServiceClient) ListComputers(ctx context.Context, req *v1.ListC
 	return nil, err
 }
 
+// LabelComputer calls vow.master.v1.ComputerService.LabelComputer.
+func (c *computerServiceClient) LabelComputer(ctx context.Context, req *v1.LabelComputerRequest) (*v1.LabelComputerResponse, error) {
+	response, err := c.labelComputer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DrainComputer calls vow.master.v1.ComputerService.DrainComputer.
+func (c *computerServiceClient) DrainComputer(ctx context.Context, req *v1.DrainComputerRequest) (*v1.DrainComputerResponse, error) {
+	response, err := c.drainComputer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EvictComputer calls vow.master.v1.ComputerService.EvictComputer.
+func (c *computerServiceClient) EvictComputer(ctx context.Context, req *v1.EvictComputerRequest) (*v1.EvictComputerResponse, error) {
+	response, err := c.evictComputer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// OpenComputer calls vow.master.v1.ComputerService.OpenComputer.
+func (c *computerServiceClient) OpenComputer(ctx context.Context, req *v1.OpenComputerRequest) (*v1.OpenComputerResponse, error) {
+	response, err := c.openComputer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DecommissionComputer calls vow.master.v1.ComputerService.DecommissionComputer.
+func (c *computerServiceClient) DecommissionComputer(ctx context.Context, req *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error) {
+	response, err := c.decommissionComputer.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WatchComputerColours calls vow.master.v1.ComputerService.WatchComputerColours.
 func (c *computerServiceClient) WatchComputerColours(ctx context.Context, req *v1.WatchComputerColoursRequest) (*connect.ServerStreamForClient[v1.WatchComputerColoursResponse], error) {
 	return c.watchComputerColours.CallServerStream(ctx, connect.NewRequest(req))
@@ -153,6 +264,22 @@ type ComputerServiceHandler interface {
 	GetComputer(context.Context, *v1.GetComputerRequest) (*v1.GetComputerResponse, error)
 	// ListComputers returns the computers by name. Reads only. Callers: anyone.
 	ListComputers(context.Context, *v1.ListComputersRequest) (*v1.ListComputersResponse, error)
+	// LabelComputer says what operators say of a computer: its group and its labels, which requests may ask for (Sla). Declarative: what is sent replaces
+	// what was said. Idempotent by content. Errors: INVALID_ARGUMENT, NOT_FOUND. Callers: operators.
+	LabelComputer(context.Context, *v1.LabelComputerRequest) (*v1.LabelComputerResponse, error)
+	// DrainComputer closes a computer: nothing is allocated on it any more, and the instances on it that may move and fit elsewhere are evicted from it. The others run
+	// on. svc-master tries again each minute, until OpenComputer. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	DrainComputer(context.Context, *v1.DrainComputerRequest) (*v1.DrainComputerResponse, error)
+	// EvictComputer closes a computer that is dead and evicts the instances on it that may move, whether they fit elsewhere or not. Their allocations end: whatever their
+	// old node says for them from then on is refused, and it is told to remove what is left when it comes back. Idempotent by the computer's name.
+	// Errors: NOT_FOUND, FAILED_PRECONDITION (the computer is not Red, or not confirmed to be, and force is not set). Callers: operators.
+	EvictComputer(context.Context, *v1.EvictComputerRequest) (*v1.EvictComputerResponse, error)
+	// OpenComputer ends a drain or an eviction: instances are allocated on it again; what was evicted stays where it is. It also lets a decommissioned
+	// name be registered again. Idempotent by the computer's name. Errors: NOT_FOUND. Callers: operators.
+	OpenComputer(context.Context, *v1.OpenComputerRequest) (*v1.OpenComputerResponse, error)
+	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
+	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
+	DecommissionComputer(context.Context, *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error)
 	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
 	WatchComputerColours(context.Context, *v1.WatchComputerColoursRequest, *connect.ServerStream[v1.WatchComputerColoursResponse]) error
 }
@@ -182,6 +309,36 @@ func NewComputerServiceHandler(svc ComputerServiceHandler, opts ...connect.Handl
 		connect.WithSchema(computerServiceMethods.ByName("ListComputers")),
 		connect.WithHandlerOptions(opts...),
 	)
+	computerServiceLabelComputerHandler := connect.NewUnaryHandlerSimple(
+		ComputerServiceLabelComputerProcedure,
+		svc.LabelComputer,
+		connect.WithSchema(computerServiceMethods.ByName("LabelComputer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	computerServiceDrainComputerHandler := connect.NewUnaryHandlerSimple(
+		ComputerServiceDrainComputerProcedure,
+		svc.DrainComputer,
+		connect.WithSchema(computerServiceMethods.ByName("DrainComputer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	computerServiceEvictComputerHandler := connect.NewUnaryHandlerSimple(
+		ComputerServiceEvictComputerProcedure,
+		svc.EvictComputer,
+		connect.WithSchema(computerServiceMethods.ByName("EvictComputer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	computerServiceOpenComputerHandler := connect.NewUnaryHandlerSimple(
+		ComputerServiceOpenComputerProcedure,
+		svc.OpenComputer,
+		connect.WithSchema(computerServiceMethods.ByName("OpenComputer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	computerServiceDecommissionComputerHandler := connect.NewUnaryHandlerSimple(
+		ComputerServiceDecommissionComputerProcedure,
+		svc.DecommissionComputer,
+		connect.WithSchema(computerServiceMethods.ByName("DecommissionComputer")),
+		connect.WithHandlerOptions(opts...),
+	)
 	computerServiceWatchComputerColoursHandler := connect.NewServerStreamHandlerSimple(
 		ComputerServiceWatchComputerColoursProcedure,
 		svc.WatchComputerColours,
@@ -196,6 +353,16 @@ func NewComputerServiceHandler(svc ComputerServiceHandler, opts ...connect.Handl
 			computerServiceGetComputerHandler.ServeHTTP(w, r)
 		case ComputerServiceListComputersProcedure:
 			computerServiceListComputersHandler.ServeHTTP(w, r)
+		case ComputerServiceLabelComputerProcedure:
+			computerServiceLabelComputerHandler.ServeHTTP(w, r)
+		case ComputerServiceDrainComputerProcedure:
+			computerServiceDrainComputerHandler.ServeHTTP(w, r)
+		case ComputerServiceEvictComputerProcedure:
+			computerServiceEvictComputerHandler.ServeHTTP(w, r)
+		case ComputerServiceOpenComputerProcedure:
+			computerServiceOpenComputerHandler.ServeHTTP(w, r)
+		case ComputerServiceDecommissionComputerProcedure:
+			computerServiceDecommissionComputerHandler.ServeHTTP(w, r)
 		case ComputerServiceWatchComputerColoursProcedure:
 			computerServiceWatchComputerColoursHandler.ServeHTTP(w, r)
 		default:
@@ -217,6 +384,26 @@ func (UnimplementedComputerServiceHandler) GetComputer(context.Context, *v1.GetC
 
 func (UnimplementedComputerServiceHandler) ListComputers(context.Context, *v1.ListComputersRequest) (*v1.ListComputersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.ListComputers is not implemented"))
+}
+
+func (UnimplementedComputerServiceHandler) LabelComputer(context.Context, *v1.LabelComputerRequest) (*v1.LabelComputerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.LabelComputer is not implemented"))
+}
+
+func (UnimplementedComputerServiceHandler) DrainComputer(context.Context, *v1.DrainComputerRequest) (*v1.DrainComputerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.DrainComputer is not implemented"))
+}
+
+func (UnimplementedComputerServiceHandler) EvictComputer(context.Context, *v1.EvictComputerRequest) (*v1.EvictComputerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.EvictComputer is not implemented"))
+}
+
+func (UnimplementedComputerServiceHandler) OpenComputer(context.Context, *v1.OpenComputerRequest) (*v1.OpenComputerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.OpenComputer is not implemented"))
+}
+
+func (UnimplementedComputerServiceHandler) DecommissionComputer(context.Context, *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ComputerService.DecommissionComputer is not implemented"))
 }
 
 func (UnimplementedComputerServiceHandler) WatchComputerColours(context.Context, *v1.WatchComputerColoursRequest, *connect.ServerStream[v1.WatchComputerColoursResponse]) error {
