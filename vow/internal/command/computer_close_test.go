@@ -30,7 +30,7 @@ func TestADrainTellsWhatLeavesAndWhatStays(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
-	for _, want := range []string{"laptop is drained", "slappart0  t0123456789ab.i1  web    leaves", "db     stays   it was requested on this computer"} {
+	for _, want := range []string{"laptop is drained", "slappart0  t0123456789ab.i1  web    leaves", "db     stays  it was requested on this computer"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
