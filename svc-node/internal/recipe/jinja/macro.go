@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 type macroNode struct {
@@ -28,7 +30,7 @@ func (n *macroNode) made(s *scope) *object {
 		names[i] = name
 	}
 	return &object{
-		kind: "Macro", printed: "<Macro " + printedText(n.name) + ">",
+		kind: "Macro", printed: "<Macro " + pythontext.Quote(n.name) + ">",
 		get: func(name string) (value, bool) {
 			switch name {
 			case "name":

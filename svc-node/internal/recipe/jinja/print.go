@@ -1,10 +1,10 @@
 package jinja
 
 import (
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // str is Python's str().
@@ -44,17 +44,13 @@ func printTo(b *strings.Builder, v value, depth int) {
 	case nil:
 		b.WriteString("None")
 	case bool:
-		if v {
-			b.WriteString("True")
-		} else {
-			b.WriteString("False")
-		}
+		b.WriteString(pythontext.Bool(v))
 	case int64:
 		b.WriteString(strconv.FormatInt(v, 10))
 	case float64:
-		b.WriteString(printedFloat(v))
+		b.WriteString(pythontext.Float(v))
 	case string:
-		b.WriteString(printedText(v))
+		b.WriteString(pythontext.Quote(v))
 	case *list:
 		several("[", "]", v.items)
 	case tuple:
@@ -82,51 +78,4 @@ func printTo(b *strings.Builder, v value, depth int) {
 	case undefined:
 		b.WriteString("Undefined")
 	}
-}
-
-func printedFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
-	}
-	if exponent := math.Abs(f); f != 0 && (exponent < 1e-4 || exponent >= 1e16) {
-		return strconv.FormatFloat(f, 'e', -1, 64)
-	}
-	text := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(text, ".") {
-		text += ".0"
-	}
-	return text
-}
-
-func printedText(s string) string {
-	mark := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		mark = '"'
-	}
-	var b strings.Builder
-	b.WriteByte(mark)
-	for _, c := range s {
-		switch {
-		case c == rune(mark) || c == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(c)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
-		case c < 0x20 || c == 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
-			b.WriteRune(c)
-		}
-	}
-	b.WriteByte(mark)
-	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // kindOf is what a token is.
@@ -42,7 +44,7 @@ func (t token) String() string {
 	case tokPrintEnd:
 		return "}}"
 	case tokString:
-		return quote(t.text)
+		return pythontext.Quote(t.text)
 	case tokInteger:
 		return strconv.FormatInt(t.int, 10)
 	default:

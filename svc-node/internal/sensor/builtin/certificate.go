@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // maxPEM is how much of a certificate or key is read in bytes: a chain of a hundred.
@@ -36,7 +38,7 @@ func certificate() Sensor {
 func (s *Sensing) certificate(file, key, days string, now time.Time) {
 	n, err := strconv.Atoi(days)
 	if err != nil {
-		s.error("ERROR certificate-expiration-days is wrong: %s", quoted(days))
+		s.error("ERROR certificate-expiration-days is wrong: %s", pythontext.Quote(days))
 		return
 	}
 	read := func(path string) (content []byte, err error) {
@@ -52,17 +54,17 @@ func (s *Sensing) certificate(file, key, days string, now time.Time) {
 		parsed, err = firstCertificate(content)
 	}
 	if err != nil {
-		s.error("ERROR Problem loading certificate %s, error: %s", quoted(file), fileError(err, file))
+		s.error("ERROR Problem loading certificate %s, error: %s", pythontext.Quote(file), fileError(err, file))
 		return
 	}
 	left := parsed.NotAfter.Sub(now)
 	s.value(left.Hours() / 24)
 	if left < time.Duration(n)*24*time.Hour {
-		s.error("ERROR Certificate %s will expire in less than %d days", quoted(file), n)
+		s.error("ERROR Certificate %s will expire in less than %d days", pythontext.Quote(file), n)
 		return
 	}
 	if key == "" {
-		s.info("OK Certificate %s is ok, no key provided", quoted(file))
+		s.info("OK Certificate %s is ok, no key provided", pythontext.Quote(file))
 		return
 	}
 	content, err = read(key)
@@ -71,14 +73,14 @@ func (s *Sensing) certificate(file, key, days string, now time.Time) {
 		public, err = publicOf(content)
 	}
 	if err != nil {
-		s.error("ERROR Problem loading key %s, error: %s", quoted(key), fileError(err, key))
+		s.error("ERROR Problem loading key %s, error: %s", pythontext.Quote(key), fileError(err, key))
 		return
 	}
 	if own, ok := parsed.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(public) {
-		s.error("ERROR Certificate %s does not match key %s", quoted(file), quoted(key))
+		s.error("ERROR Certificate %s does not match key %s", pythontext.Quote(file), pythontext.Quote(key))
 		return
 	}
-	s.info("OK Certificate %s and key %s are ok", quoted(file), quoted(key))
+	s.info("OK Certificate %s and key %s are ok", pythontext.Quote(file), pythontext.Quote(key))
 }
 
 func firstCertificate(content []byte) (*x509.Certificate, error) {

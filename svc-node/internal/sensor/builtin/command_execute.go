@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/vow-os/vow/svc-node/internal/sensor/child"
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // commandExecute is check_command_execute.
@@ -28,15 +29,15 @@ func commandExecute() Sensor {
 					})
 					switch {
 					case result.NotStarted != "":
-						s.error("ERROR %s during running command %s", result.NotStarted, quoted(command))
+						s.error("ERROR %s during running command %s", result.NotStarted, pythontext.Quote(command))
 					case result.TimedOut || result.Stopped:
-						s.error("ERROR %s was ended after %s, output: %s", quoted(command), s.Timeout, quotedBytes(result.Output))
+						s.error("ERROR %s was ended after %s, output: %s", pythontext.Quote(command), s.Timeout, pythontext.QuoteBytes(result.Output))
 					case result.Exit != 0 || result.Signal != 0:
-						s.error("ERROR %s run with failure, output: %s", quoted(command), quotedBytes(result.Output))
+						s.error("ERROR %s run with failure, output: %s", pythontext.Quote(command), pythontext.QuoteBytes(result.Output))
 					case !result.Passed():
-						s.error("ERROR %s %s", quoted(command), result.Ending())
+						s.error("ERROR %s %s", pythontext.Quote(command), result.Ending())
 					default:
-						s.info("OK %s run with success", quoted(command))
+						s.info("OK %s run with success", pythontext.Quote(command))
 					}
 				},
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // fileState is check_file_state.
@@ -52,20 +54,20 @@ func (s *Sensing) fileState(name, state, url string) {
 	})
 	switch {
 	case state == "absent" && exists:
-		s.error("ERROR %s not absent", quoted(name))
+		s.error("ERROR %s not absent", pythontext.Quote(name))
 	case state == "absent":
-		s.info("OK %s state %s", quoted(name), quoted(state))
+		s.info("OK %s state %s", pythontext.Quote(name), pythontext.Quote(state))
 	case err != nil:
-		s.error("ERROR %s during opening and reading file %s", fileErrorRepr(err), quoted(name))
+		s.error("ERROR %s during opening and reading file %s", fileErrorRepr(err), pythontext.Quote(name))
 	case !exists:
-		s.error("ERROR %s not present", quoted(name))
+		s.error("ERROR %s not present", pythontext.Quote(name))
 	case state == "empty" && !empty && url != "":
-		s.error("ERROR %s not empty, content available at %s", quoted(name), url)
+		s.error("ERROR %s not empty, content available at %s", pythontext.Quote(name), url)
 	case state == "empty" && !empty:
-		s.error("ERROR %s not empty", quoted(name))
+		s.error("ERROR %s not empty", pythontext.Quote(name))
 	case state == "not-empty" && empty:
-		s.error("ERROR %s empty", quoted(name))
+		s.error("ERROR %s empty", pythontext.Quote(name))
 	default:
-		s.info("OK %s state %s", quoted(name), quoted(state))
+		s.info("OK %s state %s", pythontext.Quote(name), pythontext.Quote(state))
 	}
 }

@@ -6,83 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"strconv"
-	"strings"
 	"syscall"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
-
-// quoted is how Python's %r writes a text.
-func quoted(text string) string {
-	quote := byte('\'')
-	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
-		quote = '"'
-	}
-	var b strings.Builder
-	b.WriteByte(quote)
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\udc%02x`, text[i]) // a surrogate, as Python decodes names of files
-		case r == rune(quote) || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == ' ' || unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	b.WriteByte(quote)
-	return b.String()
-}
-
-// quotedBytes is how Python's %r writes bytes.
-func quotedBytes(content []byte) string {
-	quote := byte('\'')
-	if strings.Contains(string(content), "'") && !strings.Contains(string(content), `"`) {
-		quote = '"'
-	}
-	var b strings.Builder
-	b.WriteString("b" + string(quote))
-	for _, c := range content {
-		switch {
-		case c == quote || c == '\\':
-			b.WriteString(`\` + string(c))
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
-		case c == '\t':
-			b.WriteString(`\t`)
-		case c >= ' ' && c < 0x7f:
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		}
-	}
-	b.WriteByte(quote)
-	return b.String()
-}
-
-// number is how Python writes a float.
-func number(f float64) string {
-	if f == math.Trunc(f) && math.Abs(f) < 1e16 {
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(f, 'g', -1, 64)
-}
 
 // human is how psutil writes an amount of bytes.
 func human(bytes float64) string {
@@ -136,7 +65,7 @@ func systemError(err error) (errno syscall.Errno, words string, ok bool) {
 // fileError is how Python's str writes an error of opening a file.
 func fileError(err error, path string) string {
 	if errno, words, ok := systemError(err); ok {
-		return fmt.Sprintf("[Errno %d] %s: %s", int(errno), words, quoted(path))
+		return fmt.Sprintf("[Errno %d] %s: %s", int(errno), words, pythontext.Quote(path))
 	}
 	return plain(err)
 }
@@ -144,7 +73,7 @@ func fileError(err error, path string) string {
 // fileErrorRepr is how Python's repr writes it.
 func fileErrorRepr(err error) string {
 	if errno, words, ok := systemError(err); ok {
-		return fmt.Sprintf("%s(%d, %s)", pythonClass(errno), int(errno), quoted(words))
+		return fmt.Sprintf("%s(%d, %s)", pythonClass(errno), int(errno), pythontext.Quote(words))
 	}
 	return plain(err)
 }

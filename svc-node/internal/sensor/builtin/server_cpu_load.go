@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // defaultTolerance is the load for each CPU that is still fine.
@@ -38,7 +40,7 @@ func serverCPULoadOf(ask func() (load, error)) Sensor {
 			rule := Rule{ResultCount: 10, FailureAmount: 10}
 			return Check{Test: rule, Anomaly: rule, Quiet: true, sense: func(_ context.Context, s *Sensing) {
 				if text != "" && parseErr != nil {
-					s.error("CPU load threshold %s is not valid: could not convert string to float: %s", quoted(text), quoted(text))
+					s.error("CPU load threshold %s is not valid: could not convert string to float: %s", pythontext.Quote(text), pythontext.Quote(text))
 					return
 				}
 				l, err := ask()
@@ -49,7 +51,7 @@ func serverCPULoadOf(ask func() (load, error)) Sensor {
 				s.value(l.averages[2])
 				if l.averages[2] > float64(l.cpus)*tolerance {
 					s.error("CPU load is high: %s %s %s\n\n\ntasks running/all: %s, CPUs: %d",
-						number(l.averages[0]), number(l.averages[1]), number(l.averages[2]), l.tasks, l.cpus)
+						pythontext.Float(l.averages[0]), pythontext.Float(l.averages[1]), pythontext.Float(l.averages[2]), l.tasks, l.cpus)
 					return
 				}
 				s.info("CPU load is OK")

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // maxAnswer bounds what a supervisord may answer in bytes.
@@ -37,7 +39,7 @@ func serviceState() Sensor {
 				sense: func(ctx context.Context, s *Sensing) {
 					switch {
 					case expect != "running" && expect != "stopped":
-						s.info("OK service %s is allowed to be in any state (expect = %s)", quoted(service), quoted(expect))
+						s.info("OK service %s is allowed to be in any state (expect = %s)", pythontext.Quote(service), pythontext.Quote(expect))
 						return
 					case service == "":
 						s.error("ERROR no service is specified")
@@ -52,9 +54,9 @@ func serviceState() Sensor {
 					case err != nil:
 						s.error("ERROR %s", fileErrorRepr(err))
 					case state != expect:
-						s.error("ERROR service %s is in state %s (expected %s)", quoted(service), quoted(state), quoted(expect))
+						s.error("ERROR service %s is in state %s (expected %s)", pythontext.Quote(service), pythontext.Quote(state), pythontext.Quote(expect))
 					default:
-						s.info("OK service %s is in expected state %s", quoted(service), quoted(state))
+						s.info("OK service %s is in expected state %s", pythontext.Quote(service), pythontext.Quote(state))
 					}
 				},
 			}
@@ -113,7 +115,7 @@ func stateIn(answer []byte) (string, error) {
 	}
 	for _, m := range response.Fault {
 		if m.Name == "faultString" {
-			return "", fmt.Errorf("<Fault %s>", quoted(m.Value.text()))
+			return "", fmt.Errorf("<Fault %s>", pythontext.Quote(m.Value.text()))
 		}
 	}
 	return "", errors.New("cannot understand what supervisord answers: it names no state")

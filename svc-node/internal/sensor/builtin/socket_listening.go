@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // lookout is how often a connection that is being made looks whether its time is over.
@@ -47,9 +49,9 @@ func socketListening() Sensor {
 					case wrong:
 						s.error(addressUsage)
 					case path != "":
-						s.connectUnix(ctx, path, quoted(path))
+						s.connectUnix(ctx, path, pythontext.Quote(path))
 					case abstract != "":
-						s.connectUnix(ctx, "@"+abstract, quoted("\x00"+abstract))
+						s.connectUnix(ctx, "@"+abstract, pythontext.Quote("\x00"+abstract))
 					case fixed == nil:
 						s.connectTCP(ctx, address, port)
 					default:
@@ -72,9 +74,9 @@ func (s *Sensing) connectName(ctx context.Context, host string, port int) {
 }
 
 func (s *Sensing) connectTCP(ctx context.Context, address netip.Addr, port int) {
-	said := fmt.Sprintf("(%s, %d)", quoted(address.String()), port)
+	said := fmt.Sprintf("(%s, %d)", pythontext.Quote(address.String()), port)
 	if address.Is6() {
-		said = fmt.Sprintf("(%s, %d, 0, 0)", quoted(address.String()), port)
+		said = fmt.Sprintf("(%s, %d, 0, 0)", pythontext.Quote(address.String()), port)
 	}
 	s.connected(ctx, said, connect(ctx, address, port))
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 const (
@@ -76,7 +78,7 @@ func (g get) sense(ctx context.Context, s *Sensing) {
 		timeout = max(time.Second, min(5*time.Second, s.Timeout-time.Second))
 	}
 	if problem := invalidURL(g.url); problem != "" {
-		s.error("ERROR: Invalid URL %s: %s", quoted(g.url), problem)
+		s.error("ERROR: Invalid URL %s: %s", pythontext.Quote(g.url), problem)
 		return
 	}
 	settings, err := g.tls(s)
@@ -117,11 +119,11 @@ func (g get) sense(ctx context.Context, s *Sensing) {
 	s.value(time.Since(began).Seconds())
 	switch {
 	case g.ignore:
-		s.info("%s request to %s succeeded (return code ignored)", kind, quoted(g.url))
+		s.info("%s request to %s succeeded (return code ignored)", kind, pythontext.Quote(g.url))
 	case response.StatusCode == g.code:
-		s.info("%s request to %s succeeded (returned expected code %d)", kind, quoted(g.url), g.code)
+		s.info("%s request to %s succeeded (returned expected code %d)", kind, pythontext.Quote(g.url), g.code)
 	default:
-		s.error("%s request to %s failed (returned %d, expected %d)", kind, quoted(g.url), response.StatusCode, g.code)
+		s.error("%s request to %s failed (returned %d, expected %d)", kind, pythontext.Quote(g.url), response.StatusCode, g.code)
 	}
 }
 
@@ -179,17 +181,17 @@ func (g get) failure(err error, timeout time.Duration) string {
 	late, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isCertificateError(err):
-		return fmt.Sprintf("ERROR SSL error while accessing %s: certificate verify failed: %v", quoted(g.url), cause)
+		return fmt.Sprintf("ERROR SSL error while accessing %s: certificate verify failed: %v", pythontext.Quote(g.url), cause)
 	case notTLS:
-		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", quoted(g.url), record)
+		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", pythontext.Quote(g.url), record)
 	case alerted:
-		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", quoted(g.url), alert)
+		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", pythontext.Quote(g.url), alert)
 	case !dialing && isNet && late.Timeout():
 		return fmt.Sprintf("ERROR: Read timed out. (read timeout=%d)", int(timeout.Seconds()))
 	case strings.HasPrefix(cause.Error(), "Exceeded "):
 		return "ERROR: " + cause.Error()
 	}
-	return "ERROR connection not possible while accessing " + quoted(g.url)
+	return "ERROR connection not possible while accessing " + pythontext.Quote(g.url)
 }
 
 // invalidURL says what is wrong with a URL, in the original's words; empty = nothing.
