@@ -77,6 +77,11 @@ func (m machine) Exec(ctx context.Context, command string) error {
 	return m.Execute(ctx, "/bin/sh", "-c", command)
 }
 
+// Python implements app.World: the profile has none.
+func (machine) Python(context.Context, string, []byte) ([]byte, error) {
+	return nil, errors.New("no Python here")
+}
+
 // Execute implements app.World.
 func (m machine) Execute(ctx context.Context, program string, arguments ...string) error {
 	c := exec.CommandContext(ctx, program, arguments...)

@@ -60,8 +60,9 @@ func (i installer) Plan(ctx context.Context, n Installation) (*nodev1.PlanRespon
 
 // CheckProfile tells what a profile would deploy, without a node or svc-master: in an empty directory, as if everything it
 // requests were ready. Its errors are those of the profile, with their places; what was found before is returned with them.
-func CheckProfile(ctx context.Context, file string, env profile.Environment) (*nodev1.PlanResponse, error) {
-	preview, err := install.Check(ctx, file, env)
+// With python, the Python that the profile sets options with is run in that directory.
+func CheckProfile(ctx context.Context, file string, env profile.Environment, python bool) (*nodev1.PlanResponse, error) {
+	preview, err := install.Check(ctx, file, env, python)
 	return plan(preview), err
 }
 

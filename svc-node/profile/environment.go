@@ -43,6 +43,8 @@ func (e Environment) defaults() map[string]map[string]string {
 			"offline":                "true",
 			"newest":                 "false",
 			"storage-home":           "",
+			"executable":             "/usr/bin/python3",
+			"python":                 "buildout",
 		},
 		"vow": {"executable": e.Executable},
 	}

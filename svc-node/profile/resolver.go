@@ -145,6 +145,7 @@ func (r *resolver) section(name string, from Position) (*Scope, error) {
 	maps.Copy(s.values, r.overrides[name])
 	r.scopes[name] = s
 	if err := s.initialise(); err != nil {
+		delete(r.scopes, name) // whoever may go on without it may not take it for resolved
 		return nil, err
 	}
 	s.ready = true

@@ -211,7 +211,7 @@ recipe = port
 		t.Errorf("recipes were asked in the order %v", asked)
 	}
 	publish := r.part("publish").Options
-	if publish["url"].String() != "http://host:80/" || !publish["all"].IsStructured() || publish["mixed"].String() != `all: {"a":1}` {
+	if publish["url"].String() != "http://host:80/" || !publish["all"].IsStructured() || publish["mixed"].String() != `all: {'a': 1}` {
 		t.Errorf("publish is %v", publish)
 	}
 	if _, counted := func() (string, bool) { p := r.part("port"); v, ok := p.Fingerprints()["value"]; return v, ok }(); counted {

@@ -65,6 +65,12 @@ func (s *Scope) Section(name, option string) (*Scope, error) {
 	return other, nil
 }
 
+// HasSection says whether there is a section of that name.
+func (s *Scope) HasSection(name string) bool {
+	_, ok := s.resolver.doc.sections[name]
+	return ok || s.resolver.layers.has(name)
+}
+
 // Waiting says why the section waits, or nil.
 func (s *Scope) Waiting() *Unavailable { return s.waiting }
 
@@ -170,10 +176,11 @@ func (s *Scope) substitute(text, option string) (Value, error) {
 		if i == 0 && b.Len() == 0 && len(rest) == len(text) && end == len(rest)-1 {
 			return v, nil // exactly one reference: structured data keeps its structure
 		}
-		if b.Len()+len(v.text) > MaxValueBytes {
+		part := v.String()
+		if b.Len()+len(part) > MaxValueBytes {
 			return Value{}, s.resolver.spend(MaxValueBytes+1, s, option)
 		}
-		b.WriteString(v.text)
+		b.WriteString(part)
 		rest = rest[i+end+1:]
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"github.com/vow-os/vow/svc-node/profile/pythontext"
 )
 
 // Value is a resolved option: text as a rule, or structured data that a recipe provided (a dictionary of
 // parameters, a list of addresses), which keeps its structure when an option is exactly one reference.
 type Value struct {
+	// text is JSON when the value is structured.
 	text       string
 	data       any
 	structured bool
@@ -30,8 +33,17 @@ func Structured(data any) Value {
 	return Value{text: string(text), data: data, structured: true}
 }
 
-// String is the text, or the JSON of structured data, with keys in order.
-func (v Value) String() string { return v.text }
+// String is the text, or what Python's str() makes of structured data: that is what buildout writes where such a value is
+// part of a text.
+func (v Value) String() string {
+	if v.structured {
+		return pythontext.Str(v.data)
+	}
+	return v.text
+}
+
+// JSON is the text, or the JSON of structured data, with keys in order.
+func (v Value) JSON() string { return v.text }
 
 // Data is the structured data, or the text as a string.
 func (v Value) Data() any {

@@ -59,6 +59,14 @@ func (r *run) install(ctx context.Context, key string, step profile.Step, found 
 			return r.world.Exec(ctx, command)
 		},
 	}
+	work.Python = func(ctx context.Context, program string, input []byte) ([]byte, error) {
+		ran = true
+		if r.peek {
+			r.commands = append(r.commands, "Python of ["+step.Name+"]")
+			return nil, nil
+		}
+		return r.world.Python(ctx, program, input)
+	}
 	do := found.Install
 	if step.Action == profile.Update {
 		do = found.Update
@@ -200,12 +208,22 @@ func (r *run) provide(ctx context.Context, key string) profile.Provide {
 			Scope: s, World: r.world, Files: &partFiles{stage: r.stage, part: name, readOnly: true},
 			Environment: &r.partition.Environment, Memory: memory,
 			User: func() profile.User { return ownerOf(r.stage.root, r.partition.Directory) }, Peek: r.peek, Report: reporter{r},
+			Python: r.python,
 		})
 		if len(memory) > 0 {
 			r.now.Memory[name] = memory
 		}
 		return provided, err
 	}
+}
+
+// python runs a program of the profile while it is being resolved. A plan does not, unless its world is made for that:
+// what the program would set is not known then, and what needs it waits.
+func (r *run) python(ctx context.Context, program string, input []byte) ([]byte, error) {
+	if _, check := r.world.(readyWorld); r.peek && !check {
+		return nil, fmt.Errorf("%w: a plan runs no Python", recipe.ErrNotAvailable)
+	}
+	return r.world.Python(ctx, program, input)
 }
 
 // reporter is recipe.Report over a run.

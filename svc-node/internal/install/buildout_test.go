@@ -113,7 +113,7 @@ func TestWhatARealBuildoutSaysIsTheError(t *testing.T) {
 
 func TestWithoutABuildoutTheErrorSaysWhatToDo(t *testing.T) {
 	for name, instance := range map[string]string{
-		"recipe": "[buildout]\nparts = a\n\n[a]\nrecipe = slapos.recipe.build\ninit = import os\n",
+		"recipe": "[buildout]\nparts = a\n\n[a]\nrecipe = slapos.recipe.cmmi\n",
 		"import": "[buildout]\nparts = a\n\n[a]\nrecipe = slapos.recipe.template:jinja2\ninline = x\noutput = x\ncontext = import os os\n",
 	} {
 		p := place(t, instance)

@@ -19,6 +19,7 @@ type fakeWorld struct {
 	published   map[string]string
 	publishes   int
 	commands    []string
+	pythons     int
 	failing     map[string]error
 	random      io.Reader
 	port        int
@@ -59,6 +60,12 @@ func (w *fakeWorld) Exec(_ context.Context, command string) error {
 		return fmt.Errorf("exit status 1: %w", err)
 	}
 	return nil
+}
+
+// Python really runs it.
+func (w *fakeWorld) Python(ctx context.Context, program string, input []byte) ([]byte, error) {
+	w.pythons++
+	return readyWorld{directory: w.directory}.Python(ctx, program, input)
 }
 
 // Execute really runs the program when the fake has a directory to run it in.

@@ -1,7 +1,6 @@
 package pythonhost
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vow-os/vow/svc-node/internal/interpreter"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 
@@ -21,19 +21,13 @@ import (
 const (
 	// maxPlugin bounds the file of a promise in bytes.
 	maxPlugin = 1 << 20
-	// maxPaths is how many entries of sys.path it may name.
-	maxPaths = 500
 	// maxModules is how many modules it may name to be kept warm.
 	maxModules = 8
 	// ancestors is how far above an egg bin/buildout is looked for: <release>/develop-eggs/x.egg, <release>/eggs/…
 	ancestors = 4
 )
 
-var (
-	pathLiteral = regexp.MustCompile(`(?ms)^sys\.path\[0:0\]\s*=\s*\[(.*?)\]`)
-	pathItem    = regexp.MustCompile(`"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'`)
-	pluginOf    = regexp.MustCompile(`(?m)^from\s+(slapos\.promise\.plugin\.\w+)\s+import\b`)
-)
+var pluginOf = regexp.MustCompile(`(?m)^from\s+(slapos\.promise\.plugin\.\w+)\s+import\b`)
 
 // plan is which host senses a promise, and what it may keep warm for it.
 type plan struct {
@@ -67,14 +61,8 @@ func (p *Pool) makePlan(path string, u privilege.User) (plan, error) {
 		return plan{}, err
 	}
 	made := plan{trusted: true}
-	if literal := pathLiteral.FindSubmatch(content); literal != nil {
-		items := pathItem.FindAllSubmatch(literal[1], maxPaths+1)
-		if len(items) > maxPaths {
-			return plan{}, fmt.Errorf("cannot use %s: it names more than %d entries of sys.path", path, maxPaths)
-		}
-		for _, item := range items {
-			made.paths = append(made.paths, string(item[1])+string(item[2]))
-		}
+	if made.paths, err = interpreter.Paths(content); err != nil {
+		return plan{}, fmt.Errorf("cannot use %s: %w", path, err)
 	}
 	for _, entry := range made.paths {
 		made.trusted = made.trusted && filepath.IsAbs(entry) && p.trusts(entry)
@@ -115,7 +103,7 @@ func readPlugin(path string) ([]byte, error) {
 // interpreter finds the Python of a promise: that of its first line, else that of its release's bin/buildout, else the
 // machine's.
 func (p *Pool) interpreter(content []byte, paths []string) (string, error) {
-	if found := shebang(content); found != "" {
+	if found := interpreter.Shebang(content); found != "" {
 		return found, p.mustTrust(found)
 	}
 	seen := map[string]bool{}
@@ -126,11 +114,11 @@ func (p *Pool) interpreter(content []byte, paths []string) (string, error) {
 				break
 			}
 			seen[path] = true
-			head, err := readHead(filepath.Join(path, "bin", "buildout"))
+			head, err := interpreter.Head(filepath.Join(path, "bin", "buildout"))
 			if err != nil {
 				continue
 			}
-			if found := shebang(head); found != "" {
+			if found := interpreter.Shebang(head); found != "" {
 				return found, p.mustTrust(found)
 			}
 		}
@@ -143,28 +131,6 @@ func (p *Pool) interpreter(content []byte, paths []string) (string, error) {
 		return "", fmt.Errorf("there is no python3 on this machine: %w", err)
 	}
 	return found, nil
-}
-
-func readHead(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	head := make([]byte, 4096)
-	n, err := file.Read(head)
-	return head[:n], err
-}
-
-// shebang is the Python that a file's first line names, absolute; empty = none.
-func shebang(content []byte) string {
-	line, _, _ := bytes.Cut(content, []byte("\n"))
-	rest, ok := bytes.CutPrefix(line, []byte("#!"))
-	fields := strings.Fields(string(rest))
-	if !ok || len(fields) == 0 || !filepath.IsAbs(fields[0]) || !strings.HasPrefix(filepath.Base(fields[0]), "python") {
-		return "" // also /usr/bin/env python3: that is the machine's
-	}
-	return fields[0]
 }
 
 // errUntrusted is an interpreter that root must not execute.

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -99,7 +100,7 @@ x = value
 func TestPromises(t *testing.T) {
 	w := newWorld(t)
 	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\nmodule = slapos.promise.plugin.check_url_available\nvow-python = true\noutput = /p/etc/plugin/x.py\nconfig-url = http://x/'\nconfig-timeout = 5\neggs = slapos.toolbox\n")
-	w.wants("/p/etc/plugin/x.py", "# Written for [a]; changes here are lost at the next deployment.\nfrom slapos.promise.plugin.check_url_available import RunPromise\n\nextra_config_dict = {\n  'timeout': '5',\n  'url': 'http://x/\\'',\n}\n", 0o644)
+	w.wants("/p/etc/plugin/x.py", "# Written for [a]; changes here are lost at the next deployment.\nfrom slapos.promise.plugin.check_url_available import RunPromise\n\nextra_config_dict = {\n  'timeout': '5',\n  'url': \"http://x/'\",\n}\n", 0o644)
 	w.must("[a]\nrecipe = slapos.cookbook:promise.plugin\ncontent =\n  from slapos.promise.plugin.check_site_state import RunPromise\noutput = /p/y.py\nmode = 600\n")
 	if !strings.Contains(w.files["/p/y.py"].content, "\nfrom slapos.promise.plugin.check_site_state import RunPromise\n") {
 		t.Errorf("%q", w.files["/p/y.py"].content)
@@ -171,4 +172,53 @@ func TestSymbolicLinks(t *testing.T) {
 	if w.links["/p/bin/x"] != "/r/bin/x" || w.links["/p/bin/y"] != "/r/bin/y" {
 		t.Errorf("%v", w.links)
 	}
+}
+
+// The originals make what starts as a script does executable; services of real releases rely on it.
+func TestATemplateThatIsAScriptIsExecutable(t *testing.T) {
+	for _, recipe := range []string{"slapos.recipe.template", "slapos.recipe.template:jinja2"} {
+		for _, c := range []struct {
+			more, text string
+			mode       fs.FileMode
+		}{{"", "#!/bin/sh\n", 0o750}, {"mode = 600\n", "#!/bin/sh\n", 0o600}, {"", "x\n", 0o640}} {
+			w := newWorld(t)
+			w.must("[a]\nrecipe = " + recipe + "\noutput = /p/s\n" + c.more + "inline = " + c.text)
+			w.wants("/p/s", c.text, c.mode)
+		}
+	}
+}
+
+func TestWhatIsRenderedOnceIsTheUsers(t *testing.T) {
+	w := newWorld(t)
+	const part = "[a]\nrecipe = slapos.recipe.template:jinja2\noutput = /p/settings\nonce = ${:output}\ninline = "
+	w.must(part + "first\n")
+	w.wants("/p/settings", "first\n", 0o640)
+	w.must(part + "second\n")
+	w.wants("/p/settings", "first\n", 0o640)
+	w.files["/p/done"] = file{}
+	w.must("[a]\nrecipe = slapos.recipe.template:jinja2\noutput = /p/other\nonce = /p/done\ninline = x\n")
+	if _, ok := w.files["/p/other"]; ok {
+		t.Error("it was rendered though its marker exists")
+	}
+}
+
+// A template's section may be the one that needs the template.
+func TestATemplateSeesASectionThatRefersBackToIt(t *testing.T) {
+	w := newWorld(t)
+	w.must(`[a]
+recipe = slapos.cookbook:wrapper
+user = nobody
+zone = ${b:zone}
+command-line = ftpd --config ${conf:output}
+wrapper-path = /p/service
+[b]
+recipe = slapos.cookbook:publish
+zone = z
+[conf]
+recipe = slapos.recipe.template:jinja2
+inline = {{ ftpd['user'] }} {{ ftpd['zone'] }} {{ ftpd['wrapper-path'] }}
+output = /p/conf
+context = section ftpd a
+`)
+	w.wants("/p/conf", "nobody z /p/service\n", 0o640)
 }

@@ -1,12 +1,14 @@
 package recipe
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"os/exec"
 	"path"
 	"strings"
 	"testing"
@@ -61,7 +63,7 @@ func (w *world) run(source string) error {
 		if w.memory[s.Name()] == nil {
 			w.memory[s.Name()] = map[string]string{}
 		}
-		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: &w.environment, User: func() profile.User { return w.user }, Memory: w.memory[s.Name()], Report: report{w}})
+		return found.Provide(ctx, &Init{Scope: s, World: w, Files: w, Environment: &w.environment, User: func() profile.User { return w.user }, Memory: w.memory[s.Name()], Report: report{w}, Python: w.Python})
 	})
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func (w *world) run(source string) error {
 			continue
 		}
 		work := &Work{
-			Part: part, Files: w, World: w, Environment: &w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec,
+			Part: part, Files: w, World: w, Environment: &w.environment, Report: report{w}, Note: w.notes[part.Name], Exec: w.Exec, Python: w.Python,
 			Nested: func(_ context.Context, path string) error {
 				w.commands = append(w.commands, "profile "+path)
 				return nil
@@ -162,6 +164,16 @@ func (w *world) Exec(_ context.Context, command string) error {
 func (w *world) Execute(_ context.Context, program string, _ ...string) error {
 	w.commands = append(w.commands, program)
 	return w.failing
+}
+
+// Python really runs the program.
+func (w *world) Python(ctx context.Context, program string, input []byte) ([]byte, error) {
+	if w.failing != nil {
+		return nil, w.failing
+	}
+	c := exec.CommandContext(ctx, "python3", "-I", "-c", program)
+	c.Stdin, c.Stderr, c.Dir = bytes.NewReader(input), w.t.Output(), w.environment.BuildoutDirectory
+	return c.Output()
 }
 
 func (w *world) Requested(string) {}

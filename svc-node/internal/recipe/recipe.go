@@ -76,6 +76,8 @@ type Init struct {
 	Peek bool
 	// Report tells the run what was requested or published early.
 	Report Report
+	// Python runs a program of the profile.
+	Python Python
 }
 
 // Report is told what recipes ask of the master while the profile is resolved.
@@ -101,6 +103,8 @@ type Work struct {
 	Nested func(ctx context.Context, path string) error
 	// Exec runs a command; in a plan it only notes that it would.
 	Exec func(ctx context.Context, command string) error
+	// Python runs a program of the profile; in a plan it only notes that it would.
+	Python Python
 }
 
 // Get returns an option's text with surrounding blanks removed, or "" when it is absent or empty.
@@ -137,6 +141,26 @@ func (w *Work) Mode(option string, otherwise fs.FileMode) (fs.FileMode, error) {
 func (in *Init) Text(option string) string {
 	v, _ := in.Get(option)
 	return strings.TrimSpace(v.String())
+}
+
+// values reads a whole section. Of a section that is being resolved it gives those options that do not depend on this
+// one: that section tells itself what is wrong with the others. waiting says what the section waits for.
+func (in *Init) values(name, option string) (values map[string]any, waiting *profile.Unavailable, err error) {
+	section, err := in.Section(name, option)
+	if err != nil {
+		return nil, nil, err
+	}
+	waiting = section.Waiting()
+	values = map[string]any{}
+	for _, name := range section.Options() {
+		v, err := section.Require(name)
+		if unavailable := (*profile.Unavailable)(nil); errors.As(err, &unavailable) {
+			waiting = unavailable
+		} else if err == nil {
+			values[name] = v.Data()
+		}
+	}
+	return values, waiting, nil
 }
 
 // Error places an error at an option of the part being resolved.

@@ -11,6 +11,7 @@ type Registry struct {
 // Recipes builds the registry of all built-in recipes.
 func Recipes() *Registry {
 	all := []*Recipe{
+		build(),
 		certificateAuthority(),
 		certificateRequest(),
 		checkParameter(),

@@ -43,7 +43,7 @@ func TestResourcesOfThePartitionAreOptions(t *testing.T) {
 	w.environment.InstanceGUID = "t1.i2"
 	w.files["/p/.slapos-resource"] = file{content: `{"tun": {"ipv4_addr": "10.0.0.1"}, "address_list": [1, 2], "ipv4": "ignored"}`}
 	w.must("[a]\nrecipe = slapos.cookbook:publish\nx = ${conf:tun-ipv4-addr} ${conf:address-list} ${conf:ipv4} ${conf:instance-guid}\n[conf]\nrecipe = slapos.cookbook:slapconfiguration\n")
-	if want := "10.0.0.1 [1,2] [] t1.i2"; w.published["x"] != want {
+	if want := "10.0.0.1 [1, 2] [] t1.i2"; w.published["x"] != want {
 		t.Errorf("got %s, want %s", w.published["x"], want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"github.com/vow-os/vow/svc-node/profile"
@@ -28,9 +29,9 @@ func substitution(name string) *Recipe {
 			{Name: "inline", Text: "The template itself; \"inline:\" before the text of url does the same."},
 			{Name: "output", Text: "Path of the file; rendered is another spelling."},
 			{Name: "md5sum", Text: "Checksum of the template."},
-			{Name: "mode", Default: "640", Text: "Mode of the file, in octal."},
+			{Name: "mode", Default: "640, or 750 when the text starts with #!", Text: "Mode of the file, in octal."},
 		},
-		Signature: 1,
+		Signature: 2,
 		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
 			// In an inline template the profile itself has replaced the references already.
 			source, inline, option, err := templateSource(in.Text, in.Files)
@@ -48,7 +49,7 @@ func substitution(name string) *Recipe {
 			return profile.Provided{Options: options}, nil
 		},
 		Install: func(_ context.Context, w *Work) error {
-			return writeOutput(w, w.Part.Options[renderedText].String())
+			return writeOutput(w, w.Part.Options[renderedText].String(), w.Files.Write)
 		},
 	}
 }
@@ -93,18 +94,22 @@ func templateSource(get func(string) string, files Files) (source string, inline
 	return "", false, "url", errors.New("cannot write a file: no template is given (url or inline)")
 }
 
-// writeOutput writes a rendered template.
-func writeOutput(w *Work, text string) error {
+// writeOutput writes a rendered template. What starts as a script does is executable, unless mode says otherwise.
+func writeOutput(w *Work, text string, write func(path string, content []byte, mode fs.FileMode) error) error {
 	option := "output"
 	path := w.Get(option)
 	if path == "" {
 		return w.Error(option, "cannot write a file: no output is given")
 	}
-	mode, err := w.Mode("mode", 0o640)
+	otherwise := fs.FileMode(0o640)
+	if strings.HasPrefix(text, "#!") {
+		otherwise = 0o750
+	}
+	mode, err := w.Mode("mode", otherwise)
 	if err != nil {
 		return err
 	}
-	if err := w.Files.Write(path, []byte(text), mode); err != nil {
+	if err := write(path, []byte(text), mode); err != nil {
 		return w.Error(option, "%w", err)
 	}
 	return nil

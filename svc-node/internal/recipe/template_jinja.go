@@ -32,10 +32,10 @@ func jinjaTemplate() *Recipe {
 			{Name: "import-list", Text: "Templates that may be imported, one a line: file NAME SECTION:OPTION or rawfile NAME PATH, or folder and rawfolder."},
 			{Name: "extensions", Text: "Accepted: do, loop controls and the like are always there."},
 			{Name: "md5sum", Text: "Checksum of the template."},
-			{Name: "mode", Default: "640", Text: "Mode of the file, in octal."},
-			{Name: "encoding, once, import-delimiter", Text: "encoding is always utf-8; with once=true an existing file is left as it is; import-delimiter is always /."},
+			{Name: "mode", Default: "640, or 750 when the text starts with #!", Text: "Mode of the file, in octal."},
+			{Name: "encoding, once, import-delimiter", Text: "encoding is always utf-8; once is the path of a file, usually the output: when it exists the template is not rendered, and what was rendered once is the user's; import-delimiter is always /."},
 		},
-		Signature: 2,
+		Signature: 3,
 		Provide:   provideContext,
 		Install:   renderJinja,
 		Update:    renderJinja,
@@ -107,23 +107,17 @@ func contextValue(in *Init, option, kind, expression string) (value any, waiting
 		if err != nil || kind == "key" {
 			return v.Data(), "", err
 		}
-		if err := json.Unmarshal([]byte(v.String()), &value); err != nil {
+		if err := json.Unmarshal([]byte(v.JSON()), &value); err != nil {
 			return nil, "", in.Error(option, "cannot read ${%s} as JSON: %w", expression, err)
 		}
 		return value, "", nil
 	case "section":
-		section, err := in.Section(expression, option)
+		options, w, err := in.values(expression, option)
 		if err != nil {
 			return nil, "", err
 		}
-		if w := section.Waiting(); w != nil {
+		if w != nil {
 			waiting = w.Error()
-		}
-		options := map[string]any{}
-		for _, name := range section.Options() {
-			if v, ok := section.Get(name); ok {
-				options[name] = v.Data()
-			}
 		}
 		return options, waiting, nil
 	case "import":
@@ -195,8 +189,12 @@ func renderJinja(_ context.Context, w *Work) error {
 	if w.Note == note && !folders {
 		return nil
 	}
-	if isTrue(w.Get("once")) && w.Files.Exists(w.Get("output")) && w.Note == "" {
-		return nil
+	write := w.Files.Write
+	if marker := w.Get("once"); marker != "" {
+		if !isTrue(marker) && w.Files.Exists(marker) || w.Files.Exists(w.Get("output")) {
+			return nil
+		}
+		write = w.Files.CreateOnce // from then on it is the user's
 	}
 	values := make(map[string]any, len(variables))
 	for name, value := range variables {
@@ -213,7 +211,7 @@ func renderJinja(_ context.Context, w *Work) error {
 		return w.Error(option, "%w", err)
 	}
 	w.Note = note
-	return writeOutput(w, text)
+	return writeOutput(w, text, write)
 }
 
 // readImport reads a template that another imports: only those import-list names.

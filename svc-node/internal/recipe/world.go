@@ -31,7 +31,18 @@ type World interface {
 	Exec(ctx context.Context, command string) error
 	// Execute runs a program in the same way, with umask 027, and tells it nothing but its arguments.
 	Execute(ctx context.Context, program string, arguments ...string) error
+	// Python runs a program in the same way, with the Python of the software release or else the machine's, gives it input
+	// and returns what it wrote to its standard output, at most MaxPythonBytes. A non-zero exit is an error, whose text ends
+	// with what it wrote last to its standard error.
+	Python(ctx context.Context, program string, input []byte) ([]byte, error)
 }
+
+// MaxPythonBytes bounds what a Python program of a profile answers: what it installs is at most 16 MiB, in base64.
+const MaxPythonBytes = 32 << 20
+
+// Python is World.Python. In a plan, where nothing is run, the answer of Work.Python is nil, and that of Init.Python
+// ErrNotAvailable.
+type Python func(ctx context.Context, program string, input []byte) ([]byte, error)
 
 // Request is what a part asks of the master.
 type Request struct {

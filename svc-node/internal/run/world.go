@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,6 +22,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/interpreter"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/recipe"
 	"github.com/vow-os/vow/svc-node/internal/script"
@@ -268,17 +270,52 @@ func (o *world) Random() io.Reader { return rand.Reader }
 
 // Exec runs a shell command in the partition.
 func (o *world) Exec(ctx context.Context, command string) error {
-	return o.execute(ctx, "sh", "-c", command)
+	return o.execute(ctx, script.Script{Name: "sh", Args: []string{"-c", command}})
 }
 
-// Execute runs a program in the partition. A shell sets its umask: that of the agent is shared by all that it starts.
+// withUmask has a shell set its umask and become a program: the agent's umask is shared by all that it starts.
+const withUmask = `umask 027; exec "$0" "$@"`
+
+// Execute runs a program in the partition.
 func (o *world) Execute(ctx context.Context, program string, arguments ...string) error {
-	return o.execute(ctx, filepath.Base(program), append([]string{"-c", `umask 027; exec "$0" "$@"`, program}, arguments...)...)
+	return o.execute(ctx, script.Script{Name: filepath.Base(program), Args: append([]string{"-c", withUmask, program}, arguments...)})
 }
 
-// execute runs a shell; name is what traces call it.
-func (o *world) execute(ctx context.Context, name string, arguments ...string) error {
-	return script.Run(ctx, o.tracer, script.Script{Directory: o.w.directory, Path: "/bin/sh", Args: arguments, Name: name})
+// Python runs a program with the Python of the partition's release.
+func (o *world) Python(ctx context.Context, program string, input []byte) ([]byte, error) {
+	arguments, environment, err := interpreter.Command(o.w.release, program)
+	if err != nil {
+		return nil, fmt.Errorf("cannot run Python: %w", err)
+	}
+	answer := bounded{left: recipe.MaxPythonBytes}
+	err = o.execute(ctx, script.Script{
+		Name: filepath.Base(arguments[0]), Args: append([]string{"-c", withUmask}, arguments...),
+		Environment: environment, Input: bytes.NewReader(input), Answer: &answer,
+	})
+	if err == nil && answer.left < 0 {
+		err = fmt.Errorf("cannot read more than %d bytes from Python", recipe.MaxPythonBytes)
+	}
+	return answer.Bytes(), err
+}
+
+// bounded keeps what is written to it, up to a number of bytes; beyond it left is negative.
+type bounded struct {
+	bytes.Buffer
+	left int
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left >= 0 {
+		b.Buffer.Write(p)
+	}
+	return len(p), nil
+}
+
+// execute runs a shell in the partition.
+func (o *world) execute(ctx context.Context, s script.Script) error {
+	s.Directory, s.Path = o.w.directory, "/bin/sh"
+	return script.Run(ctx, o.tracer, s)
 }
 
 func isIPv6(address string) bool {

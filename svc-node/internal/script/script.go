@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,11 @@ type Script struct {
 	Name string
 	// Ends says that what the program leaves running ends with it, as of a hook; a command of a profile may leave a daemon.
 	Ends bool
+	// Environment adds variables, NAME=value.
+	Environment []string
+	// Input is what the program reads; nil = nothing. Answer takes its standard output; nil = that is output as its errors are.
+	Input  io.Reader
+	Answer io.Writer
 }
 
 // Run executes it. The error, if any, ends with the end of the output.
@@ -47,10 +53,14 @@ func Run(ctx context.Context, tracer trace.Tracer, s Script) error {
 	cmd := exec.CommandContext(ctx, s.Path, s.Args...) //nolint:gosec // the partition's own, as its user
 	cmd.Dir = s.Directory.Path
 	cmd.Env = append(s.Directory.Environment(), "TRACEPARENT="+telemetry.Inject(ctx).Traceparent)
+	cmd.Env = append(cmd.Env, s.Environment...)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = drain
 	var output ending
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Input, &output, &output
+	if s.Answer != nil {
+		cmd.Stdout = s.Answer
+	}
 	err := s.Directory.User.Start(cmd)
 	if err == nil {
 		if err = cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) {

@@ -108,3 +108,14 @@ func TestAProgramSeesThePartitionsEnvironmentAlone(t *testing.T) {
 		t.Errorf("it sees %s, %v", env, err)
 	}
 }
+
+func TestAProgramIsGivenInputAndItsAnswerIsNotItsErrors(t *testing.T) {
+	var answer strings.Builder
+	err := Run(t.Context(), noop.NewTracerProvider().Tracer(""), Script{
+		Directory: directory(t), Path: "/bin/sh", Args: []string{"-c", `read -r line; echo "$line $MORE"; echo trouble >&2; exit 1`}, Name: "sh",
+		Environment: []string{"MORE=more"}, Input: strings.NewReader("asked\n"), Answer: &answer,
+	})
+	if answer.String() != "asked more\n" || err == nil || !strings.HasSuffix(err.Error(), ": trouble\n") {
+		t.Errorf("answer %q, error %v", answer.String(), err)
+	}
+}

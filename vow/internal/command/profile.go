@@ -17,13 +17,14 @@ func newProfile(s *session) *cobra.Command {
 	group := &cobra.Command{Use: "profile", GroupID: "local", Short: "Work on instance profiles"}
 	var softwareType string
 	var parameters []string
-	var diffs bool
+	var diffs, python bool
 	check := &cobra.Command{
 		Use: "check FILE", Short: "Tell what is wrong with a profile and what it would deploy, without a node",
 		Long: `Tell what is wrong with a profile and what it would deploy, without a node.
 
 The profile is planned in an empty directory, as if every instance it requests were ready. What only a request can tell
-reads TITLE:PARAMETER. Nothing is run, requested or published.`,
+reads TITLE:PARAMETER. Nothing is run, requested or published, but with --python the Python that the profile sets options
+with (init of slapos.recipe.build).`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err != nil {
@@ -46,7 +47,7 @@ reads TITLE:PARAMETER. Nothing is run, requested or published.`,
 				}
 				env.Parameters[name] = value
 			}
-			plan, err := app.CheckProfile(c.Context(), args[0], env)
+			plan, err := app.CheckProfile(c.Context(), args[0], env, python)
 			if err != nil {
 				return err
 			}
@@ -58,6 +59,7 @@ reads TITLE:PARAMETER. Nothing is run, requested or published.`,
 	}
 	check.Flags().StringVar(&softwareType, "type", "default", "software `type` of the instance")
 	check.Flags().StringArrayVarP(&parameters, "parameter", "p", nil, "a parameter, `key=value`; may be repeated")
+	check.Flags().BoolVar(&python, "python", false, "run the Python that the profile sets options with, in an empty directory")
 	check.Flags().BoolVar(&diffs, "diff", false, "show the content of the files too")
 	group.AddCommand(check)
 	return group
