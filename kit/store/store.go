@@ -116,16 +116,15 @@ func (s *Store) wait(ctx context.Context) error {
 	}
 }
 
-// instrument adds spans without commands, which would hold parameters, and metrics by the conventions.
+// instrument adds spans, if anybody sees them, without commands, which would hold parameters, and metrics by the conventions.
 func (s *Store) instrument() error {
 	t := s.settings.Telemetry
+	var traced error
+	if t.Recording() {
+		traced = traceCommands(s.client, t.Tracer("kit/store"))
+	}
 	return errors.Join(
-		redisotel.InstrumentTracing(s.client,
-			redisotel.WithTracerProvider(t.TracerProvider()),
-			redisotel.WithDBStatement(false),
-			redisotel.WithCallerEnabled(false),
-			redisotel.WithDialFilter(true),
-		),
+		traced,
 		redisotel.InstrumentMetrics(s.client,
 			redisotel.WithMeterProvider(t.MeterProvider()),
 			redisotel.WithPoolName(string(s.kind)),

@@ -16,10 +16,16 @@ const (
 	signalLogs    = "LOGS"
 )
 
+// disabled tells whether the environment wants no telemetry at all but the log: the specification's no-op.
+func disabled() bool {
+	off, _ := strconv.ParseBool(os.Getenv("OTEL_SDK_DISABLED"))
+	return off
+}
+
 // exporting tells whether the environment asks for an exporter of a signal: a named one, or an OTLP endpoint. The
 // specification's default, OTLP to localhost, is not taken: a laptop without a collector would log an error a minute.
 func exporting(signal string) bool {
-	if disabled, _ := strconv.ParseBool(os.Getenv("OTEL_SDK_DISABLED")); disabled {
+	if disabled() {
 		return false
 	}
 	switch strings.TrimSpace(os.Getenv("OTEL_" + signal + "_EXPORTER")) {

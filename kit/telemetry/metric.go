@@ -2,12 +2,14 @@ package telemetry
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 
@@ -15,6 +17,10 @@ import (
 )
 
 func (t *Telemetry) setupMetrics(ctx context.Context, s Settings, res *resource.Resource) error {
+	if disabled() && s.MetricReader == nil {
+		t.meters, t.Prometheus = metricnoop.NewMeterProvider(), http.NotFoundHandler()
+		return nil
+	}
 	registry := prometheus.NewRegistry()
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
 	if err != nil {

@@ -395,3 +395,29 @@ func BenchmarkSpanWithoutAnExporter(b *testing.B) {
 		span.End()
 	}
 }
+
+func TestADisabledSDKEmitsNothingButTheLogAndPassesOnWhatItIsGiven(t *testing.T) {
+	clearEnvironment(t)
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	var log bytes.Buffer
+	tel := setup(t, telemetry.Settings{LogWriter: &log})
+	if _, span := tel.Tracer("test").Start(t.Context(), conv.SpanBang); tel.Recording() || span.SpanContext().IsValid() {
+		t.Errorf("it makes ids: %+v", span.SpanContext())
+	}
+	given := telemetry.Carrier{Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	ctx, _ := tel.Tracer("test").Start(telemetry.Extract(t.Context(), given), conv.SpanBang)
+	if passed := telemetry.Inject(ctx); passed.Traceparent != given.Traceparent {
+		t.Errorf("it passes %q on", passed.Traceparent)
+	}
+	conv.LimitHits.New(tel.Meter("test")).Add(t.Context(), 1)
+	answer := httptest.NewRecorder()
+	tel.Prometheus.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusNotFound {
+		t.Errorf("/metrics answers %d: %s", answer.Code, answer.Body)
+	}
+	tel.Log.InfoContext(ctx, "hello")
+	if !strings.Contains(log.String(), "0af7651916cd43dd8448eb211c80319c") {
+		t.Errorf("the log is %q", log.String())
+	}
+}

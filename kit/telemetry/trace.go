@@ -6,9 +6,14 @@ import (
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
 func (t *Telemetry) setupTraces(ctx context.Context, s Settings, res *resource.Resource) error {
+	if disabled() && s.SpanExporter == nil && len(s.SpanProcessors) == 0 {
+		t.tracers = tracenoop.NewTracerProvider()
+		return nil
+	}
 	sampler := s.Sampler
 	if sampler == nil {
 		fromEnv, err := samplerFromEnv()
