@@ -122,11 +122,15 @@ func TestOnlyWhatDiffersIsChanged(t *testing.T) {
 		"retention":       {file, root(func(i *masterv1.Instance) { i.RetentionDelay = nil }), "keep [] [retention_delay stays 0s, as its first request said]"},
 		"being destroyed": {file, root(func(i *masterv1.Instance) { i.State = typev1.RequestedState_REQUESTED_STATE_DESTROYED }), "keep [] [it is being destroyed: apply again when it is gone]"},
 		"destroy":         {"trees: [{title: hello, state: destroyed}]", root(func(*masterv1.Instance) {}), "destroy [] []"},
-		"order of keys": {"trees: [{title: hello, release: hello, type: small, retention_delay: 72h, serialised: {a: {x: 1}, b: 2}}]",
-			root(func(i *masterv1.Instance) { i.Parameters = map[string]string{"_": `{"b": 2, "a": {"x": 1}}`} }), "keep [] []"},
-		"a leaf": {"trees: [{title: hello, release: hello, type: small, retention_delay: 72h, serialised: {a: {x: 1, token: new}, b: [2]}}]",
+		"order of keys": {
+			"trees: [{title: hello, release: hello, type: small, retention_delay: 72h, serialised: {a: {x: 1}, b: 2}}]",
+			root(func(i *masterv1.Instance) { i.Parameters = map[string]string{"_": `{"b": 2, "a": {"x": 1}}`} }), "keep [] []",
+		},
+		"a leaf": {
+			"trees: [{title: hello, release: hello, type: small, retention_delay: 72h, serialised: {a: {x: 1, token: new}, b: [2]}}]",
 			root(func(i *masterv1.Instance) { i.Parameters = map[string]string{"_": `{"a": {"x": 3, "token": "old"}}`} }),
-			"change [{parameters._.a.token (hidden) (hidden)} {parameters._.a.x 3 1} {parameters._.b[0]  2}] []"},
+			"change [{parameters._.a.token (hidden) (hidden)} {parameters._.a.x 3 1} {parameters._.b[0]  2}] []",
+		},
 	} {
 		changes := read(t, c.file).Plan(c.now)
 		last := changes[len(changes)-1]
