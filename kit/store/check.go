@@ -90,9 +90,21 @@ func (s *Store) checkPolicy(ctx context.Context) error {
 	})
 }
 
-// RunID identifies one life of the server that holds key: it differs after a restart or a fail-over, and, of the
+// RunID identifies one life of the server that holds key: it differs after a restart, a fail-over or a Restore, and, of the
 // embedded store, after an unclean end. svc-master compares it to move the epochs.
 func (s *Store) RunID(ctx context.Context, key string) (string, error) {
+	id, err := s.serverID(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	life, err := s.client.HGet(ctx, versionsKey, lifeField).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("cannot learn whether the store %s was restored: %w", s.name, err)
+	}
+	return strings.TrimSuffix(id+"/"+life, "/"), nil
+}
+
+func (s *Store) serverID(ctx context.Context, key string) (string, error) {
 	if s.embedded != nil {
 		return s.embedded.runID, nil
 	}

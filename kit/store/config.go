@@ -41,6 +41,8 @@ type Settings struct {
 	Telemetry *telemetry.Telemetry
 	// Dialer replaces the network; not used by the embedded store.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+	// Schema of who opens the store, which Open brings it to (see Use); one without a Service is nobody's.
+	Schema Schema
 	// SaveInterval is how often the embedded store saves what changed; DefaultSaveInterval if zero.
 	SaveInterval time.Duration
 	// PoolSize bounds the connections per server; DefaultPoolSize if zero.

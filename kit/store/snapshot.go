@@ -273,7 +273,11 @@ func saveSnapshot(dir string, s snapshot) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	// The new name itself must survive a crash of the machine.
+	return syncDirectory(dir)
+}
+
+// syncDirectory makes a new name survive a crash of the machine.
+func syncDirectory(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

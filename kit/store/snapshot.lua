@@ -1,9 +1,13 @@
--- Reads every key with its type, time to live and value, in one atomic step.
+-- Reads keys with their types, times to live and values, in one atomic step.
 --
--- No KEYS, no ARGV: this runs on the embedded store only, which has one database and no slots.
+-- KEYS  those to read, of one slot; none = every key, on the embedded store only, which has one database and no slots
+-- ARGV  none
+--
 -- Returns a list of {key, type, time to live in ms, value, last id of a stream}.
 local all = {}
-for i, key in ipairs(redis.call('KEYS', '*')) do
+local keys = KEYS
+if #keys == 0 then keys = redis.call('KEYS', '*') end
+for i, key in ipairs(keys) do
   local kind = redis.call('TYPE', key)
   if type(kind) == 'table' then kind = kind.ok end
   local value, last = {}, ''

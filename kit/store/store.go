@@ -30,7 +30,7 @@ type Store struct {
 	stopErr  error
 }
 
-// Open connects, waiting for the server until ctx ends, and checks that it keeps what it is given.
+// Open connects, waiting for the server until ctx ends, checks that it keeps what it is given, and brings it to the schema of the settings.
 func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -80,6 +80,11 @@ func (s *Store) ready(ctx context.Context) error {
 	}
 	if err := s.checkPolicy(ctx); err != nil {
 		return err
+	}
+	if s.settings.Schema.Service != "" {
+		if err := s.Use(ctx, s.settings.Schema); err != nil {
+			return err
+		}
 	}
 	if err := s.instrument(); err != nil {
 		return fmt.Errorf("cannot measure the store: %w", err)

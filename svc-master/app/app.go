@@ -112,9 +112,9 @@ func New(cfg Config, s Settings) (*App, error) {
 		t.Log,
 		app.Part{Name: "connection to the store", Start: func(ctx context.Context) (err error) {
 			if p.redis = s.Store; p.redis != nil {
-				return nil
+				return p.redis.Use(ctx, redisstore.Schema())
 			}
-			s.StoreSettings.Telemetry = t
+			s.StoreSettings.Telemetry, s.StoreSettings.Schema = t, redisstore.Schema()
 			p.redis, err = store.Open(ctx, cfg.Store, s.StoreSettings)
 			return err
 		}, Stop: func(ctx context.Context) error {

@@ -22,17 +22,18 @@ func (t *Tree) EpochMoved(e EpochMoved, now time.Time) (EpochMovedAnswer, Effect
 	}
 	unsettled := t.Unsettled()
 	fx := Effects{Changed: Changed{Header: true}}
+	gap := max(EpochGap, (e.Epoch-t.Generation.Epoch)*EpochStep)
 	t.Generation = Generation{Epoch: e.Epoch}
-	t.LastInstance += EpochGap
-	t.LastAllocation += EpochGap
-	t.LastBang += EpochGap
-	t.LastConvergence += EpochGap
+	t.LastInstance += gap
+	t.LastAllocation += gap
+	t.LastBang += gap
+	t.LastConvergence += gap
 	for _, p := range t.Partitions {
 		if p.Run != nil {
 			p.remember(Ended{RunID: p.Run.ID, Superseded: true})
 			p.Run = nil
 		}
-		p.Token += EpochGap
+		p.Token += gap
 	}
 	t.membershipChanged()
 	if len(t.Instances) > 0 { // the root's descendants, and remnants

@@ -95,9 +95,9 @@ func New(cfg Config, s Settings) (*App, error) {
 		app.Part{Name: "connection to svc-master", Stop: func(context.Context) error { connection.Close(); return nil }},
 		app.Part{Name: "store", Start: func(ctx context.Context) (err error) {
 			if opened = s.Store; opened != nil {
-				return nil
+				return opened.Use(ctx, redisstore.Schema())
 			}
-			s.StoreSettings.Telemetry = t
+			s.StoreSettings.Telemetry, s.StoreSettings.Schema = t, redisstore.Schema()
 			opened, err = store.Open(ctx, cfg.Store, s.StoreSettings)
 			return err
 		}, Stop: func(ctx context.Context) error {

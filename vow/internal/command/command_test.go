@@ -241,3 +241,32 @@ func TestTheShellCompletesTitlesOfTrees(t *testing.T) {
 		t.Errorf("exit %d, offers %q", code, out)
 	}
 }
+
+// The embedded store of a fleet that is stopped is backed up, and restored into another one; a used one is refused.
+func TestAStoreIsBackedUpAndRestored(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	from, into, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "vow.backup")
+	if code, out, errOut := run(t, "store", "backup", file, "--store-dir", from); code != exitOK || !strings.Contains(out, "0 keys backed up to "+file) {
+		t.Fatalf("exit %d: %s%s", code, out, errOut)
+	}
+	if code, out, errOut := run(t, "store", "restore", file, "--store-dir", into); code != exitOK || !strings.Contains(out, "restored from") {
+		t.Fatalf("exit %d: %s%s", code, out, errOut)
+	}
+	if code, _, errOut := run(t, "store", "restore", file, "--store-dir", into); code != exitFailed || !strings.Contains(errOut, "it is not empty") {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	if code, out, errOut := run(t, "store", "status", "--store-dir", into, "-o", "json"); code != exitOK || !strings.Contains(out, `"durable": false`) {
+		t.Errorf("exit %d: %s%s", code, out, errOut)
+	}
+	for line, want := range map[string]string{
+		"store status":                                     "cannot find a store: no redis-server of vow up",
+		"store status --redis-url ftp://x":                 "cannot use --redis-url",
+		"store status --redis-url redis://x --store-dir /": "together",
+		"store status --store-dir /no/such":                "cannot use --store-dir",
+		"store backup":                                     "accepts 1 arg",
+	} {
+		if code, _, errOut := run(t, strings.Fields(line)...); code != exitUsage || !strings.Contains(errOut, want) {
+			t.Errorf("vow %s: exit %d, %q; want %q", line, code, errOut, want)
+		}
+	}
+}
