@@ -49,7 +49,7 @@ func newStoreBackup(s *session, at *storeFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return s.done("backed up", keys, args[0], began)
+				return s.copied("backed up", keys, args[0], began)
 			})
 		},
 	}
@@ -70,7 +70,7 @@ Services that are started on it move the epochs: nodes read everything anew, and
 				if err != nil {
 					return err
 				}
-				return s.done("restored", keys, args[0], began)
+				return s.copied("restored", keys, args[0], began)
 			})
 		},
 	}
@@ -165,7 +165,7 @@ func (s *session) told(verb string) func(int) {
 	}
 }
 
-func (s *session) done(verb string, keys int, file string, began time.Time) error {
+func (s *session) copied(verb string, keys int, file string, began time.Time) error {
 	if s.json() {
 		return s.object(map[string]any{"file": file, "keys": keys, "seconds": time.Since(began).Seconds()})
 	}
