@@ -245,7 +245,7 @@ func TestTheShellCompletesTitlesOfTrees(t *testing.T) {
 // The embedded store of a fleet that is stopped is backed up, and restored into another one; a used one is refused.
 func TestAStoreIsBackedUpAndRestored(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	from, into, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "vow.backup")
+	from, into, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	if code, out, errOut := run(t, "store", "backup", file, "--store-dir", from); code != exitOK || !strings.Contains(out, "0 keys backed up to "+file) {
 		t.Fatalf("exit %d: %s%s", code, out, errOut)
 	}
