@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-node/profile"
 )
 
@@ -51,39 +52,56 @@ func download() *Recipe {
 		Provides:  []Option{{Name: "target", Text: "Path of the copy."}, {Name: "location", Text: "Its directory."}},
 		Signature: 1,
 		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
-			source := strings.TrimPrefix(in.Text("url"), "file://")
-			if strings.Contains(source, "://") {
-				return profile.Provided{}, in.Error("url", "cannot download %s while deploying an instance: let the software release bring the file", source)
-			}
-			provided, err := digest(in, []string{source}, "url")
-			if err != nil {
-				return provided, err
-			}
-			if want := in.Text("md5sum"); want != "" && want != provided.Options[digestOption].String() {
-				return provided, in.Error("md5sum", "cannot use %s: its checksum is %s", source, provided.Options[digestOption].String())
-			}
-			target := in.Text("destination")
-			if target == "" {
-				target = in.Text("target")
-			}
-			if target == "" {
-				parts, err := in.Lookup("buildout", "parts-directory", "url")
-				if err != nil {
-					return provided, err
-				}
+			provided, target, err := fetched(in, "file")
+			if err == nil && target == "" {
 				name := in.Text("filename")
 				if name == "" {
-					name = path.Base(source)
+					name = path.Base(local(in.Text("url")))
 				}
-				target = path.Join(parts.String(), in.Name(), name)
+				target, err = partDirectory(in)
+				target = path.Join(target, name)
+			}
+			if err != nil {
+				return provided, err
 			}
 			provided.Options["target"], provided.Options["location"] = profile.Text(target), profile.Text(path.Dir(target))
 			return provided, nil
 		},
 		Install: func(_ context.Context, w *Work) error {
-			return copyFile(w, "url", strings.TrimPrefix(w.Get("url"), "file://"), w.Get("target"))
+			return copyFile(w, "url", local(w.Get("url")), w.Get("target"))
 		},
 	}
+}
+
+// local is the path that a file:// URL or a path names.
+func local(url string) string { return strings.TrimPrefix(url, "file://") }
+
+// fetched reads the options url, md5sum and destination of what only looks like a download: the file is there already. what
+// is what it is called. target is empty when none is named.
+func fetched(in *Init, what string) (provided profile.Provided, target string, err error) {
+	source := local(in.Text("url"))
+	if strings.Contains(source, "://") {
+		return provided, "", in.Error("url", "cannot download %s while deploying an instance: let the software release bring the %s", telemetry.Redacted(source), what)
+	}
+	if provided, err = digest(in, []string{source}, "url"); err != nil {
+		return provided, "", err
+	}
+	if want, got := in.Text("md5sum"), provided.Options[digestOption].String(); want != "" && want != got {
+		return provided, "", in.Error("md5sum", "cannot use %s: its checksum is %s", source, got)
+	}
+	if target = in.Text("destination"); target == "" {
+		target = in.Text("target")
+	}
+	return provided, target, nil
+}
+
+// partDirectory is the directory of a part that is told no other.
+func partDirectory(in *Init) (string, error) {
+	parts, err := in.Lookup("buildout", "parts-directory", "url")
+	if err != nil {
+		return "", err
+	}
+	return path.Join(parts.String(), in.Name()), nil
 }
 
 // digestOption makes a part change when the files it copies do.

@@ -89,8 +89,8 @@ func TestACertificateAuthoritySignsWhatIsRequested(t *testing.T) {
 	w.fails(strings.ReplaceAll("[a]\nrecipe = slapos.cookbook:certificate_authority.request\nkey-file = DIR/k\ncert-file = DIR/c\nkey-content = x\ncert-content = y\n"+authority, "DIR", dir), "[a] cert-content: cannot use the certificate with the key")
 }
 
-// archive makes a tar.gz of names and contents; a name ending in / is a directory, content after -> a link's target.
-func archive(t *testing.T, entries ...[2]string) string {
+// tarOf makes a tar.gz of names and contents; a name ending in / is a directory, content after -> a link's target.
+func tarOf(t *testing.T, entries ...[2]string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -123,7 +123,7 @@ func archive(t *testing.T, entries ...[2]string) string {
 func TestArchivesAreUnpackedWithinBounds(t *testing.T) {
 	w := newWorld(t)
 	const part = "[a]\nrecipe = slapos.recipe.build:download-unpacked\nurl = /r/x\n"
-	w.files["/r/x"] = file{content: archive(t, [2]string{"top/"}, [2]string{"top/bin/run", "#!"}, [2]string{"top/link", "->bin/run"})}
+	w.files["/r/x"] = file{content: tarOf(t, [2]string{"top/"}, [2]string{"top/bin/run", "#!"}, [2]string{"top/link", "->bin/run"})}
 	w.must(part)
 	w.wants("/p/parts/a/bin/run", "#!", 0o750)
 	if w.links["/p/parts/a/link"] != "bin/run" {
@@ -145,14 +145,14 @@ func TestArchivesAreUnpackedWithinBounds(t *testing.T) {
 	w.wants("/p/parts/a/a.txt", "zipped", 0o640)
 	w.fails(part+"md5sum = 0\n", "[a] md5sum: cannot use /r/x: its checksum is")
 	for name, c := range map[string]struct{ content, want string }{
-		"up":           {archive(t, [2]string{"../x", "y"}), "leads out of the archive"},
-		"absolute":     {archive(t, [2]string{"/etc/x", "y"}), "leads out of the archive"},
-		"link up":      {archive(t, [2]string{"a/l", "->../../x"}), "leads out of the archive"},
-		"link away":    {archive(t, [2]string{"l", "->/etc/passwd"}), "leads out of the archive"},
-		"nothing":      {"no archive", "it is no archive that is known"},
-		"xz":           {"\xfd7zXZ\x00...", "xz or lzip, which is not built in"},
-		"bomb":         {archive(t, [2]string{"zeros", strings.Repeat("\x00", MaxUnpackedBytes+1)}), "cannot unpack more than"},
-		"stripped off": {archive(t, [2]string{"a/b", "x"}, [2]string{"a/l", "->../a/b"}), "leads out of the archive"},
+		"up":           {tarOf(t, [2]string{"../x", "y"}), "leads out of it"},
+		"absolute":     {tarOf(t, [2]string{"/etc/x", "y"}), "is absolute"},
+		"link up":      {tarOf(t, [2]string{"a/l", "->../../x"}), "leads out of it"},
+		"link away":    {tarOf(t, [2]string{"l", "->/etc/passwd"}), "leads out of it"},
+		"nothing":      {"no archive", "it is no archive: want tar"},
+		"xz":           {"\xfd7zXZ\x00...", "the archive is damaged: xz"},
+		"bomb":         {tarOf(t, [2]string{"zeros", strings.Repeat("\x00", MaxUnpackedBytes+1)}), "it unpacks to more than 64 MiB"},
+		"stripped off": {tarOf(t, [2]string{"a/b", "x"}, [2]string{"a/l", "->../a/b"}), "leads out of it"},
 	} {
 		w.files["/r/x"] = file{content: c.content}
 		if err := w.run(part); err == nil || !strings.Contains(err.Error(), c.want) {

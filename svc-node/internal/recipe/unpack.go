@@ -1,19 +1,15 @@
 package recipe
 
 import (
-	"archive/tar"
-	"archive/zip"
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"strings"
 
+	"github.com/vow-os/vow/svc-node/internal/archive"
 	"github.com/vow-os/vow/svc-node/profile"
 )
 
@@ -29,7 +25,7 @@ const (
 func downloadUnpacked() *Recipe {
 	return &Recipe{
 		Name:    "slapos.recipe.build:download-unpacked",
-		Summary: "Unpacks an archive of the release: tar, tar.gz, tar.bz2 or zip. An instance profile downloads nothing: URLs of files only.",
+		Summary: "Unpacks an archive of the release: tar, tar.gz, tar.zst, tar.bz2, tar.xz or zip. An instance profile downloads nothing: URLs of files only.",
 		Options: []Option{
 			{Name: "url", Required: true, Text: "Path or file:// URL of the archive."},
 			{Name: "md5sum", Text: "Its checksum."},
@@ -40,37 +36,21 @@ func downloadUnpacked() *Recipe {
 		Provides:  []Option{{Name: "target, location", Text: "Path of the directory."}},
 		Signature: 1,
 		Provide: func(_ context.Context, in *Init) (profile.Provided, error) {
-			source := strings.TrimPrefix(in.Text("url"), "file://")
-			if strings.Contains(source, "://") {
-				return profile.Provided{}, in.Error("url", "cannot download %s while deploying an instance: let the software release bring the archive", source)
+			provided, target, err := fetched(in, "archive")
+			if err == nil && target == "" {
+				target, err = partDirectory(in)
 			}
-			provided, err := digest(in, []string{source}, "url")
-			if err != nil {
-				return provided, err
+			if err == nil {
+				provided.Options["target"], provided.Options["location"] = profile.Text(target), profile.Text(target)
 			}
-			if want := in.Text("md5sum"); want != "" && want != provided.Options[digestOption].String() {
-				return provided, in.Error("md5sum", "cannot use %s: its checksum is %s", source, provided.Options[digestOption].String())
-			}
-			target := in.Text("destination")
-			if target == "" {
-				target = in.Text("target")
-			}
-			if target == "" {
-				parts, err := in.Lookup("buildout", "parts-directory", "url")
-				if err != nil {
-					return provided, err
-				}
-				target = path.Join(parts.String(), in.Name())
-			}
-			provided.Options["target"], provided.Options["location"] = profile.Text(target), profile.Text(target)
-			return provided, nil
+			return provided, err
 		},
-		Install: func(_ context.Context, w *Work) error {
-			content, err := w.Files.Read(strings.TrimPrefix(w.Get("url"), "file://"))
+		Install: func(ctx context.Context, w *Work) error {
+			content, err := w.Files.Read(local(w.Get("url")))
 			if err != nil {
 				return w.Error("url", "%w", err)
 			}
-			entries, err := unpack(content)
+			entries, err := unpack(ctx, content)
 			if err != nil {
 				return w.Error("url", "cannot unpack %s: %w", path.Base(w.Get("url")), err)
 			}
@@ -95,134 +75,70 @@ type archived struct {
 	dir     bool
 }
 
-// unpacking counts what an archive unpacks to, and checks names.
+// unpacking is an archive in memory.
 type unpacking struct {
+	budget  *archive.Budget
 	entries []archived
 	files   map[string]int
-	bytes   int64
 }
 
-func (u *unpacking) add(e archived, content io.Reader) error {
-	if len(u.entries) >= MaxUnpackedFiles {
-		return fmt.Errorf("cannot unpack more than %d files", MaxUnpackedFiles)
-	}
-	clean := path.Clean(e.name)
-	if clean == "." {
-		return nil
-	}
-	if !fs.ValidPath(clean) || path.IsAbs(e.name) || strings.ContainsAny(clean, "\x00\n\\") {
-		return fmt.Errorf("cannot unpack %q: it leads out of the archive", e.name)
-	}
-	e.name = clean
-	if e.link != "" {
-		if target := path.Join(path.Dir(clean), e.link); path.IsAbs(e.link) || !fs.ValidPath(target) {
-			return fmt.Errorf("cannot unpack the link %q: it leads out of the archive", e.name)
-		}
-	}
-	if content != nil {
-		data, err := io.ReadAll(io.LimitReader(content, MaxUnpackedBytes-u.bytes+1))
-		if err != nil {
-			return fmt.Errorf("cannot unpack %q: %w", e.name, err)
-		}
-		if u.bytes += int64(len(data)); u.bytes > MaxUnpackedBytes {
-			return fmt.Errorf("cannot unpack more than %d bytes", MaxUnpackedBytes)
-		}
-		e.content = data
-	}
-	u.files[clean] = len(u.entries)
-	u.entries = append(u.entries, e)
-	return nil
-}
+var _ archive.Sink = (*unpacking)(nil)
 
-func unpack(content []byte) ([]archived, error) {
-	u := &unpacking{files: map[string]int{}}
-	var err error
-	switch {
-	case bytes.HasPrefix(content, []byte("PK\x03\x04")) || bytes.HasPrefix(content, []byte("PK\x05\x06")):
-		err = u.zip(content)
-	case bytes.HasPrefix(content, []byte("\x1f\x8b")):
-		var r *gzip.Reader
-		if r, err = gzip.NewReader(bytes.NewReader(content)); err == nil {
-			err = u.tar(r)
-		}
-	case bytes.HasPrefix(content, []byte("BZh")):
-		err = u.tar(bzip2.NewReader(bytes.NewReader(content)))
-	case bytes.HasPrefix(content, []byte("\xfd7zXZ\x00")) || bytes.HasPrefix(content, []byte("LZIP")):
-		err = errors.New("it is compressed by xz or lzip, which is not built in; tar, tar.gz, tar.bz2 and zip are")
-	default:
-		err = u.tar(bytes.NewReader(content))
-	}
+func unpack(ctx context.Context, content []byte) ([]archived, error) {
+	u := &unpacking{budget: archive.NewBudget(MaxUnpackedFiles, MaxUnpackedBytes), files: map[string]int{}}
+	err := archive.Unpack(ctx, bytes.NewReader(content), int64(len(content)), u.budget, u, nil)
 	return u.entries, err
 }
 
-func (u *unpacking) tar(r io.Reader) error {
-	// Headers count too: an archive of nothing but extended headers would never end otherwise.
-	archive := tar.NewReader(io.LimitReader(r, MaxUnpackedBytes+MaxUnpackedFiles*4096))
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("it is no archive that is known: %w", err)
-		}
-		e := archived{name: h.Name, mode: fs.FileMode(h.Mode).Perm()}
-		switch h.Typeflag {
-		case tar.TypeReg:
-			err = u.add(e, archive)
-		case tar.TypeDir:
-			e.dir = true
-			err = u.add(e, nil)
-		case tar.TypeSymlink:
-			e.link = h.Linkname
-			err = u.add(e, nil)
-		case tar.TypeLink:
-			at, ok := u.files[path.Clean(h.Linkname)]
-			if !ok || u.entries[at].dir || u.entries[at].link != "" {
-				return fmt.Errorf("cannot unpack %q: it is a link to what the archive does not hold", h.Name)
-			}
-			err = u.add(e, bytes.NewReader(u.entries[at].content))
-		case tar.TypeXGlobalHeader:
-		default:
-			return fmt.Errorf("cannot unpack %q: only files, directories and links are", h.Name)
-		}
-		if err != nil {
-			return err
-		}
+func (u *unpacking) add(e archived) error {
+	if strings.ContainsAny(e.name, "\n\\") {
+		return fmt.Errorf("the name %q has a line break or a backslash", e.name)
 	}
+	u.files[e.name] = len(u.entries)
+	u.entries = append(u.entries, e)
+	return u.budget.Entry()
 }
 
-func (u *unpacking) zip(content []byte) error {
-	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+// Directory implements archive.Sink.
+func (u *unpacking) Directory(name string) error {
+	if name == "." {
+		return nil
+	}
+	return u.add(archived{name: name, dir: true})
+}
+
+// File implements archive.Sink.
+func (u *unpacking) File(_ context.Context, name string, mode fs.FileMode, size int64, content io.Reader) error {
+	if err := u.budget.Has(size); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(u.budget.Reader(content))
 	if err != nil {
-		return fmt.Errorf("it is no archive that is known: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	for _, f := range archive.File {
-		e := archived{name: f.Name, mode: f.Mode().Perm()}
-		if f.Mode().IsDir() {
-			e.dir = true
-			if err := u.add(e, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			return fmt.Errorf("cannot unpack %q: %w", f.Name, err)
-		}
-		if f.Mode()&fs.ModeSymlink != 0 {
-			target, readErr := io.ReadAll(io.LimitReader(r, 4096))
-			e.link = string(target)
-			err = errors.Join(readErr, u.add(e, nil))
-		} else {
-			err = u.add(e, r)
-		}
-		_ = r.Close()
-		if err != nil {
-			return err
-		}
+	return u.add(archived{name: name, mode: mode, content: data})
+}
+
+// Link implements archive.Sink.
+func (u *unpacking) Link(name, target string) error {
+	if to := path.Join(path.Dir(name), target); path.IsAbs(target) || !fs.ValidPath(to) {
+		return fmt.Errorf("the link %q leads out of it", name)
 	}
-	return nil
+	return u.add(archived{name: name, link: target})
+}
+
+// HardLink implements archive.Sink.
+func (u *unpacking) HardLink(name, existing string) error {
+	at, ok := u.files[existing]
+	if !ok || u.entries[at].dir || u.entries[at].link != "" {
+		return fmt.Errorf("the hard link %q leads to what it does not hold", name)
+	}
+	e := u.entries[at]
+	if err := u.budget.Take(int64(len(e.content))); err != nil {
+		return err
+	}
+	e.name = name
+	return u.add(e)
 }
 
 // onlyDirectory says whether everything is beneath one directory.
@@ -255,7 +171,7 @@ func writeEntries(w *Work, entries []archived, target string, strip bool) error 
 			err = w.Files.MakeDirectory(to, 0o750)
 		case e.link != "":
 			if linked := path.Join(path.Dir(name), e.link); !fs.ValidPath(linked) {
-				return fmt.Errorf("cannot unpack the link %q: it leads out of the archive", e.name)
+				return fmt.Errorf("the link %q leads out of it", e.name)
 			}
 			err = w.Files.Link(e.link, to)
 		default:

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,6 +74,18 @@ func zstdOf(t testing.TB, content []byte) []byte {
 	return w.EncodeAll(content, nil)
 }
 
+// packedBy packs by a program of the machine: Go has no compressor of the kind.
+func packedBy(t testing.TB, program string, content []byte, arguments ...string) []byte {
+	t.Helper()
+	command := exec.Command(program, append(arguments, "-c")...)
+	command.Stdin = bytes.NewReader(content)
+	packed, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	return packed
+}
+
 func zipOf(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -132,7 +145,7 @@ func TestAnArchiveIsUnpackedWhateverItsNameAndPacking(t *testing.T) {
 		{name: "./hello-1.0/bin/readme", content: "x", mode: 0o666},
 	}
 	plain := tarOf(t, append(entries, entry{name: "hello-1.0/bin/again", link: "hello-1.0/bin/serve", kind: tar.TypeLink})...)
-	for name, content := range map[string][]byte{"tar": plain, "tar.gz": gzipOf(t, plain), "tar.zst": zstdOf(t, plain), "zip": zipOf(t, entries...)} {
+	for name, content := range map[string][]byte{"tar": plain, "tar.gz": gzipOf(t, plain), "tar.zst": zstdOf(t, plain), "tar.bz2": packedBy(t, "bzip2", plain), "tar.xz": packedBy(t, "xz", plain), "zip": zipOf(t, entries...)} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoot(t)
 			url := file(t, content) + sha256Of(content)
@@ -221,7 +234,7 @@ func TestWhatIsNoReleaseSaysSo(t *testing.T) {
 	for want, content := range map[string][]byte{
 		"it is no archive":                            []byte("hello"),
 		"it is no archive: want tar":                  {},
-		"xz, which is not supported":                  []byte("\xfd7zXZ\x00\x00"),
+		"the archive is damaged: xz":                  []byte("\xfd7zXZ\x00\x00"),
 		"neither at its root nor in its single":       tarOf(t, profile("a/instance.cfg"), profile("b/instance.cfg")),
 		"it has no instance.cfg":                      tarOf(t, profile("a/b/instance.cfg")),
 		"the archive is damaged":                      whole[:len(whole)-20],
@@ -253,6 +266,8 @@ func TestArchiveBombsAreBounded(t *testing.T) {
 		"files of a zip":     {zipOf(t, many...), files, "more than 20 files"},
 		"ratio of a tar":     {gzipOf(t, tarOf(t, bomb...)), ratio, "unpacks to more than 1024 KiB"},
 		"ratio of a zip":     {zipOf(t, bomb...), ratio, "unpacks to more than 1024 KiB"},
+		"ratio of a xz":      {packedBy(t, "xz", tarOf(t, bomb...)), ratio, "unpacks to more than 1024 KiB"},
+		"ratio of a bz2":     {packedBy(t, "bzip2", tarOf(t, bomb...)), ratio, "unpacks to more than 1024 KiB"},
 		"ratio of a zst":     {zstdOf(t, tarOf(t, bomb...)), ratio, "unpacks to more than 1024 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, name, c.content, c.want, c.s) })

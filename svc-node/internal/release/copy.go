@@ -20,13 +20,13 @@ func copyTree(ctx context.Context, from *os.Root, to *tree) error {
 		case name == completed:
 			return nil
 		case entry.IsDir():
-			return to.directory(name)
+			return to.Directory(name)
 		case entry.Type() == fs.ModeSymlink:
 			target, err := from.Readlink(name)
 			if err != nil {
 				return err
 			}
-			return to.link(name, target)
+			return to.Link(name, target)
 		case entry.Type().IsRegular():
 			return copyFile(ctx, from, name, to)
 		}
@@ -48,5 +48,5 @@ func copyFile(ctx context.Context, from *os.Root, name string, to *tree) error {
 	if err != nil {
 		return err
 	}
-	return to.file(ctx, name, info.Mode(), info.Size(), f)
+	return to.File(ctx, name, info.Mode(), info.Size(), f)
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/svc-node/internal/archive"
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 )
 
@@ -222,13 +223,13 @@ func (r *Root) receive(ctx context.Context, cancel context.CancelCauseFunc, from
 		case errors.Is(readErr, io.EOF) && (total == 0 || have == total):
 			return true, nil
 		case readErr != nil:
-			return false, fmt.Errorf("%w after %s: %w", errCut, size(have), readErr)
+			return false, fmt.Errorf("%w after %s: %w", errCut, archive.Size(have), readErr)
 		}
 	}
 }
 
 func (r *Root) tooLong() error {
-	return &LimitError{Limit: LimitBytes, Text: "the download is longer than " + size(r.s.MaxBytes)}
+	return &LimitError{Limit: LimitBytes, Text: "the download is longer than " + archive.Size(r.s.MaxBytes)}
 }
 
 // startsAt tells whether a partial answer is the one that was asked for.

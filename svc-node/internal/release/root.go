@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vow-os/vow/svc-node/internal/archive"
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
@@ -185,7 +186,7 @@ func (r *Root) fill(ctx context.Context, s source, temporary string, p *partialF
 		return err
 	}
 	defer root.Close() //nolint:errcheck // files are closed where they are written
-	to := newTree(root, r.space(), r.s.MaxFiles, r.s.MaxBytes)
+	to := newTree(root, r.space(), archive.NewBudget(r.s.MaxFiles, r.s.MaxBytes))
 	if s.path != "" {
 		info, err := os.Stat(s.path)
 		if err != nil {
@@ -195,18 +196,23 @@ func (r *Root) fill(ctx context.Context, s source, temporary string, p *partialF
 			return r.copy(ctx, s, to, o)
 		}
 	}
-	archive, err := r.fetch(ctx, s, p, o)
+	from, err := r.fetch(ctx, s, p, o)
 	if err != nil {
 		return err
 	}
-	defer archive.Close() // only read from
-	info, err := archive.Stat()
+	defer from.Close() // only read from
+	info, err := from.Stat()
 	if err != nil {
 		return err
 	}
 	most := min(r.s.MaxBytes, max(r.s.RatioFloor, r.s.MaxRatio*min(info.Size(), r.s.MaxBytes/r.s.MaxRatio+1)))
-	to.bytes, to.limit = most, most
-	return useless(observe(ctx, o, Unpack, func(ctx context.Context) error { return unpack(ctx, archive, to, o) }))
+	to.budget = archive.NewBudget(r.s.MaxFiles, most)
+	return useless(observe(ctx, o, Unpack, func(ctx context.Context) error {
+		if err := archive.Unpack(ctx, from, info.Size(), to.budget, to, o.Progress); err != nil {
+			return err
+		}
+		return to.finish()
+	}))
 }
 
 // copy copies a directory.

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vow-os/vow/svc-node/internal/archive"
 )
 
 // SpaceError is an installation that would leave too little free.
@@ -16,9 +18,9 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	text := fmt.Sprintf("only %s is free on the file system of %s, and %s have to stay free", size(e.Free), e.Dir, size(e.Reserve))
+	text := fmt.Sprintf("only %s is free on the file system of %s, and %s have to stay free", archive.Size(e.Free), e.Dir, archive.Size(e.Reserve))
 	if e.Need > 0 {
-		text += fmt.Sprintf("; at least %s are needed", size(e.Need))
+		text += fmt.Sprintf("; at least %s are needed", archive.Size(e.Need))
 	}
 	return text
 }
@@ -45,18 +47,4 @@ func (s space) check(need int64) error {
 // full tells whether an error is for want of space: what was taken must be given back.
 func full(err error) bool {
 	return errors.As(err, new(*SpaceError)) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// size shows bytes to people.
-func size(n int64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 10<<10:
-		return fmt.Sprintf("%d KiB", n>>10)
-	default:
-		return fmt.Sprintf("%d bytes", max(n, 0))
-	}
 }

@@ -8,13 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
+
+	"github.com/vow-os/vow/svc-node/internal/archive"
 )
 
 const (
-	// maxPath and maxLink bound a name within a release and what a link leads to, in bytes.
-	maxPath = 4096
-	maxLink = 4096
 	// checkEvery is after how many written bytes the free space is looked at again.
 	checkEvery = 4 << 20
 
@@ -23,28 +21,23 @@ const (
 	modeDirectory  fs.FileMode = 0o755
 )
 
-// The names of the limits, as telemetry shows them.
+// LimitError is a release that is larger than it may be; the names of the limits are those that telemetry shows.
+type LimitError = archive.LimitError
+
 const (
-	LimitBytes = "release bytes"
-	LimitFiles = "release files"
+	LimitBytes = archive.LimitBytes
+	LimitFiles = archive.LimitEntries
 )
-
-// LimitError is a release that is larger than it may be.
-type LimitError struct{ Limit, Text string }
-
-func (e *LimitError) Error() string { return e.Text }
 
 // tree writes a release below one folder: directories, files and links that stay inside, and nothing else. Nothing in it
 // can be written by group or others, has set-user-id bits or belongs to anybody but the writer.
 //
 // Links are made last, so that nothing is ever written through one.
 type tree struct {
-	root  *os.Root
-	space space
-	// entries and bytes are what may still come; most and limit are what they began with.
-	entries, most int
-	bytes, limit  int64
-	unchecked     int64
+	root      *os.Root
+	space     space
+	budget    *archive.Budget
+	unchecked int64
 	// progress is told of written bytes; nil = of nothing.
 	progress func(written int64)
 	made     map[string]bool
@@ -52,48 +45,24 @@ type tree struct {
 	buffer   []byte
 }
 
+var (
+	_ archive.Sink = (*tree)(nil)
+	_ archive.Room = (*tree)(nil)
+)
+
 type symlink struct{ name, target string }
 
-func newTree(root *os.Root, sp space, entries int, bytes int64) *tree {
-	return &tree{root: root, space: sp, entries: entries, most: entries, bytes: bytes, limit: bytes, made: map[string]bool{".": true}, buffer: make([]byte, 256<<10)}
+func newTree(root *os.Root, sp space, b *archive.Budget) *tree {
+	return &tree{root: root, space: sp, budget: b, made: map[string]bool{".": true}, buffer: make([]byte, 256<<10)}
 }
 
-// place is the name of an entry, cleaned; what would be outside of the release is an error.
-func place(name string) (string, error) {
-	switch {
-	case name == "" || len(name) > maxPath || strings.ContainsRune(name, 0):
-		return "", fmt.Errorf("the name %.80q is empty, longer than %d bytes or holds a zero byte", name, maxPath)
-	case path.IsAbs(name):
-		return "", fmt.Errorf("the name %q is absolute", name)
-	}
-	for element := range strings.SplitSeq(name, "/") {
-		if element == ".." {
-			return "", fmt.Errorf("the name %q leads out of the release", name)
-		}
-	}
-	return path.Clean(name), nil
-}
-
-// count takes one entry.
-func (t *tree) count() error {
-	if t.entries--; t.entries < 0 {
-		return t.tooMany()
-	}
-	return nil
-}
-
-func (t *tree) tooMany() error {
-	return &LimitError{Limit: LimitFiles, Text: fmt.Sprintf("it has more than %d files", t.most)}
-}
-
-func (t *tree) tooLarge() error {
-	return &LimitError{Limit: LimitBytes, Text: "it unpacks to more than " + size(t.limit)}
-}
+// Room tells whether there is room for so many bytes.
+func (t *tree) Room(bytes int64) error { return t.space.check(bytes) }
 
 // take takes bytes.
 func (t *tree) take(n int64) error {
-	if t.bytes -= n; t.bytes < 0 {
-		return t.tooLarge()
+	if err := t.budget.Take(n); err != nil {
+		return err
 	}
 	if t.unchecked += n; t.unchecked >= checkEvery {
 		t.unchecked = 0
@@ -102,15 +71,15 @@ func (t *tree) take(n int64) error {
 	return nil
 }
 
-// directory makes a directory and those above it.
-func (t *tree) directory(name string) error {
+// Directory makes a directory and those above it.
+func (t *tree) Directory(name string) error {
 	if t.made[name] {
 		return nil
 	}
-	if err := t.directory(path.Dir(name)); err != nil {
+	if err := t.Directory(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := t.count(); err != nil {
+	if err := t.budget.Entry(); err != nil {
 		return err
 	}
 	if err := t.root.Mkdir(name, modeDirectory); err != nil {
@@ -120,16 +89,16 @@ func (t *tree) directory(name string) error {
 	return unwrapPath(name, t.root.Chmod(name, modeDirectory)) // whatever the umask
 }
 
-// file writes a file. expected is its size as far as it is known.
-func (t *tree) file(ctx context.Context, name string, mode fs.FileMode, expected int64, content io.Reader) (err error) {
-	if err := t.directory(path.Dir(name)); err != nil {
+// File writes a file. expected is its size as far as it is known.
+func (t *tree) File(ctx context.Context, name string, mode fs.FileMode, expected int64, content io.Reader) (err error) {
+	if err := t.Directory(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := t.count(); err != nil {
+	if err := t.budget.Entry(); err != nil {
 		return err
 	}
-	if expected > t.bytes {
-		return t.take(expected)
+	if err := t.budget.Has(expected); err != nil {
+		return err
 	}
 	if expected > checkEvery {
 		if err := t.space.check(expected); err != nil {
@@ -188,45 +157,35 @@ func (t *tree) pour(ctx context.Context, to *os.File, from io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil && !kernel {
-			return damaged(err)
-		}
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// link notes a symbolic link.
-func (t *tree) link(name, target string) error {
-	if err := t.directory(path.Dir(name)); err != nil {
+// Link notes a symbolic link.
+func (t *tree) Link(name, target string) error {
+	if err := t.Directory(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := t.count(); err != nil {
+	if err := t.budget.Entry(); err != nil {
 		return err
-	}
-	if target == "" || len(target) > maxLink || strings.ContainsRune(target, 0) {
-		return fmt.Errorf("the link %s leads nowhere, or its target is longer than %d bytes", name, maxLink)
 	}
 	t.links = append(t.links, symlink{name, target})
 	return nil
 }
 
-// hardLink makes a second name of a file that is there.
-func (t *tree) hardLink(name, target string) error {
-	existing, err := place(target)
-	if err != nil {
-		return fmt.Errorf("the hard link %s: %w", name, err)
-	}
-	if err := t.directory(path.Dir(name)); err != nil {
+// HardLink makes a second name of a file that is there.
+func (t *tree) HardLink(name, existing string) error {
+	if err := t.Directory(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := t.count(); err != nil {
+	if err := t.budget.Entry(); err != nil {
 		return err
 	}
 	info, err := t.root.Lstat(existing)
 	if err != nil || !info.Mode().IsRegular() {
-		return fmt.Errorf("the hard link %s leads to %s, which is no file of the release before it", name, target)
+		return fmt.Errorf("the hard link %s leads to %s, which is no file of the release before it", name, existing)
 	}
 	return unwrapPath(name, t.root.Link(existing, name))
 }

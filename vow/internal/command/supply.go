@@ -19,7 +19,7 @@ func newSupply(s *session) *cobra.Command {
 		Use: "supply RELEASE COMPUTER", GroupID: "act", Short: "Have a software release on a computer, or remove it",
 		Long: `Have a software release on a computer, or remove it.
 
-RELEASE is a URL or a path: of a directory, of an archive (tar, tar.gz, tar.zst, tar.bz2, zip), or of a buildout profile that
+RELEASE is a URL or a path: of a directory, of an archive (tar, tar.gz, tar.zst, tar.bz2, tar.xz, zip), or of a buildout profile that
 ends in .cfg. A URL may end in #sha256=…, #sha512=… or #md5=…. Supplying a release again whose installation failed has it
 tried at once.`,
 		Example: "  vow supply ./examples/hello laptop\n  vow supply https://example.org/hello-1.0.tar.gz#sha256=… laptop --wait 10m",
