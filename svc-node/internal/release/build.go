@@ -30,6 +30,8 @@ const (
 	// watchSpace is how often the free space is looked at during a build.
 	watchSpace = time.Second
 	killWait   = 10 * time.Second
+	// leastLeft is how much a disk has free, in bytes, when it is not for want of space that a build failed.
+	leastLeft = 64 << 10
 )
 
 // build has a real buildout build a profile in dir. buildout itself continues what an earlier attempt left there.
@@ -139,10 +141,15 @@ func (r *Root) buildout(ctx context.Context, s source, u privilege.User, dir str
 			if cause := context.Cause(ctx); err != nil && cause != nil {
 				return cause
 			}
-			if err != nil {
-				return fmt.Errorf("buildout: %w: %s", err, s.scrub(out.tail()))
+			if err == nil {
+				return nil
 			}
-			return nil
+			err = fmt.Errorf("buildout: %w: %s", err, s.scrub(out.tail()))
+			// What ran out of space says so in its own words.
+			if spaceErr := (space{dir: r.dir, reserve: max(r.s.MinFree, leastLeft)}).check(0); spaceErr != nil {
+				err = fmt.Errorf("%w; %w", spaceErr, err)
+			}
+			return err
 		}
 	}
 }

@@ -10,10 +10,14 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/vow-os/vow/svc-node/internal/archive"
@@ -28,6 +32,9 @@ const (
 	maxResumes        = 100
 	leastResumed      = 64 << 10
 	lastModifiedDelay = time.Minute
+	// leastInStall is what has to come within Settings.Stall: one who sends a byte a minute would keep all other releases
+	// waiting for ever.
+	leastInStall = 16 << 10
 )
 
 // partialFile is a download that may be cut short at any moment, by anything, and be continued.
@@ -67,26 +74,81 @@ func (p *partialFile) begin(validator string) error {
 	return atomicfile.Write(p.notes(), content, 0o600)
 }
 
+// same tells whether a partial answer is of what is here already; there are servers that do not look at If-Range.
+func (p *partialFile) same(response *http.Response) bool {
+	switch etag, modified := response.Header.Get("ETag"), response.Header.Get("Last-Modified"); {
+	case p.Validator == "":
+		return true // its checksum tells
+	case strings.HasPrefix(p.Validator, `"`):
+		return etag == p.Validator
+	default:
+		return modified == "" || modified == p.Validator
+	}
+}
+
 func (p *partialFile) remove() error {
 	return errors.Join(os.RemoveAll(p.path), os.RemoveAll(p.notes()))
 }
 
 // client is made per installation: one request an hour keeps no connection.
 func (r *Root) client() *http.Client {
-	dialer := &net.Dialer{Timeout: connectTimeout}
+	var way guard
+	inside := &net.Dialer{Timeout: connectTimeout, ControlContext: way.control}
+	outside := &net.Dialer{Timeout: connectTimeout} // to the proxies that the operator named
+	var proxies sync.Map
 	return &http.Client{
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true,
+			Proxy: func(request *http.Request) (*url.URL, error) {
+				proxy, err := http.ProxyFromEnvironment(request)
+				if proxy != nil {
+					proxies.Store(proxy.Hostname(), true)
+				}
+				return proxy, err
+			},
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if host, _, err := net.SplitHostPort(address); err == nil {
+					if _, ok := proxies.Load(host); ok {
+						return outside.DialContext(ctx, network, address)
+					}
+				}
+				return inside.DialContext(ctx, network, address)
+			},
+			ForceAttemptHTTP2: true, DisableCompression: true,
 			TLSClientConfig: &tls.Config{RootCAs: r.s.RootCAs, MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: connectTimeout,
-			ResponseHeaderTimeout: headerTimeout, MaxResponseHeaderBytes: maxHeader, DisableKeepAlives: true,
+			ResponseHeaderTimeout: min(headerTimeout, r.s.Stall), MaxResponseHeaderBytes: maxHeader, DisableKeepAlives: true,
 		},
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("the server redirects more than %d times", maxRedirects)
 			}
+			way.led.Store(!loopback(via[0].URL))
 			return redirect(via[len(via)-1].URL, next.URL)
 		},
 	}
+}
+
+// guard refuses connections to where nobody may be led.
+type guard struct {
+	// led says that it was a server that named the way, and not the release's URL.
+	led atomic.Bool
+}
+
+func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	if g.led.Load() && internal(address) {
+		return fmt.Errorf("the server redirects to %s, an address of this machine or its link, which is refused", address)
+	}
+	return nil
+}
+
+// internal tells whether a connection leads to this machine or to what only its link reaches, such as the metadata of a
+// cloud: there a name is as good as an address, so it is asked of the address that is connected to.
+func internal(address string) bool {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return true
+	}
+	ip := at.Addr().Unmap()
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast()
 }
 
 // redirect judges one: what began with https: stays so, and nobody leads from elsewhere to what only this machine serves.
@@ -103,12 +165,17 @@ func redirect(from, to *url.URL) error {
 // download brings the content of a URL into the partial file, continuing where an earlier attempt was cut off. A cut
 // connection is continued at once as long as each brings something.
 func (r *Root) download(ctx context.Context, s source, p *partialFile, o Observer) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, MaxDownload, fmt.Errorf("the download took longer than %s", MaxDownload))
+	defer cancel()
 	client := r.client()
 	for range maxResumes {
 		before := p.load()
 		done, err := r.request(ctx, client, s, p, before, o)
 		if done || ctx.Err() != nil || full(err) {
-			return errors.Join(err, ctx.Err())
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+				err = errors.Join(err, cause)
+			}
+			return err
 		}
 		if gained := p.load() - before; !errors.Is(err, errAgain) && (!errors.Is(err, errCut) || gained < leastResumed) {
 			return err
@@ -158,7 +225,7 @@ func (r *Root) request(ctx context.Context, client *http.Client, s source, p *pa
 		if err := p.begin(validator(response)); err != nil {
 			return true, err
 		}
-	case response.StatusCode == http.StatusPartialContent && have > 0 && startsAt(response, have):
+	case response.StatusCode == http.StatusPartialContent && have > 0 && startsAt(response, have) && p.same(response):
 	case have > 0 && response.StatusCode == http.StatusRequestedRangeNotSatisfiable && response.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", have):
 		o.Progress(have, have)
 		return true, nil // all of it is here
@@ -194,13 +261,23 @@ func (r *Root) receive(ctx context.Context, cancel context.CancelCauseFunc, from
 			done, err = true, closeErr
 		}
 	}()
-	stall := time.AfterFunc(r.s.Stall, func() { cancel(fmt.Errorf("nothing came for %s", r.s.Stall)) })
+	var came atomic.Int64 // since the watch began
+	stall := time.AfterFunc(r.s.Stall, func() {
+		if n := came.Load(); n > 0 {
+			cancel(fmt.Errorf("only %s came in %s", archive.Size(n), r.s.Stall))
+			return
+		}
+		cancel(fmt.Errorf("nothing came for %s", r.s.Stall))
+	})
 	defer stall.Stop()
 	buffer := make([]byte, 256<<10)
 	unchecked := 0
 	for {
 		n, readErr := from.Read(buffer)
-		stall.Reset(r.s.Stall)
+		if came.Add(int64(n)) >= leastInStall {
+			came.Store(0)
+			stall.Reset(r.s.Stall)
+		}
 		if n > 0 {
 			if have += int64(n); have > r.s.MaxBytes {
 				return true, r.tooLong()

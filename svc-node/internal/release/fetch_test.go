@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -233,12 +236,42 @@ func TestWhatServersMayNotDo(t *testing.T) {
 			for r.Context().Err() == nil {
 				_, _ = w.Write(make([]byte, 100_000))
 			}
-		case "/stalls":
-			_, _ = w.Write(content[:10])
+		case "/stalls", "/nothing":
+			if r.URL.Path == "/stalls" {
+				_, _ = w.Write(content[:10])
+			}
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
+		case "/silent":
+			<-r.Context().Done()
+		case "/trickles":
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for r.Context().Err() == nil {
+				_, _ = w.Write(content[:1])
+				w.(http.Flusher).Flush()
+				<-tick.C
+			}
+		case "/less":
+			w.Header().Set("Content-Length", "400000")
+			_, _ = w.Write(make([]byte, 1000))
+		case "/more":
+			w.Header().Set("Content-Length", "10")
+			_, _ = w.Write(content[:10])
+			_, _ = w.Write(content[10:])
+		case "/not-changed":
+			w.WriteHeader(http.StatusNotModified)
+		case "/part":
+			w.Header().Set("Content-Range", "bytes 0-9/100")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(content[:10])
+		case "/to-file":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		case "/to-metadata":
+			http.Redirect(w, r, "http://169.254.169.254/latest/meta-data", http.StatusFound)
 		}
 	}))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(secure.Close)
 	pool := secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	r := newRoot(t, Settings{RootCAs: pool, Stall: 100 * time.Millisecond, MaxBytes: 500_000})
@@ -246,13 +279,22 @@ func TestWhatServersMayNotDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"/to-http":   "redirects from https://127.0.0.1",
-		"/to-itself": "redirects more than 5 times",
-		"/header":    "the server does not answer",
-		"/gone":      `the server answers "410 Gone"`,
-		"/long":      "longer than 488 KiB",
-		"/endless":   "longer than 488 KiB",
-		"/stalls":    "nothing came for 100ms",
+		"/to-http":     "redirects from https://127.0.0.1",
+		"/to-itself":   "redirects more than 5 times",
+		"/header":      "the server does not answer",
+		"/gone":        `the server answers "410 Gone"`,
+		"/long":        "longer than 488 KiB",
+		"/endless":     "longer than 488 KiB",
+		"/stalls":      "only 10 bytes came in 100ms",
+		"/trickles":    "bytes came in 100ms",
+		"/nothing":     "nothing came for 100ms",
+		"/silent":      "the server does not answer",
+		"/less":        "ended early after 1000 bytes",
+		"/more":        "it is no archive",
+		"/not-changed": `the server answers "304 Not Modified"`,
+		"/part":        `the server answers "206 Partial Content"`,
+		"/to-file":     "redirects from https://127.0.0.1",
+		"/to-metadata": "redirects from https://127.0.0.1",
 	} {
 		url := strings.Replace(secure.URL, "https://", "https://user:s3cret@", 1) + path + "?X-Signature=s3cret-too"
 		err := r.Install(t.Context(), url, nil)
@@ -262,6 +304,21 @@ func TestWhatServersMayNotDo(t *testing.T) {
 		if text := fmt.Sprint(err); strings.Contains(text, "s3cret") || strings.Contains(text, "user:") {
 			t.Errorf("%s: the error has the password: %s", path, text)
 		}
+	}
+	if err := r.Install(t.Context(), strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)+"/release.tar", nil); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate of another name: %v", err)
+	}
+	plain := serve(t, content)
+	if err := r.Install(t.Context(), strings.Replace(plain.URL, "http://", "https://", 1)+"/release.tar", nil); err == nil || !strings.Contains(err.Error(), "the server does not answer") {
+		t.Errorf("a server without TLS: %v", err)
+	}
+	old := httptest.NewUnstartedServer(secure.Config.Handler)
+	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // that is the test
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.StartTLS()
+	t.Cleanup(old.Close)
+	if err := r.Install(t.Context(), old.URL+"/release.tar", nil); err == nil || !strings.Contains(err.Error(), "protocol version") {
+		t.Errorf("a server of TLS 1.1: %v", err)
 	}
 	unknown := newRoot(t)
 	if err := unknown.Install(t.Context(), secure.URL+"/release.tar", nil); err == nil || !strings.Contains(err.Error(), "certificate") {
@@ -328,6 +385,87 @@ func TestWhoWaitsForAnotherInstallationCanBeEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
+}
+
+// Servers that continue with something else than what was asked for.
+func TestAContinuationOfAnotherContentBeginsAnew(t *testing.T) {
+	content, other := noise(t, 100_000), noise(t, 100_000)
+	for name, continued := range map[string]func(w http.ResponseWriter){
+		"another tag": func(w http.ResponseWriter) {
+			w.Header().Set("ETag", `"two"`)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 50000-%d/%d", len(other)-1, len(other)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(other[50_000:])
+		},
+		"no tag": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 50000-%d/%d", len(other)-1, len(other)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(other[50_000:])
+		},
+		"another range": func(w http.ResponseWriter) {
+			w.Header().Set("ETag", `"one"`)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 40000-%d/%d", len(other)-1, len(other)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(content[40_000:])
+		},
+		"shorter": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Range", "bytes */20000")
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.Header.Get("Range"))
+				if r.Header.Get("Range") != "" {
+					continued(w)
+					return
+				}
+				w.Header().Set("ETag", `"one"`)
+				w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+				if len(asked) > 1 {
+					_, _ = w.Write(content)
+					return
+				}
+				_, _ = w.Write(content[:50_000])
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler)
+			}))
+			defer server.Close()
+			r := newRoot(t)
+			url := server.URL + "/hello.tar"
+			if err := r.Install(t.Context(), url, nil); !errors.Is(err, errCut) {
+				t.Fatal(err)
+			}
+			if err := r.Install(t.Context(), url, nil); err != nil {
+				t.Fatal(err)
+			}
+			if len(asked) != 3 || asked[1] != "bytes=50000-" || asked[2] != "" {
+				t.Errorf("the requests were for %q", asked)
+			}
+			got, err := os.ReadFile(filepath.Join(r.Directory(url), "noise"))
+			if err != nil || !bytes.Contains(content, got) {
+				t.Errorf("the release is of two contents, or %v", err)
+			}
+		})
+	}
+}
+
+func TestNoRedirectLeadsToThisMachineUnderAnotherName(t *testing.T) {
+	var way guard
+	for address, inside := range map[string]bool{
+		"127.0.0.1:80": true, "127.8.8.8:80": true, "[::1]:443": true, "[::ffff:127.0.0.1]:443": true, "0.0.0.0:80": true, "[::]:80": true, "169.254.169.254:80": true,
+		"[fe80::1%eth0]:80": true, "224.0.0.1:80": true, "nonsense": true, "93.184.216.34:443": false, "10.1.2.3:443": false, "[2001:db8::1]:443": false,
+	} {
+		way.led.Store(false)
+		if err := way.control(t.Context(), "tcp", address, nil); err != nil {
+			t.Errorf("%s, which the release's URL itself may name: %v", address, err)
+		}
+		way.led.Store(true)
+		if err := way.control(t.Context(), "tcp", address, nil); err != nil != inside {
+			t.Errorf("led to %s: %v", address, err)
+		}
+	}
 }
 
 func TestRedirectsStayAsSafeAsTheyBegan(t *testing.T) {

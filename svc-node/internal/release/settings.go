@@ -22,8 +22,9 @@ const (
 	RatioFloor = 64 << 20
 	// DefaultStall is how long a download waits for the next byte, as SlapOS's HTTP client does.
 	DefaultStall = time.Minute
-	// MaxBuild bounds a build: SlapOS opens a ticket after as long.
-	MaxBuild = 12 * time.Hour
+	// MaxBuild and MaxDownload bound a build and a download: SlapOS opens a ticket after as long.
+	MaxBuild    = 12 * time.Hour
+	MaxDownload = 12 * time.Hour
 )
 
 // Settings is what a Root works with. Zero values mean the defaults, and no buildout.

@@ -2,8 +2,11 @@ package release
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,14 +41,26 @@ func TestAFullDiskFailsAnInstallationWhichGivesAllBack(t *testing.T) {
 	large, small := noise(t, 3<<20), noise(t, 100_000)
 	packed := gzipOf(t, tarOf(t, profile("instance.cfg"), entry{name: "zeros", content: strings.Repeat("\x00", 3<<20)}))
 	s, p := serve(t, large), serve(t, packed)
+	unknown := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for piece := range slices.Chunk(large, 100_000) {
+			_, _ = w.Write(piece)
+			w.(http.Flusher).Flush() // so that its length is not told
+		}
+	}))
+	t.Cleanup(unknown.Close)
+	dir := t.TempDir()
+	script(t, filepath.Join(dir, "buildout"), "#!/bin/sh\nmkdir -p eggs; dd if=/dev/zero of=eggs/large bs=64k count=64\n")
+	script(t, filepath.Join(dir, "software.cfg"), "[buildout]\n")
 	tree := directory(t, map[string]string{"instance.cfg": "[buildout]\n", "large": string(large)})
 	for name, c := range map[string]struct{ url, want string }{
-		"copy":             {"file://" + tree, "no space left"},
-		"unpack":           {file(t, packed), "no space left"},
-		"download":         {s.URL + "/x.tar", "are needed"},
-		"download, unpack": {p.URL + "/x.tar.gz", "no space left"},
+		"copy":                                  {"file://" + tree, "no space left"},
+		"unpack":                                {file(t, packed), "no space left"},
+		"download":                              {s.URL + "/x.tar", "are needed"},
+		"download of a length that is not told": {unknown.URL + "/x.tar", "no space left"},
+		"build":                                 {"file://" + dir + "/software.cfg", "is free on the file system"},
+		"download, unpack":                      {p.URL + "/x.tar.gz", "no space left"},
 	} {
-		r, err := NewRoot(filepath.Join(disk, "software"), Settings{})
+		r, err := NewRoot(filepath.Join(disk, "software"), Settings{Buildout: filepath.Join(dir, "buildout")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -106,9 +106,11 @@ func (s *session) listSoftware(ctx context.Context, f *client.Fleet, computer, l
 func softwareRows(software []*masterv1.Software, now time.Time, computers bool) [][]string {
 	rows := [][]string{{"SOFTWARE RELEASE", "COMPUTER", "REQUESTED", "REPORTED", "SINCE", "PROGRESS", "ERROR"}}
 	for _, r := range software {
+		shown := telemetry.Redacted(r.GetSoftwareRelease())
+		failed := strings.TrimPrefix(r.GetError(), "cannot install "+shown+": ") // the row names it
 		rows = append(rows, []string{
-			telemetry.Redacted(r.GetSoftwareRelease()), r.GetComputer(), word(r.GetRequested(), "SOFTWARE_STATE_"), word(r.GetReported(), "SOFTWARE_STATE_"),
-			age(r.GetReportedAt(), now), installProgress(r, now), lastLine(r.GetError()+r.GetOptions().GetError(), 80),
+			shown, r.GetComputer(), word(r.GetRequested(), "SOFTWARE_STATE_"), word(r.GetReported(), "SOFTWARE_STATE_"),
+			age(r.GetReportedAt(), now), installProgress(r, now), lastLine(failed+r.GetOptions().GetError(), 120),
 		})
 	}
 	if !computers {

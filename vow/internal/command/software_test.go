@@ -21,7 +21,7 @@ type shelf struct {
 	states []*masterv1.Software
 }
 
-const secretURL = "https://user:s3cret@example.org/hello.tar.gz"
+const secretURL = "https://user:s3cret@example.org/hello.tar.gz?signature=s3cret"
 
 func (s *shelf) ListSoftware(_ context.Context, r *masterv1.ListSoftwareRequest) (*masterv1.ListSoftwareResponse, error) {
 	if r.GetComputer() != "laptop" || len(s.states) == 0 {
@@ -59,7 +59,7 @@ func TestSoftwareIsListedWithItsProgressAndWithoutPasswords(t *testing.T) {
 	f := serve(t)
 	f.shelf.states = []*masterv1.Software{download(3<<20, 12<<20)}
 	_, out, _ := run(t, "software")
-	for _, want := range []string{"https://REDACTED@example.org/hello.tar.gz", "laptop", "available", "building", "1 min 30 s ago", "download 3.0 of 12.0 MiB, 25 %, attempt 2"} {
+	for _, want := range []string{"https://REDACTED@example.org/hello.tar.gz?REDACTED", "laptop", "available", "building", "1 min 30 s ago", "download 3.0 of 12.0 MiB, 25 %, attempt 2"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -68,6 +68,11 @@ func TestSoftwareIsListedWithItsProgressAndWithoutPasswords(t *testing.T) {
 	code, out, errOut := run(t, "software", "--computer", "laptop")
 	if code != exitOK || !strings.Contains(out, "again in ") || !strings.Contains(out, "attempt 3") || !strings.Contains(out, "… Error: Missing option: said:output") || strings.Contains(out, "s3cret") {
 		t.Errorf("exit %d, %s:\n%s", code, errOut, out)
+	}
+	// The row names the release, so that there is room for why it is not installed.
+	f.shelf.states[0].Error = "cannot install https://REDACTED@example.org/hello.tar.gz?REDACTED: the server does not answer: tls: failed to verify certificate: unknown authority"
+	if _, out, _ = run(t, "software"); !strings.Contains(out, "  the server does not answer: tls: failed to verify certificate: unknown authority") {
+		t.Errorf("the reason is not in\n%s", out)
 	}
 	if code, out, _ := run(t, "software", "-o", "json"); code != exitOK || !strings.Contains(out, `"reported": "SOFTWARE_STATE_ERROR"`) {
 		t.Errorf("exit %d:\n%s", code, out)
