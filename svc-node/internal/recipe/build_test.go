@@ -144,7 +144,7 @@ func TestPythonThatWasKilledIsRunAgain(t *testing.T) {
 func TestPythonFromArchivesOfTheRelease(t *testing.T) {
 	w := pythonWorld(t)
 	dir := w.environment.BuildoutDirectory
-	if err := os.WriteFile(filepath.Join(dir, "x.tar.gz"), []byte(archive(t, [2]string{"top/"}, [2]string{"top/index.html", "hello"})), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.tar.gz"), []byte(tarOf(t, [2]string{"top/"}, [2]string{"top/index.html", "hello"})), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	part := "[a]\nrecipe = slapos.recipe.build\nlocation = ${buildout:directory}/www\nurl = " + dir + "/x.tar.gz\ninstall =\n  self.copyTree(guessworkdir(self.extract(self.download())), location)\n"
