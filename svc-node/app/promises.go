@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/svc-node/internal/byhand"
+	"github.com/vow-os/vow/svc-node/internal/pythonhost"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
+	"github.com/vow-os/vow/svc-node/internal/sensor/builtin"
 )
 
 // PromiseRun is what a person asks for who runs promises of a directory by hand.
@@ -39,3 +42,24 @@ func RunPromises(ctx context.Context, run PromiseRun, config map[string]any, tel
 	defer func() { err = errors.Join(err, senses.Stop(ctx)) }()
 	return byhand.Run(ctx, run, senses, tell)
 }
+
+// Builtins are the names of the built-in sensors.
+func Builtins() (names []string) {
+	for _, s := range builtin.Sensors() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// BuiltinExample is a config, as JSON, that a declaration of a built-in sensor may begin with.
+func BuiltinExample(sensor string) (string, error) {
+	s, ok := builtin.Find(sensor)
+	if !ok {
+		return "", fmt.Errorf("no built-in sensor is called %q (%s are)", sensor, strings.Join(Builtins(), ", "))
+	}
+	return s.Example, nil
+}
+
+// PythonModules writes the modules that vow offers to Python promises below a directory, unless they are there, and returns
+// their folder, for PYTHONPATH.
+func PythonModules(directory string) (string, error) { return pythonhost.Unpack(directory) }

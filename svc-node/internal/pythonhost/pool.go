@@ -358,7 +358,7 @@ func (p *Pool) unpacked() (string, error) {
 			return p.modules, nil
 		}
 	}
-	folder, err := unpack(p.s.Directory)
+	folder, err := Unpack(p.s.Directory)
 	if err == nil {
 		p.modules = folder
 	}

@@ -16,8 +16,8 @@ import (
 //go:embed all:python
 var program embed.FS
 
-// unpack writes the program below directory, in a folder named by its content, and returns that folder. Idempotent.
-func unpack(directory string) (string, error) {
+// Unpack writes the program below directory, in a folder named by its content, and returns that folder. Idempotent.
+func Unpack(directory string) (string, error) {
 	files := map[string][]byte{}
 	sum := sha256.New()
 	err := fs.WalkDir(program, "python", func(path string, entry fs.DirEntry, err error) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/svc-node/internal/sensor/builtin"
 )
 
 // plugins adds files of etc/plugin to a partition's directory.
@@ -173,4 +174,21 @@ func FuzzDeclaration(f *testing.F) {
 			t.Errorf("promise is %+v", p)
 		}
 	})
+}
+
+func TestTheExampleOfEverySensorIsADeclarationWithoutProblems(t *testing.T) {
+	for _, s := range builtin.Sensors() {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "etc", "plugin"), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		content := `{"sensor": "` + s.Name + `", "config": ` + s.Example + `}`
+		if err := os.WriteFile(filepath.Join(dir, "etc", "plugin", "p.json"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		promises, err := Promises(dir)
+		if err != nil || len(promises) != 1 || promises[0].Broken != "" || promises[0].Problem != "" {
+			t.Errorf("%s: %+v, %v", content, promises, err)
+		}
+	}
 }

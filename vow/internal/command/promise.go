@@ -25,7 +25,7 @@ func newPromise(s *session) *cobra.Command {
 		Use: "promise", GroupID: "look", Short: "Look at promises: verdicts, values over time, mutes",
 		Long: "Look at promises: verdicts, values over time, mutes.\n\nAn instance is named by its tree (the root), TREE/TITLE, or the id of its allocation.",
 	}
-	promise.AddCommand(newPromiseRun(s), newPromiseList(s), newPromiseHistory(s), newPromiseMute(s), newPromiseUnmute(s), newPromiseMutes(s))
+	promise.AddCommand(newPromiseRun(s), newPromiseNew(s), newPromiseModules(s), newPromiseList(s), newPromiseHistory(s), newPromiseMute(s), newPromiseUnmute(s), newPromiseMutes(s))
 	return promise
 }
 

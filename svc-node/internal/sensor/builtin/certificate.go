@@ -21,6 +21,7 @@ func certificate() Sensor {
 	return Sensor{
 		Name:    "check_certificate",
 		Summary: "Fails when a certificate cannot be read, ends soon, or does not belong to its key.",
+		Example: `{"certificate": "etc/ssl/server.crt", "key": "etc/ssl/server.key", "certificate-expiration-days": 30}`,
 		Options: []Option{
 			{Name: "certificate", Required: true, Text: "Path of the certificate in PEM; the first one in the file counts. Read as the partition's user."},
 			{Name: "key", Text: "Path of its private key in PEM, not encrypted; may be the same file. Without it only the certificate is looked at."},

@@ -12,6 +12,7 @@ func commandExecute() Sensor {
 	return Sensor{
 		Name:    "check_command_execute",
 		Summary: "Fails unless a shell command exits with 0. It runs as the partition's user in the partition's directory.",
+		Example: `{"command": "redis-cli -s var/redis.sock ping"}`,
 		Options: []Option{
 			{Name: "command", Required: true, Text: "The command, for /bin/sh."},
 			{Name: "result_count", Default: "1", Text: "Window of the anomaly: groups looked at. The key has an underscore."},

@@ -18,6 +18,7 @@ func Document() string {
 	for _, s := range Sensors() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nPeriod: %s. Windows: %s.\n\n", s.Name, s.Summary, minutes(s.Period), s.Windows)
 		table(&b, s.Options)
+		fmt.Fprintf(&b, "\n```json\n{\"sensor\": %q, \"config\": %s}\n```\n", s.Name, s.Example)
 	}
 	return b.String()
 }

@@ -13,6 +13,7 @@ func fileState() Sensor {
 	return Sensor{
 		Name:    "check_file_state",
 		Summary: "Fails unless a file is absent, empty or not empty, as it should be.",
+		Example: `{"filename": "var/log/errors.log", "state": "empty"}`,
 		Options: []Option{
 			{Name: "filename", Required: true, Text: "Path of the file, relative to the partition's directory unless absolute; looked at as the partition's user."},
 			{Name: "state", Text: "`absent`, `empty` or `not-empty`; anything else: that it can be read."},

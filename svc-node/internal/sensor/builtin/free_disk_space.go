@@ -31,6 +31,7 @@ func freeDiskSpaceOf(ask func(path string) (disk, error), mounted func(path stri
 	return Sensor{
 		Name:    "check_free_disk_space",
 		Summary: "Fails when the disk of the partition's directory has less free space than a threshold, or 98 % of its inodes are used.",
+		Example: `{"threshold": 2}`,
 		Options: []Option{
 			{Name: "threshold", Default: "5 % of the disk", Text: "Free space that there must be, in GiB."},
 			{Name: "collectordb", Text: "Accepted: the kernel is asked, not the collector's database."},

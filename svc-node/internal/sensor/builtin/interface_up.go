@@ -16,6 +16,7 @@ func interfaceUpIn(folder string) Sensor {
 	return Sensor{
 		Name:    "check_interface_up",
 		Summary: "Fails unless a network interface is up.",
+		Example: `{"ifname": "eth0"}`,
 		Options: []Option{
 			{Name: "ifname", Required: true, Text: "Name of the interface."},
 			{Name: "testing", Text: "Anything but nothing: nothing is looked at."},

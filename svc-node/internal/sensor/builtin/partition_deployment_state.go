@@ -12,6 +12,7 @@ func partitionDeploymentState() Sensor {
 	return Sensor{
 		Name:    "check_partition_deployment_state",
 		Summary: "Fails when the latest deployment of the partition left an error in `.slapgrid-<partition>-error.log`.",
+		Example: `{"monitor-url": "https://[2001:db8::1]:8196/"}`,
 		Options: []Option{
 			{Name: "monitor-url", Text: "Where var/log is served: the message names the file there."},
 		},

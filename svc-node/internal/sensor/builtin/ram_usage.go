@@ -25,6 +25,7 @@ func ramUsageOf(available func() (float64, error), now func() time.Time) Sensor 
 	return Sensor{
 		Name:    "check_ram_usage",
 		Summary: "Fails when the machine has little memory available, now or on average.",
+		Example: `{"min-threshold-ram": 500, "min-avg-ram": 1000}`,
 		Options: []Option{
 			{Name: "min-threshold-ram", Default: "500", Text: "MiB that must be available now."},
 			{Name: "min-avg-ram", Default: "1000", Text: "MiB that must be available on average."},

@@ -19,6 +19,8 @@ type Sensor struct {
 	Name string
 	// Summary is one sentence.
 	Summary string
+	// Example is a config, as JSON: that of a declaration which a person may begin with.
+	Example string
 	Options []Option
 	// Period is the time between two sensings that the module asks for.
 	Period time.Duration

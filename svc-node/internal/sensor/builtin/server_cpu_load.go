@@ -28,6 +28,7 @@ func serverCPULoadOf(ask func() (load, error)) Sensor {
 	return Sensor{
 		Name:    "check_server_cpu_load",
 		Summary: "Fails when the machine's load average of 15 minutes is high for its CPUs.",
+		Example: `{"cpu-load-threshold": 2.2}`,
 		Options: []Option{{Name: "cpu-load-threshold", Default: "2.2", Text: "Load for each CPU that is still fine; 0 is the default."}},
 		Period:  3 * time.Minute,
 		Windows: "test 10 of 10; anomaly 10 of 10, does not bang: another partition may be the reason",

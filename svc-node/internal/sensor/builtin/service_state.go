@@ -23,6 +23,7 @@ func serviceState() Sensor {
 	return Sensor{
 		Name:    "check_service_state",
 		Summary: "Fails unless a program of a supervisord is running or stopped, as it should be.",
+		Example: `{"service": "group:web", "expect": "running", "run-directory": "var/run"}`,
 		Options: []Option{
 			{Name: "service", Text: "Name of the program, with its group: `group:program`."},
 			{Name: "expect", Text: "`running` or `stopped`; anything else: any state will do."},

@@ -24,6 +24,7 @@ func socketListening() Sensor {
 	return Sensor{
 		Name:    "check_socket_listening",
 		Summary: "Fails unless something accepts connections at a TCP address or a unix socket.",
+		Example: `{"host": "127.0.0.1", "port": 8080}`,
 		Options: []Option{
 			{Name: "host", Text: "Name or address; with `port`. The first address of a name is tried."},
 			{Name: "port", Text: "TCP port, 1 to 65535."},

@@ -29,6 +29,7 @@ func urlAvailable() Sensor {
 	return Sensor{
 		Name:    "check_url_available",
 		Summary: "Fails unless an HTTP GET of a URL answers with the code expected.",
+		Example: `{"url": "http://127.0.0.1:8080/", "http-code": 200}`,
 		Options: []Option{
 			{Name: "url", Text: "The URL, http or https."},
 			{Name: "http-code", Default: "200", Text: "Code expected, after redirects."},
