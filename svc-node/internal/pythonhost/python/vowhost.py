@@ -31,6 +31,9 @@ MAX_OUTPUT = 64 << 20  # bytes that a promise may print
 KEPT_OUTPUT = 20000  # bytes of it that are told
 CHUNK = 1 << 16
 NONCE = 16
+CODE = struct.Struct(">qqqq")  # before the code of a promise's file: mtime, ctime, size, inode
+MAX_CODE = 256 << 10  # bytes of one
+MAX_CODES = 16 << 20  # bytes of all
 MAX_FILES = 1024  # descriptors; three per child, and some
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
@@ -95,6 +98,37 @@ class Warm:
         pass
 
 
+class Codes:
+    """What promises' files were compiled to, so that the next execution does not compile again.
+
+    A child compiles, as the partition's user, and hands over bytes; they are not looked at here, and only handed to a child
+    of the same file and user, which could as well have made them.
+    """
+
+    def __init__(self):
+        self.known, self.size = {}, 0  # oldest first
+
+    @staticmethod
+    def key(request):
+        return request["path"], (request.get("user") or {}).get("uid")
+
+    def find(self, request):
+        return self.known.get(self.key(request))
+
+    def keep(self, request, data):
+        key = self.key(request)
+        self.drop(key)
+        if CODE.size < len(data) <= MAX_CODE:
+            self.known[key] = CODE.unpack_from(data), data[CODE.size:]
+            self.size += len(data)
+            while self.size > MAX_CODES:
+                self.drop(next(iter(self.known)))
+
+    def drop(self, key):
+        if key in self.known:
+            self.size -= len(self.known.pop(key)[1]) + CODE.size
+
+
 class Child:
     """One promise that is being sensed."""
 
@@ -108,6 +142,7 @@ class Host:
         self.children, self.waiting = {}, deque()
         self.incoming, self.outgoing = bytearray(), bytearray()
         self.known = {}  # what was tried to import beforehand
+        self.codes = Codes()
         self.sweep_at = None
         sys.dont_write_bytecode = True
         sys.path[0:0] = paths
@@ -279,16 +314,23 @@ class Host:
             if user and (os.getresuid() != (user["uid"],) * 3 or os.getresgid() != (user["gid"],) * 3):
                 raise PermissionError("cannot become user %d" % user["uid"])
             os.umask(0o027)
-            os.environ.clear()
-            os.environ.update(request["environment"])
+            for name in list(os.environ):
+                del os.environ[name]
+            for name, value in request["environment"].items():
+                os.environ[name] = value
             os.chdir(request["directory"])
             if request.get("warm"):
                 sys.meta_path.insert(0, self.warm)
+            request["code"] = self.codes.find(request)
             answer = self.sense(request)
             if os.getpid() != me:
                 os._exit(0)  # a process that the plugin forked came back to here; it has nothing to say
             data = json.dumps(answer, default=str).encode()
             data = nonce + struct.pack(">I", len(data)) + data
+            if "learned" in request:
+                status, learned = request["learned"]
+                if len(learned) <= MAX_CODE - CODE.size and len(data) + MAX_CODE <= MAX_RESULT:
+                    data += CODE.pack(*status) + learned
             while data:
                 data = data[os.write(3, data):]
             code = 0
@@ -364,11 +406,12 @@ class Host:
         for fd in (child.pidfd, child.result_fd, child.output_fd):
             self.unwatch(fd)
             os.close(fd)
-        result, data = b"", bytes(child.result)
+        result, learned, data = b"", b"", bytes(child.result)
         if data[:NONCE] == child.nonce and len(data) >= NONCE + 4:
             size = struct.unpack_from(">I", data, NONCE)[0]
-            if len(data) == NONCE + 4 + size:
-                result = data[NONCE + 4:]
+            end = NONCE + 4 + size
+            if len(data) >= end:
+                result, learned = data[NONCE + 4:end], data[end:]
         how, code = child.how, 0
         if not how:
             if os.WIFSIGNALED(status):
@@ -377,6 +420,8 @@ class Host:
                 how, code = "exit", os.WEXITSTATUS(status)
             else:
                 how = "result"
+                if learned:
+                    self.codes.keep(child.request, learned)
         self.send({
             "id": child.request["id"], "how": how, "code": code,
             "output": bytes(child.output[-KEPT_OUTPUT:]).decode("utf-8", "replace"),

@@ -5,6 +5,7 @@ Imported by the host while it is still root, so that the child has it at hand; w
 import collections
 import json
 import logging
+import marshal
 import math
 import os
 import shutil
@@ -15,6 +16,7 @@ import types
 
 MAX_ENTRIES = 100  # of a group
 MAX_MESSAGE = 5000  # characters
+SETTLED = 0.1  # seconds, many ticks of a file system's clock, since the last change of a file whose code is kept
 RESERVED = "Extra parameter name %r cannot be used.\n%s"
 FAILURES = ("ERROR", "CRITICAL")
 
@@ -72,14 +74,32 @@ class Value(logging.Handler):
                 self.value = float(numbers[0])
 
 
+def compiled(request):
+    """The code of the promise's file: as an earlier execution compiled it, if the file is still the same.
+
+    What this one compiled is left in request["learned"] for the next. A file that changed a moment ago is not: it may change
+    once more without a later time.
+    """
+    path = request["path"]
+    with open(path, "rb") as f:
+        status = os.fstat(f.fileno())
+        key = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        known = request.get("code")
+        if known and known[0] == key:
+            return marshal.loads(known[1])
+        code = compile(f.read(), path, "exec")
+    if time.time() - status.st_ctime > SETTLED:
+        request["learned"] = key, marshal.dumps(code)
+    return code
+
+
 def load(request, config):
     """The RunPromise of the promise's file, and the GenericPromise that it comes from."""
     title = os.path.splitext(request["name"])[0]
     module = types.ModuleType(title)
     module.__file__ = request["path"]
     sys.modules[title] = module
-    with open(request["path"], "rb") as f:
-        exec(compile(f.read(), request["path"], "exec"), module.__dict__)
+    exec(compiled(request), module.__dict__)
     kind = getattr(module, "RunPromise", None)
     if not isinstance(kind, type):
         raise AttributeError("there is no class RunPromise in it")
