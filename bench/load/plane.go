@@ -35,7 +35,7 @@ type Service struct {
 	Name, Address string
 	admin, log    string
 	path          string
-	args          []string
+	args, env     []string
 	command       *exec.Cmd
 	ended         chan struct{}
 }
@@ -46,6 +46,22 @@ type Options struct {
 	ReconnectWindow time.Duration
 	// Fsync is the mode of Redis; empty = always.
 	Fsync string
+	// Binaries is a directory that Build filled; empty = they are built for this plane.
+	Binaries string
+	// Env is added to the environment of the services, NAME=value.
+	Env []string
+}
+
+// Build builds the services into a directory, for several planes.
+func Build(ctx context.Context, dir string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator)) //nolint:gosec // our own
+	for _, name := range []string{Master, Scheduler, Promise} {
+		build.Args = append(build.Args, "github.com/vow-os/vow/"+name+"/cmd/"+name)
+	}
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the services: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // StartPlane builds the services and starts them on a Redis of their own.
@@ -65,12 +81,14 @@ func StartPlane(ctx context.Context, o Options) (p *Plane, err error) {
 	if p.Redis, err = StartRedis(ctx, o.Fsync); err != nil {
 		return p, err
 	}
-	for _, name := range []string{Master, Scheduler, Promise} {
-		s := &Service{Name: name, path: filepath.Join(p.dir, name), log: filepath.Join(p.dir, name+".log")}
-		build := exec.CommandContext(ctx, "go", "build", "-o", s.path, "github.com/vow-os/vow/"+name+"/cmd/"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("cannot build %s: %w\n%s", name, err, out)
+	if o.Binaries == "" {
+		o.Binaries = p.dir
+		if err := Build(ctx, p.dir); err != nil {
+			return p, err
 		}
+	}
+	for _, name := range []string{Master, Scheduler, Promise} {
+		s := &Service{Name: name, path: filepath.Join(o.Binaries, name), log: filepath.Join(p.dir, name+".log"), env: o.Env}
 		if s.Address, err = freeAddress(); err != nil {
 			return p, err
 		}
@@ -115,6 +133,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	defer log.Close()
 	s.command = exec.Command(s.path, s.args...)
+	s.command.Env = append(os.Environ(), s.env...)
 	s.command.Stdout, s.command.Stderr = log, log
 	if err := s.command.Start(); err != nil {
 		return fmt.Errorf("cannot start %s: %w", s.Name, err)
