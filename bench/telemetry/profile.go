@@ -48,7 +48,7 @@ func keep(ctx context.Context, s *load.Service, path string) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: 2 * profiling}).Do(request)
 	if err != nil {
 		return fmt.Errorf("cannot profile %s: %w", s.Name, err)
 	}
