@@ -8,15 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
+	"github.com/vow-os/vow/svc-node/internal/sensor/child"
 )
 
 const (
-	// maxCharacters is how much of a message is kept: the last ones, as everywhere.
-	maxCharacters = 5000
 	// maxEntries is how many entries a group may have.
 	maxEntries = 100
 	// maxOutput is how much of what a plugin printed is told when it gave no result.
@@ -97,7 +95,7 @@ func ending(a *answer, r sensor.Request) string {
 	if printed == "" {
 		return how
 	}
-	return how + ": " + last(printed, maxOutput)
+	return how + ": " + child.Last(printed, maxOutput)
 }
 
 func read(content []byte, r sensor.Request) (telling, error) {
@@ -142,20 +140,5 @@ func failed(g *typev1.SenseGroup) bool {
 	})
 }
 
-// clip makes valid UTF-8 of at most maxCharacters of a message.
-func clip(s string) string { return last(strings.ToValidUTF8(s, "\uFFFD"), maxCharacters) }
-
-// last returns the last n characters of valid UTF-8.
-func last(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for at := len(s); at > 0; n-- {
-		if n == 0 {
-			return s[at:]
-		}
-		_, size := utf8.DecodeLastRuneInString(s[:at])
-		at -= size
-	}
-	return s
-}
+// clip makes valid UTF-8 of at most child.MaxCharacters of a message.
+func clip(s string) string { return child.Last(strings.ToValidUTF8(s, "\uFFFD"), child.MaxCharacters) }

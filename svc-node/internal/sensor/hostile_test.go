@@ -140,3 +140,18 @@ func TestAPartitionsUserCannotKillTheAgent(t *testing.T) {
 		t.Errorf("it says %v", e)
 	}
 }
+
+func TestAnExecutableIsNotRootAndCannotBecomeIt(t *testing.T) {
+	script := "id -u; id -G; grep -E 'NoNewPrivs|CapEff' /proc/self/status | tr '\\t' ' '; cat /etc/shadow >/dev/null 2>&1 && echo READ; chroot / true 2>/dev/null && echo CHROOT; kill -0 1 2>/dev/null && echo KILL; exit 1\n"
+	if os.Getuid() != 0 {
+		_, g := attack(t, child.NewRunner(), privilege.User{}, script, 20*time.Second)
+		if e := entry(t, g); !strings.HasPrefix(e.GetMessage(), "exit 1: "+strconv.Itoa(os.Getuid())) {
+			t.Errorf("it says %v", e)
+		}
+		return
+	}
+	_, g := attack(t, child.NewRunner(), privilege.Other("nobody", 65534, 65534), script, 20*time.Second)
+	if e := entry(t, g); e.GetMessage() != "exit 1: 65534\n65534\nCapEff: 0000000000000000\nNoNewPrivs: 1" {
+		t.Errorf("it says %q", e.GetMessage())
+	}
+}

@@ -61,6 +61,9 @@ func (t *tail) bytes() []byte { return t.kept[max(0, len(t.kept)-t.limit):] }
 
 // Last returns the last n characters of valid UTF-8.
 func Last(s string, n int) string {
+	if len(s) <= n {
+		return s // bytes are at least characters
+	}
 	for at := len(s); at > 0; n-- {
 		if n == 0 {
 			return s[at:]
