@@ -8,7 +8,7 @@ from unittest import mock
 from case import Case, Plain
 from slapos.grid.promise import interface
 from slapos.grid.promise.generic import AnomalyResult, ERROR_LEVEL, GenericPromise, PromiseQueueResult, TestResult
-from slapos.promise.plugin.util import JSONPromise, get_json_log_data_interval, get_json_log_latest_timestamp, iter_logrotate_file_handle, tail_file
+from slapos.promise.plugin.util import JSONPromise, get_data_interval_json_log, get_json_log_data_interval, get_json_log_latest_timestamp, iter_logrotate_file_handle, tail_file
 from zope.interface import implementer
 
 
@@ -298,6 +298,7 @@ class JSON(Case):
                 for age in ages:
                     f.write(json.dumps({"time": (now - datetime.timedelta(seconds=age)).strftime("%Y-%m-%d %H:%M:%S,000"), "data": age}) + "\n")
         self.assertEqual(get_json_log_data_interval(path, 100), [10, 20, 30, 40])
+        self.assertEqual(get_data_interval_json_log(path, 35), [10, 20, 30, 40])  # and the one before the interval
         self.assertAlmostEqual(get_json_log_latest_timestamp(path), now.timestamp() - 10, delta=2)
         self.assertEqual(get_json_log_latest_timestamp(path + ".absent"), 0)
         self.assertEqual(len(list(iter_logrotate_file_handle(path))), 3)

@@ -167,7 +167,7 @@ class Launcher(Case):
 
         with mock.patch("slapos.slap.slap.ComputerPartition.bang", bang):
             try:
-                self.launcher(anomaly=anomaly, force=True, master_url="http://localhost:1", **more).run()
+                self.launcher(**{"anomaly": anomaly, "force": True, "master_url": "http://localhost:1", **more}).run()
             except PromiseError:
                 pass
         if not os.path.exists(told):
@@ -176,6 +176,7 @@ class Launcher(Case):
             return [line.split()[1] for line in f]
 
     FAILS = "self.logger.error('broken')"
+    PASSES = "self.logger.info('fine')"
 
     def test_a_pass_bangs_once(self):
         self.assertEqual(self.bangs(self.FAILS, self.FAILS), ["a"])
@@ -193,6 +194,36 @@ class Launcher(Case):
     def test_a_test_and_a_dry_run_bang_never(self):
         self.assertEqual(self.bangs(self.FAILS, anomaly=False), [])
         self.assertEqual(self.bangs(self.FAILS, dry_run=True), [])
+
+    def test_an_anomaly_that_times_out_the_second_time_mutes_the_next(self):
+        self.assertEqual(self.bangs("time.sleep(60)", promise_timeout=0.3), [])
+        self.assertEqual(self.bangs("time.sleep(60)", self.PASSES, promise_timeout=0.3), [])
+        self.assertTrue(self.result("a")["result"]["failed"])
+        self.plugin("b.py", self.FAILS)
+        self.assertEqual(self.bangs(promise_timeout=0.3), [])
+
+    def test_one_that_times_out_the_first_time_leaves_the_bang_to_the_next(self):
+        self.assertEqual(self.bangs("time.sleep(60)", self.FAILS, promise_timeout=0.3), ["b"])
+
+    def test_one_that_failed_earlier_and_is_not_due_leaves_the_bang_to_the_next(self):
+        self.assertEqual(self.bangs(self.FAILS), ["a"])
+        self.plugin("b.py", self.FAILS)
+        self.assertEqual(self.bangs(force=False), ["a", "b"])
+
+    def test_executables_that_fail_leave_python_promises_alone(self):
+        self.executable("bad", "exit 1")
+        for _ in range(3):
+            self.assertEqual(self.bangs(self.PASSES), [])
+        self.assertTrue(self.result("bad")["result"]["failed"])
+        self.assertEqual(self.bangs(self.FAILS), ["a"])
+
+    def test_without_a_master_an_anomaly_bangs_nowhere_and_mutes_the_next(self):
+        for nowhere in (None, ""):
+            self.assertEqual(self.bangs(self.FAILS, self.FAILS, master_url=nowhere), [])
+        with open(os.path.join(self.logs, "a.log")) as f:
+            self.assertIn(" - WARNING - ", f.read())
+        with open(os.path.join(self.logs, "b.log")) as f:
+            self.assertNotIn(" - WARNING - ", f.read())
 
     def test_a_dry_run_writes_nothing(self):
         self.plugin("a.py")

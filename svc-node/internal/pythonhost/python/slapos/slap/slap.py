@@ -44,7 +44,9 @@ class slap:
     """The way to one master."""
 
     def initializeConnection(self, slapgrid_uri, key_file=None, cert_file=None, timeout=TIMEOUT, **_):
-        """Say where the master is, and who calls."""
+        """Say where the master is, and who calls. ValueError without an address."""
+        if not slapgrid_uri:
+            raise ValueError("the address of the master is not set")
         self._url, self._key, self._cert, self._timeout = slapgrid_uri, key_file, cert_file, timeout
 
     def registerComputerPartition(self, computer_guid, partition_id):

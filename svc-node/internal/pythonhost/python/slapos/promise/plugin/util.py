@@ -61,6 +61,16 @@ def get_json_log_data_interval(json_log_file, interval):
     return [entry.get("data") for when, entry in itertools.takewhile(lambda e: e[0] > oldest, _entries(json_log_file))]
 
 
+def get_data_interval_json_log(json_log_file, interval):
+    """As get_json_log_data_interval, and the one entry before the interval: what was so when it began. Older plugins average over both."""
+    oldest, found = datetime.datetime.now() - datetime.timedelta(seconds=interval), []
+    for when, entry in _entries(json_log_file):
+        found.append(entry.get("data"))
+        if when <= oldest:
+            break
+    return found
+
+
 def get_json_log_latest_timestamp(json_log_file):
     """When the newest entry was logged, in seconds since 1970; 0 = there is none."""
     for when, _ in _entries(json_log_file):
@@ -114,5 +124,4 @@ class JSONPromise(GenericPromise):
 
 # The names that older plugins use.
 JSONRunPromise = JSONPromise
-get_data_interval_json_log = get_json_log_data_interval
 get_latest_timestamp_json_log = get_json_log_latest_timestamp
