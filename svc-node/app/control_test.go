@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -284,7 +285,8 @@ func (c *control) Evaluate(_ context.Context, r *promisev1.EvaluateRequest) (*pr
 			v.Message = e.GetMessage()
 			v.TestFailed = v.TestFailed || e.GetLevel() >= typev1.LogLevel_LOG_LEVEL_ERROR
 		}
-		answer.Verdicts = append(answer.Verdicts, v)
+		// The newest of a promise is the last.
+		answer.Verdicts = append(slices.DeleteFunc(answer.Verdicts, func(o *typev1.Verdict) bool { return o.GetPromise() == v.GetPromise() }), v)
 	}
 	return answer, nil
 }

@@ -124,6 +124,13 @@ type node struct {
 func (s *story) open() *node {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
+	s.t.Cleanup(cancel)
+	return s.openOn(ctx)
+}
+
+// openOn opens a stream that lasts as long as ctx.
+func (s *story) openOn(ctx context.Context) *node {
+	s.t.Helper()
 	stream, err := s.sense.Sense(ctx)
 	if err != nil {
 		s.t.Fatal(err)
@@ -142,7 +149,6 @@ func (s *story) open() *node {
 			n.got <- response
 		}
 	}()
-	s.t.Cleanup(cancel)
 	synctest.Wait()
 	if first := <-n.got; len(first.GetReplay()) != 1 {
 		s.t.Fatalf("first response %v, want a request for replay", first)

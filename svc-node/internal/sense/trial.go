@@ -3,6 +3,7 @@ package sense
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
+	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
 // evaluateTimeout is how long a run waits for svc-promise before the node decides by itself (docs/architecture.md).
@@ -104,13 +106,33 @@ func (m *Manager) round(ctx context.Context, t Trial, promises map[string]sensor
 	return groups
 }
 
+// maxGroups is how many groups one Evaluate may have, as the contract says.
+const maxGroups = 1000
+
+// windows are the groups with those before them that their rules look at: the replica that is asked may never have heard of this partition.
+func (m *Manager) windows(allocationID string, groups []*typev1.SenseGroup) []*typev1.SenseGroup {
+	all, room := make([]*typev1.SenseGroup, 0, len(groups)), maxGroups-len(groups)
+	for _, g := range groups {
+		size := max(rule(g.GetTest(), verdict.TestRule).ResultCount, rule(g.GetAnomaly(), anomalyRule(g.GetKind())).ResultCount)
+		if size > 1 && room > 0 {
+			// What the log cannot give, the replica asks for over the stream.
+			logged, _ := m.s.Log.Groups(allocationID, g.GetPromise())
+			logged = slices.DeleteFunc(logged, func(before *typev1.SenseGroup) bool { return before.GetSequence() >= g.GetSequence() })
+			before := logged[max(0, len(logged)-min(size-1, room)):]
+			all, room = append(all, before...), room-len(before)
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
 // evaluate asks svc-promise, and decides here when there is no answer in time.
 func (m *Manager) evaluate(ctx context.Context, t Trial, groups []*typev1.SenseGroup) ([]*typev1.Verdict, bool, error) {
 	ctx = trace.ContextWithSpanContext(ctx, t.Span)
 	call, cancel := context.WithTimeout(ctx, evaluateTimeout)
 	defer cancel()
 	answer, err := m.s.Promise.Evaluate(call, &promisev1.EvaluateRequest{
-		Computer: m.s.Computer, AllocationId: t.AllocationID, Partition: t.Directory.Name, RunId: t.RunID, Groups: groups,
+		Computer: m.s.Computer, AllocationId: t.AllocationID, Partition: t.Directory.Name, RunId: t.RunID, Groups: m.windows(t.AllocationID, groups),
 	})
 	if err == nil && len(answer.GetVerdicts()) == len(groups) {
 		return answer.GetVerdicts(), false, nil

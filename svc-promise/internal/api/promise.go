@@ -53,21 +53,36 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 	p.contacts.Heard(request.GetComputer(), now)
 	response := &promisev1.EvaluateResponse{}
 	at := map[string]int{}
-	for _, g := range request.GetGroups() {
+	for i, g := range request.GetGroups() {
+		record := func() (window.Outcome, error) {
+			// The runs do not matter: what a run asked for never bangs.
+			recorded := recordedOf(g, verdict.Runs{}, true, false)
+			point := pointOf(g, &recorded, request.GetComputer(), request.GetPartition(), "")
+			point.Asked = g.GetRunId() != ""
+			outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recorded, point, now)
+			if err != nil {
+				return outcome, rpc.ResourceExhausted(err, 0)
+			}
+			if outcome.Effect.Has(verdict.Changed) {
+				p.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
+				turned(ctx, p.telemetry, request.GetComputer(), request.GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
+			}
+			return outcome, nil
+		}
+		if rest := request.GetGroups()[i+1:]; len(rest) > 0 && rest[0].GetPromise() == g.GetPromise() {
+			// It fills the window of the one after it: this replica may never have heard of the partition.
+			if _, err := record(); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		_, span := p.tracer.Start(ctx, conv.SpanEvaluatePromise, trace.WithAttributes(
 			conv.PromiseName.String(g.GetPromise()), conv.PromiseKind.String(string(kindOf(g.GetKind()))), conv.EvaluatedBy.String(conv.EvaluatedByService),
 		))
-		// The runs do not matter: what a run asked for never bangs.
-		recorded := recordedOf(g, verdict.Runs{}, true, false)
-		point := pointOf(g, &recorded, request.GetComputer(), request.GetPartition(), "")
-		outcome, err := p.windows.Record(request.GetAllocationId(), g.GetPromise(), kindOf(g.GetKind()), recorded, point, now)
+		outcome, err := record()
 		if err != nil {
 			span.End()
-			return nil, rpc.ResourceExhausted(err, 0)
-		}
-		if outcome.Effect.Has(verdict.Changed) {
-			p.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
-			turned(ctx, p.telemetry, request.GetComputer(), request.GetPartition(), g.GetPromise(), outcome.Verdict.TestFailed)
+			return nil, err
 		}
 		span.SetAttributes(conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
 		span.End()
@@ -83,7 +98,7 @@ func (p *Promise) Evaluate(ctx context.Context, request *promisev1.EvaluateReque
 }
 
 // Verdicts of an allocation; none when nothing was heard of it. The stream may be at another replica, or have been here long ago: of each promise the newer of
-// what the windows and the store know is told.
+// what the windows and the store know is told, and the store's if a window knows as much but lacks groups before it.
 func (p *Promise) Verdicts(ctx context.Context, request *promisev1.VerdictsRequest) (*promisev1.VerdictsResponse, error) {
 	now, id := time.Now(), request.GetAllocationId()
 	all, err := p.store.Promises(ctx, id, now.Add(-window.Silence))
@@ -98,7 +113,7 @@ func (p *Promise) Verdicts(ctx context.Context, request *promisev1.VerdictsReque
 		}
 	}
 	for _, v := range p.windows.Verdicts(id) {
-		if v.Sequence >= newest[v.Promise].GetSequence() {
+		if known := newest[v.Promise].GetSequence(); v.Sequence > known || v.Sequence == known && v.Complete {
 			newest[v.Promise] = verdictOf(v.Promise, v.Verdict, p.mutes.Of(id, v.Promise, now))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -20,6 +21,10 @@ import (
 
 // maxUnacknowledged batches of one stream wait for their bangs; past that nothing more is read, and the node keeps what it has.
 const maxUnacknowledged = 256
+
+// fillWait is how long a batch waits for what its windows lack: were it acknowledged before, and this replica killed, the next one would know its groups by replay
+// alone, which never bangs. A node answers within a round trip or not at all.
+const fillWait = 10 * time.Second
 
 // replayAgain is how long a stream waits before it asks again for the groups of an allocation whose replay did not bring what lacked.
 const replayAgain = time.Minute
@@ -47,11 +52,16 @@ type batch struct {
 	number  uint64
 	changes []*promisev1.VerdictChange
 	waits   []<-chan struct{}
-	// lacking are allocations of which a window lacks groups, filled those of which a replay brought what lacked.
-	lacking, filled []string
+	// lacking are windows that lack groups before those of the batch, filled those that lacked some and do no more.
+	lacking, filled []windowKey
+	// until is when it waits no longer for the lacking ones.
+	until time.Time
 	// told are the allocations of the batch.
 	told []string
 }
+
+// windowKey names a window.
+type windowKey struct{ allocation, promise string }
 
 // stream is what Sense needs of the RPC library's.
 type stream = connect.BidiStream[promisev1.SenseRequest, promisev1.SenseResponse]
@@ -114,10 +124,11 @@ func (*Sense) receive(ctx context.Context, node *stream, received chan<- *promis
 
 // recordAll records what comes, in order, until nothing more does. When the stream ends first, the rest is drained: the node sends it again.
 func (s *Sense) recordAll(ctx context.Context, computer string, received <-chan *promisev1.SenseRequest, batches chan<- batch) {
+	lacking := map[windowKey]struct{}{}
 	for request := range received {
 		one := batch{number: request.GetBatch()}
 		for _, a := range request.GetAllocations() {
-			s.record(ctx, computer, a, &one)
+			s.record(ctx, computer, a, &one, lacking)
 		}
 		select {
 		case batches <- one:
@@ -126,11 +137,10 @@ func (s *Sense) recordAll(ctx context.Context, computer string, received <-chan 
 	}
 }
 
-// record puts the groups of one allocation into their windows, and raises the alarm where they ask for it.
-func (s *Sense) record(ctx context.Context, computer string, a *promisev1.AllocationGroups, into *batch) {
+// record puts the groups of one allocation into their windows, and raises the alarm where they ask for it. lacking is the windows of the stream that lack groups.
+func (s *Sense) record(ctx context.Context, computer string, a *promisev1.AllocationGroups, into *batch, lacking map[windowKey]struct{}) {
 	runs, id := runsOf(a.GetRuns()), a.GetRuns().GetAllocationId()
 	now := time.Now()
-	var lacking map[string]bool // promises whose windows lack groups after this
 	for _, g := range a.GetGroups() {
 		recorded, muted := recordedOf(g, runs, false, a.GetReplay()), s.Mutes.Of(id, g.GetPromise(), now)
 		recorded.Muted = muted != nil
@@ -140,13 +150,14 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 			s.Telemetry.Log.WarnContext(ctx, "cannot record a group", "computer", computer, "allocation", id, "promise", g.GetPromise(), "error", err)
 			continue
 		}
-		if !outcome.Complete {
-			if lacking == nil {
-				lacking = map[string]bool{}
+		if key := (windowKey{id, g.GetPromise()}); !outcome.Complete && !a.GetReplay() {
+			if _, known := lacking[key]; known || len(lacking) < window.MaxPromises {
+				lacking[key] = struct{}{}
+				into.lacking = append(into.lacking, key)
 			}
-			lacking[g.GetPromise()] = true
-		} else if lacking != nil {
-			delete(lacking, g.GetPromise())
+		} else if _, lacked := lacking[key]; lacked && outcome.Complete {
+			delete(lacking, key)
+			into.filled = append(into.filled, key)
 		}
 		if outcome.Effect.Has(verdict.Changed) {
 			s.transitions.Add(ctx, 1, conv.Verdict.String(verdictValue(outcome.Verdict.TestFailed)))
@@ -161,23 +172,17 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 		}
 	}
 	into.told = append(into.told, id)
-	switch {
-	case len(lacking) > 0 && !a.GetReplay():
-		into.lacking = append(into.lacking, id)
-	case len(lacking) == 0 && a.GetReplay():
-		into.filled = append(into.filled, id)
-	}
 	// A batch that is sent again after a lost stream finds its groups known and its bang still on its way: it waits for that too.
 	into.waits = append(into.waits, s.Alarm.Pending(id)...)
 }
 
-// acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs.
+// acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs and when its windows lack nothing that the node may have.
 func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan batch) error {
 	var waiting []batch
 	asked, muted := map[string]time.Time{}, newTold(s.Mutes)
 	for {
 		var acknowledged uint64
-		for len(waiting) > 0 && len(waiting[0].waits) == 0 {
+		for len(waiting) > 0 && len(waiting[0].waits) == 0 && (len(waiting[0].lacking) == 0 || !time.Now().Before(waiting[0].until)) {
 			acknowledged, waiting = waiting[0].number, waiting[1:]
 		}
 		if acknowledged > 0 {
@@ -196,22 +201,32 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 			}
 		}
 		var told <-chan struct{}
-		if len(waiting) > 0 {
+		var unfilled <-chan time.Time
+		switch {
+		case len(waiting) == 0:
+		case len(waiting[0].waits) > 0:
 			told = waiting[0].waits[0]
+		default:
+			unfilled = time.After(time.Until(waiting[0].until))
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-unfilled:
 		case <-told:
 			waiting[0].waits = waiting[0].waits[1:]
 		case one := <-more:
-			waiting = append(waiting, one)
 			muted.heard(one.told)
-			for _, id := range one.filled {
-				delete(asked, id)
+			fill(waiting, &one, asked)
+			now := time.Now()
+			replay := wanted(one.lacking, asked, now)
+			for _, key := range one.lacking {
+				if until := asked[key.allocation].Add(fillWait); until.After(one.until) {
+					one.until = until
+				}
 			}
-			replay := wanted(one.lacking, asked, time.Now())
+			waiting = append(waiting, one)
 			if len(one.changes) > 0 || len(replay) > 0 {
 				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes, Replay: replay}); err != nil {
 					return ended(err)
@@ -221,10 +236,26 @@ func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan ba
 	}
 }
 
+// fill takes what a batch filled from those that wait for it; they wait for its bangs then. What lacks again may be asked for at once.
+func fill(waiting []batch, by *batch, asked map[string]time.Time) {
+	for _, key := range by.filled {
+		delete(asked, key.allocation)
+		lacks := func(k windowKey) bool { return k == key }
+		by.lacking = slices.DeleteFunc(by.lacking, lacks)
+		for i := range waiting {
+			if w := &waiting[i]; slices.ContainsFunc(w.lacking, lacks) {
+				w.lacking = slices.DeleteFunc(w.lacking, lacks)
+				w.waits = append(w.waits, by.waits...)
+			}
+		}
+	}
+}
+
 // wanted asks for the groups that windows lack, of one allocation once in replayAgain until they came: what the node has not either is not asked for over and over.
-func wanted(lacking []string, asked map[string]time.Time, now time.Time) []*promisev1.ReplayWanted {
+func wanted(lacking []windowKey, asked map[string]time.Time, now time.Time) []*promisev1.ReplayWanted {
 	var replay []*promisev1.ReplayWanted
-	for _, id := range lacking {
+	for _, key := range lacking {
+		id := key.allocation
 		if last, known := asked[id]; known && now.Sub(last) < replayAgain {
 			continue
 		}

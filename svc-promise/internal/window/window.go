@@ -166,6 +166,8 @@ func (w *Windows) Unsent(allocationID, name string) {
 type Named struct {
 	Promise string
 	verdict.Verdict
+	// Complete is false when the window lacks groups: it may say too little.
+	Complete bool
 }
 
 // Verdicts of an allocation, by name; none when nothing was heard of it.
@@ -178,7 +180,7 @@ func (w *Windows) Verdicts(allocationID string) []Named {
 	}
 	all := make([]Named, 0, len(a.promises))
 	for name, p := range a.promises {
-		all = append(all, Named{name, p.Verdict()})
+		all = append(all, Named{name, p.Verdict(), p.Complete()})
 	}
 	slices.SortFunc(all, func(a, b Named) int { return strings.Compare(a.Promise, b.Promise) })
 	return all
