@@ -298,8 +298,11 @@ class JSON(Case):
                 for age in ages:
                     f.write(json.dumps({"time": (now - datetime.timedelta(seconds=age)).strftime("%Y-%m-%d %H:%M:%S,000"), "data": age}) + "\n")
         self.assertEqual(get_json_log_data_interval(path, 100), [10, 20, 30, 40])
-        self.assertEqual(get_data_interval_json_log(path, 35), [10, 20, 30, 40])  # and the one before the interval
-        self.assertAlmostEqual(get_json_log_latest_timestamp(path), now.timestamp() - 10, delta=2)
+        with open(path, "a") as f:
+            f.write("{\"time\": \"%s\", \"data\": {'as': 'Python shows it'}}\n" % now.strftime("%Y-%m-%d %H:%M:%S,000"))
+        self.assertEqual(get_json_log_data_interval(path, 15), [{"as": "Python shows it"}, 10])
+        self.assertEqual(get_data_interval_json_log(path, 35), [{"as": "Python shows it"}, 10, 20, 30, 40])  # and the one before the interval
+        self.assertAlmostEqual(get_json_log_latest_timestamp(path), now.timestamp(), delta=2)
         self.assertEqual(get_json_log_latest_timestamp(path + ".absent"), 0)
         self.assertEqual(len(list(iter_logrotate_file_handle(path))), 3)
 

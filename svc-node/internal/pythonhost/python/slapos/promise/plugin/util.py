@@ -45,11 +45,18 @@ def _time(text):
     return when.astimezone().replace(tzinfo=None) if when.tzinfo else when
 
 
+def _entry(line):
+    try:
+        return json.loads(line)
+    except ValueError:
+        return json.loads(line.replace(b"'", b'"'))  # SlapOS wrote data as Python shows it
+
+
 def _entries(path):
     for f in iter_logrotate_file_handle(path, "rb"):
         for line in iter_reverse_lines(f):
             try:
-                entry = json.loads(line)
+                entry = _entry(line)
                 yield _time(entry["time"]), entry
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was cut off is no reason to know nothing
