@@ -57,7 +57,7 @@ fi
 // checkURL is slapos.cookbook:check_url_available.
 func checkURL() *Recipe {
 	return promiseScript("slapos.cookbook:check_url_available", "Writes a promise that fails unless a URL answers with the code expected.", []Option{
-		{Name: "url", Text: "URL to get. The promise of one that is written and empty, such as what an optional request has not told yet, fails."},
+		{Name: "url", Text: "URL to get. The promise of one that is written and empty, or has no scheme, such as what is made of what an optional request has not told yet, fails."},
 		{Name: "http_code", Default: "200", Text: "Code expected; http-code is another spelling."},
 		{Name: "check-secure", Default: "0", Text: "1: 401 is accepted too."},
 		{Name: "timeout", Default: "20", Text: "Seconds."},
@@ -65,10 +65,13 @@ func checkURL() *Recipe {
 		{Name: "dash_path", Text: "Accepted: /bin/sh is used."},
 	}, func(w *Work) (string, error) {
 		address := w.Get("url")
-		if _, written := w.Part.Options["url"]; written && address == "" {
-			return "#!/bin/sh\n# Written for [" + w.Part.Name + "]; changes here are lost at the next deployment.\necho 'no URL is known yet' >&2\nexit 1\n", nil
+		u, err := url.Parse(address)
+		if _, written := w.Part.Options["url"]; written && err == nil && u.Scheme == "" {
+			// A request that tells nothing yet leaves the path at most of what is made of its answer.
+			return "#!/bin/sh\n# Written for [" + w.Part.Name + "]; changes here are lost at the next deployment.\necho " +
+				quoteShell("no URL is known yet: "+strconv.Quote(address)) + " >&2\nexit 1\n", nil
 		}
-		if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return "", w.Error("url", "cannot use %q: an http or https URL is wanted", address)
 		}
 		code, timeout, curl := w.Get("http_code"), w.Get("timeout"), w.Get("curl_path")

@@ -90,7 +90,7 @@ func TestACertificateAuthoritySignsWhatIsRequested(t *testing.T) {
 }
 
 // tarOf makes a tar.gz of names and contents; a name ending in / is a directory, content after -> a link's target.
-func tarOf(t *testing.T, entries ...[2]string) string {
+func tarOf(t testing.TB, entries ...[2]string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -240,6 +240,14 @@ func TestARedisIsConfigured(t *testing.T) {
 	if got := w.files["/p/promise"].content; !strings.Contains(got, "/r/redis-cli -h ::1 -p 6379 ping") {
 		t.Errorf("got %s", got)
 	}
+	w.must(strings.ReplaceAll(part, "_", "-") + "unixsocket = /p/redis.sock\ncli-bin = /r/cli\n")
+	if got := w.files["/p/redis.conf"].content; !strings.Contains(got, "\nunixsocket /p/redis.sock\nunixsocketperm 700\n") {
+		t.Errorf("got %s", got)
+	}
+	if got := w.files["/p/promise"].content; !strings.Contains(got, "(/r/cli -s /p/redis.sock ping") {
+		t.Errorf("got %s", got)
+	}
+	w.fails(strings.Replace(part, "pid_file = /p/pid\n", "", 1), "needs the option pid-file")
 	w.fails(part+"requirepass = two words\n", "[a] requirepass: cannot use a password with blanks")
 }
 

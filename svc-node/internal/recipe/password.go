@@ -25,7 +25,10 @@ func generatePassword() *Recipe {
 			{Name: "create-once", Default: "true", Text: "false: the file follows the option passwd when that changes."},
 			{Name: "passwd", Text: "The password, when it comes from elsewhere."},
 		},
-		Provides:  []Option{{Name: "passwd", Text: "The password. It is not kept in the record of what is installed."}},
+		Provides: []Option{
+			{Name: "passwd", Text: "The password. It is not kept in the record of what is installed."},
+			{Name: "passwd-sha512-crypt", Text: "Its hash as crypt(3) makes it, $6$; it stays as long as the password does."},
+		},
 		Signature: 1,
 		Provide:   providePassword,
 		Install: func(_ context.Context, w *Work) error {
@@ -54,7 +57,7 @@ func generatePassword() *Recipe {
 }
 
 func providePassword(_ context.Context, in *Init) (profile.Provided, error) {
-	provided := profile.Provided{Options: map[string]profile.Value{}, Volatile: []string{"passwd"}}
+	provided := profile.Provided{Options: map[string]profile.Value{}, Volatile: []string{"passwd", hashedPassword}}
 	value, written := in.Get("storage-path")
 	storage := strings.TrimSpace(value.String())
 	if !written {
@@ -88,7 +91,30 @@ func providePassword(_ context.Context, in *Init) (profile.Provided, error) {
 		}
 	}
 	provided.Options["passwd"] = profile.Text(secret)
+	hash, err := hashPassword(in, secret)
+	if err != nil {
+		return provided, in.Error("passwd", "cannot hash the password: %w", err)
+	}
+	provided.Options[hashedPassword] = profile.Text(hash)
 	return provided, nil
+}
+
+// hashedPassword is an option that some profiles configure servers with.
+const hashedPassword = "passwd-sha512-crypt"
+
+// hashPassword remembers the hash, so that it is the same in each run and takes its milliseconds once.
+func hashPassword(in *Init, secret string) (string, error) {
+	of := profile.Text(secret).Fingerprint()
+	if in.Memory["hash-of"] == of {
+		return in.Memory[hashedPassword], nil
+	}
+	salt, err := randomText(in.World.Random(), 16, cryptLetters)
+	if err != nil {
+		return "", err
+	}
+	hash := sha512Crypt(secret, salt)
+	in.Memory["hash-of"], in.Memory[hashedPassword] = of, hash
+	return hash, nil
 }
 
 // randomText draws letters evenly: bytes beyond the last whole multiple of the alphabet are thrown away.

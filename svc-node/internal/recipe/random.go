@@ -40,16 +40,20 @@ func randomInteger() *Recipe {
 		{Name: "maximum", Required: true, Text: "Highest value."},
 		{Name: "value", Text: "The value, when it comes from elsewhere."},
 	}, func(in *Init) (string, error) {
-		low, err := number(in, "minimum", 0, math.MinInt32, math.MaxInt32)
-		if err != nil {
-			return "", err
+		var bounds [2]int64
+		for i, option := range []string{"minimum", "maximum"} {
+			n, err := strconv.ParseInt(in.Text(option), 10, 64)
+			if err != nil {
+				return "", in.Error(option, "cannot use %q: an integer is wanted", in.Text(option))
+			}
+			bounds[i] = n
 		}
-		high, err := number(in, "maximum", 0, low, math.MaxInt32)
-		if err != nil {
-			return "", err
+		low, high := bounds[0], bounds[1]
+		if high < low || uint64(high-low) >= math.MaxInt64 {
+			return "", in.Error("maximum", "cannot draw an integer from %d to %d", low, high)
 		}
-		n, err := draw(in, uint64(int64(high)-int64(low)+1))
-		return strconv.Itoa(low + int(n)), err
+		n, err := draw(in, uint64(high-low)+1)
+		return strconv.FormatInt(low+int64(n), 10), err
 	})
 }
 

@@ -31,6 +31,7 @@ func Recipes() *Registry {
 		logrotate(),
 		logrotateEntry(),
 		makeDirectory(),
+		mysqlUpdate(),
 		plainTemplate(),
 		promisePlugin(),
 		publish(),

@@ -93,40 +93,28 @@ func (m *machine) call(target value, a arguments) (value, error) {
 	return nil, fmt.Errorf("cannot call a %s", typeName(target))
 }
 
-type filterNode struct {
+// applied is what a filter or a test is applied to.
+type applied struct {
 	line      int
 	input     expression
 	name      string
 	arguments callArguments
 }
+
+type (
+	filterNode struct{ applied }
+	testNode   struct{ applied }
+)
 
 func (n *filterNode) eval(m *machine, s *scope) (value, error) {
-	if err := m.budget.step(1); err != nil {
-		return nil, err
-	}
-	v, err := n.input.eval(m, s)
-	if err != nil {
-		return nil, err
-	}
-	a, err := n.arguments.eval(m, s)
-	if err != nil {
-		return nil, at(n.line, err)
-	}
-	out, err := m.filter(n.name, v, a)
-	if err != nil {
-		return nil, at(n.line, fmt.Errorf("the filter %s: %w", n.name, err))
-	}
-	return out, nil
-}
-
-type testNode struct {
-	line      int
-	input     expression
-	name      string
-	arguments callArguments
+	return n.apply(m, s, "filter", m.filter)
 }
 
 func (n *testNode) eval(m *machine, s *scope) (value, error) {
+	return n.apply(m, s, "test", func(name string, v value, a arguments) (value, error) { return m.test(name, v, a) })
+}
+
+func (n *applied) apply(m *machine, s *scope, kind string, do func(name string, v value, a arguments) (value, error)) (value, error) {
 	if err := m.budget.step(1); err != nil {
 		return nil, err
 	}
@@ -138,9 +126,9 @@ func (n *testNode) eval(m *machine, s *scope) (value, error) {
 	if err != nil {
 		return nil, at(n.line, err)
 	}
-	holds, err := m.test(n.name, v, a)
+	out, err := do(n.name, v, a)
 	if err != nil {
-		return nil, at(n.line, fmt.Errorf("the test %s: %w", n.name, err))
+		return nil, at(n.line, fmt.Errorf("the %s %s: %w", kind, n.name, err))
 	}
-	return holds, nil
+	return out, nil
 }

@@ -337,31 +337,40 @@ func (p *parser) dictLiteral() (expression, error) {
 	return node, p.want("}")
 }
 
-func (p *parser) postfix(node expression) (expression, error) {
+// chain parses what follows an expression, as long as one finds something that does.
+func (p *parser) chain(node expression, one func(expression) (expression, error)) (expression, error) {
 	for {
-		t := p.now()
-		var err error
+		next, err := one(node)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil {
+			return node, nil
+		}
+		node = next
+	}
+}
+
+func (p *parser) postfix(node expression) (expression, error) {
+	return p.chain(node, func(node expression) (expression, error) {
+		line := p.now().line
 		switch {
 		case p.skip("."):
 			switch attr := p.next(); attr.kind {
 			case tokName:
-				node = &attribute{line: t.line, object: node, name: attr.text}
+				return &attribute{line: line, object: node, name: attr.text}, nil
 			case tokInteger:
-				node = &subscript{line: t.line, object: node, key: &constant{attr.int}}
+				return &subscript{line: line, object: node, key: &constant{attr.int}}, nil
 			default:
 				return nil, p.fail("expected a name after the dot, found %s", attr)
 			}
 		case p.isOperator("["):
-			node, err = p.subscript(node)
+			return p.subscript(node)
 		case p.isOperator("("):
-			node, err = p.call(node)
-		default:
-			return node, nil
+			return p.call(node)
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
+		return nil, nil
+	})
 }
 
 func (p *parser) subscript(object expression) (expression, error) {
@@ -431,22 +440,17 @@ func (p *parser) arguments() (callArguments, error) {
 }
 
 func (p *parser) filtered(node expression) (expression, error) {
-	for {
-		var err error
+	return p.chain(node, func(node expression) (expression, error) {
 		switch {
 		case p.isOperator("|"):
-			node, err = p.filter(node)
+			return p.filter(node)
 		case p.isName("is"):
-			node, err = p.test(node)
+			return p.test(node)
 		case p.isOperator("("):
-			node, err = p.call(node)
-		default:
-			return node, nil
+			return p.call(node)
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
+		return nil, nil
+	})
 }
 
 func (p *parser) filter(node expression) (expression, error) {
@@ -455,7 +459,7 @@ func (p *parser) filter(node expression) (expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &filterNode{line: line, input: node, name: name}
+	f := &filterNode{applied{line: line, input: node, name: name}}
 	if p.isOperator("(") {
 		f.arguments, err = p.arguments()
 	}
@@ -469,7 +473,7 @@ func (p *parser) test(node expression) (expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	test := &testNode{line: line, input: node, name: name}
+	test := &testNode{applied{line: line, input: node, name: name}}
 	switch t := p.now(); {
 	case p.isOperator("("):
 		test.arguments, err = p.arguments()
