@@ -222,3 +222,11 @@ context = section ftpd a
 `)
 	w.wants("/p/conf", "nobody z /p/service\n", 0o640)
 }
+
+// Templates go through whole sections, as that of the monitoring stack does: they list what the profile wrote and the recipe
+// set, and nothing else.
+func TestATemplateListsWhatASectionHolds(t *testing.T) {
+	w := newWorld(t)
+	w.must("[a]\nrecipe = slapos.recipe.template:jinja2\ninline = {% for k, v in s.items() %}{{ k }}={{ v }};{% endfor %}{{ empty | length }}\noutput = /p/x\ncontext =\n  section s s\n  section empty empty\n[s]\nb = 2\na = ${:_buildout_section_name_}\n[empty]\n")
+	w.wants("/p/x", "a=s;b=2;0\n", 0o640)
+}

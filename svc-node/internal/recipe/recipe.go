@@ -153,6 +153,9 @@ func (in *Init) values(name, option string) (values map[string]any, waiting *pro
 	waiting = section.Waiting()
 	values = map[string]any{}
 	for _, name := range section.Options() {
+		if name == "_buildout_section_name_" || name == "_profile_base_location_" {
+			continue // references may name them, but templates that list a section do not want them
+		}
 		v, err := section.Require(name)
 		if unavailable := (*profile.Unavailable)(nil); errors.As(err, &unavailable) {
 			waiting = unavailable

@@ -35,7 +35,7 @@ func jinjaTemplate() *Recipe {
 			{Name: "mode", Default: "640, or 750 when the text starts with #!", Text: "Mode of the file, in octal."},
 			{Name: "encoding, once, import-delimiter", Text: "encoding is always utf-8; once is the path of a file, usually the output: when it exists the template is not rendered, and what was rendered once is the user's; import-delimiter is always /."},
 		},
-		Signature: 3,
+		Signature: 4,
 		Provide:   provideContext,
 		Install:   renderJinja,
 		Update:    renderJinja,
