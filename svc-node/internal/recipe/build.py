@@ -3,23 +3,17 @@
 What the script sees: self (buildout, name, options, logger, download, extract, copyTree), options, location, guessworkdir.
 """
 
+# What few scripts need is imported where it is needed: most of what a short one takes is imports.
 import base64
-import hashlib
 import json
-import logging
 import os
-import pickle
-import shutil
 import stat
 import sys
-import tempfile
 import textwrap
-import traceback
-import urllib.request
 
 MAX_FILES = 10000
 MAX_BYTES = 16 << 20
-OURS = {"buildout", "name", "options", "logger"}
+OURS = {"buildout", "name", "options", "logger", "_scratch"}
 
 
 class Failure(Exception):
@@ -53,15 +47,34 @@ def guessworkdir(path):
 
 
 class Recipe:
-    def __init__(self, asked, scratch):
+    def __init__(self, asked):
         self.name = asked["name"]
         self.options = Options(self.name, asked["options"])
         self.buildout = Buildout({name: Options(name, values) for name, values in asked["sections"].items()})
         self.buildout[self.name] = self.options
-        self.logger = logging.getLogger(self.name)
-        self._scratch = scratch
-        for name, value in pickle.loads(base64.b64decode(asked["state"])).items() if asked.get("state") else ():
-            setattr(self, name, value)
+        if asked.get("state"):
+            import pickle
+
+            vars(self).update(pickle.loads(base64.b64decode(asked["state"])))
+
+    def __getattr__(self, name):
+        if name == "logger":
+            import logging
+
+            logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+            self.logger = logging.getLogger(self.name)
+        elif name == "_scratch":
+            import tempfile
+
+            self._scratch = tempfile.mkdtemp(prefix="vow-build-")
+        else:
+            raise AttributeError("slapos.recipe.build has no %s here" % name)
+        return vars(self)[name]
+
+    def _directory(self):
+        import tempfile
+
+        return tempfile.mkdtemp(dir=self._scratch)
 
     def download(self, url=None, md5sum=None):
         if url is None:
@@ -69,7 +82,11 @@ class Recipe:
         remote = "://" in url and not url.startswith("file://")
         if remote and self.buildout.get("buildout", {}).get("offline", "true").lower() == "true":
             raise Failure("cannot download %s: the profile says offline = true" % url)
-        path = os.path.join(tempfile.mkdtemp(dir=self._scratch), os.path.basename(url.rstrip("/")) or "download")
+        import hashlib
+        import shutil
+        import urllib.request
+
+        path = os.path.join(self._directory(), os.path.basename(url.rstrip("/")) or "download")
         with urllib.request.urlopen(url if "://" in url else "file://" + url, timeout=60) as source, open(path, "wb") as copy:
             shutil.copyfileobj(source, copy)
         if md5sum:
@@ -80,11 +97,15 @@ class Recipe:
         return path
 
     def extract(self, path):
-        directory = tempfile.mkdtemp(dir=self._scratch)
+        import shutil
+
+        directory = self._directory()
         shutil.unpack_archive(path, directory)
         return directory
 
     def copyTree(self, origin, destination, ignore_dir_list=()):
+        import shutil
+
         shutil.copytree(origin, destination, symlinks=True, ignore=shutil.ignore_patterns(*ignore_dir_list))
 
     def failIfPathExists(self, path):
@@ -92,19 +113,22 @@ class Recipe:
             raise Failure("%s exists" % path)
 
     def _state(self):
-        kept = {}
-        for name, value in vars(self).items():
-            if name in OURS or name == "_scratch":
-                continue
+        kept = {name: value for name, value in vars(self).items() if name not in OURS}
+        if not kept:
+            return ""
+        import pickle
+
+        for name, value in list(kept.items()):
             try:
                 pickle.dumps(value)
             except Exception:  # pickle raises all sorts of errors
-                continue  # what cannot be kept is missing in install
-            kept[name] = value
-        return base64.b64encode(pickle.dumps(kept)).decode() if kept else ""
+                del kept[name]  # it is missing in install
+        return base64.b64encode(pickle.dumps(kept)).decode()
 
 
 def remove(path):
+    import shutil
+
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
@@ -191,12 +215,11 @@ def main():
     asked = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.path[0:0] = [path for path in os.environ.pop("VOW_PYTHON_PATH", "").split(os.pathsep) if path]
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     given = dict(asked["options"])
     result = {}
-    scratch = tempfile.mkdtemp(prefix="vow-build-")
+    recipe = None
     try:
-        recipe = Recipe(asked, scratch)
+        recipe = Recipe(asked)
         if asked["phase"] == "install" and asked.get("capture"):
             result["files"] = install(asked, recipe)
         else:
@@ -213,6 +236,8 @@ def main():
     except SystemExit as error:
         result = {"error": "it exits: %s" % error}
     except BaseException as error:
+        import traceback
+
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == asked["phase"]]
         place = "line %d: " % frames[-1].lineno if frames else ""
         if isinstance(error, SyntaxError) and error.lineno:
@@ -221,7 +246,8 @@ def main():
         result = {"error": "%s%s: %s" % (place, type(error).__name__, text)}
         traceback.print_exc()
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if recipe is not None and "_scratch" in vars(recipe):
+            remove(recipe._scratch)
     json.dump(result, answer)
     answer.close()
 
