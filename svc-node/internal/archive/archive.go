@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// MaxName and MaxLink bound a name and what a link leads to, in bytes.
+	// MaxName bounds a name, in bytes.
 	MaxName = 4096
+	// MaxLink bounds what a link leads to, in bytes.
 	MaxLink = 4096
 	// maxDirectory bounds the directory of a zip, which is read into memory: 500,000 entries have some 50 MB.
 	maxDirectory = 128 << 20
@@ -196,7 +197,7 @@ func unzipFile(ctx context.Context, f *zip.File, all *counter, to Sink) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	defer content.Close() //nolint:errcheck // its checksum was compared at its end
+	defer content.Close() // its checksum was compared at its end
 	if mode&fs.ModeType == fs.ModeSymlink {
 		target, err := io.ReadAll(io.LimitReader(content, MaxLink+1))
 		if err != nil {

@@ -34,6 +34,7 @@ func (m *memory) Link(name, target string) error { return m.add(name + " -> " + 
 func (m *memory) HardLink(name, existing string) error {
 	return m.add(name + " = " + existing)
 }
+
 func (m *memory) File(_ context.Context, name string, mode fs.FileMode, size int64, content io.Reader) error {
 	if err := m.budget.Has(size); err != nil {
 		return err

@@ -93,7 +93,7 @@ func (l *Layout) SoftwareUser(euid int) (privilege.User, error) {
 	case l.Software.Name == "":
 		return privilege.User{}, errors.New("software releases have no user of their own yet: run `vow node format --yes` as root")
 	}
-	var seen = Seen{Users: map[string]Account{}, Groups: map[string]uint32{}}
+	seen := Seen{Users: map[string]Account{}, Groups: map[string]uint32{}}
 	if err := seen.account(l.Software.Name); err != nil {
 		return privilege.User{}, err
 	}

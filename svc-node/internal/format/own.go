@@ -53,7 +53,7 @@ func giveAll(folder string, user Account) error {
 // giveWithin gives the entries of an open folder, which it closes.
 func giveWithin(fd int, name string, user Account, rootsOnly bool) error {
 	folder := os.NewFile(uintptr(fd), name)
-	defer folder.Close() //nolint:errcheck // only read from
+	defer folder.Close() // only read from
 	entries, err := folder.Readdirnames(-1)
 	if err != nil {
 		return err

@@ -7,8 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -271,7 +270,7 @@ func TestWhatServersMayNotDo(t *testing.T) {
 			http.Redirect(w, r, "http://169.254.169.254/latest/meta-data", http.StatusFound)
 		}
 	}))
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	t.Cleanup(secure.Close)
 	pool := secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	r := newRoot(t, Settings{RootCAs: pool, Stall: 100 * time.Millisecond, MaxBytes: 500_000})
@@ -314,7 +313,7 @@ func TestWhatServersMayNotDo(t *testing.T) {
 	}
 	old := httptest.NewUnstartedServer(secure.Config.Handler)
 	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // that is the test
-	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	old.StartTLS()
 	t.Cleanup(old.Close)
 	if err := r.Install(t.Context(), old.URL+"/release.tar", nil); err == nil || !strings.Contains(err.Error(), "protocol version") {

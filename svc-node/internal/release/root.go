@@ -40,7 +40,7 @@ func NewRoot(dir string, s Settings) (*Root, error) {
 	r := &Root{dir: dir, s: s.withDefaults()}
 	u, err := r.user()
 	if err != nil {
-		return r, nil //nolint:nilerr // what is installed can be used; whoever wants to install hears of it
+		return r, nil // what is installed can be used; whoever wants to install hears of it
 	}
 	if !u.Switch { // another's was made when the computer was formatted
 		if err := os.MkdirAll(dir, modeDirectory); err != nil {

@@ -21,9 +21,10 @@ const (
 	modeDirectory  fs.FileMode = 0o755
 )
 
-// LimitError is a release that is larger than it may be; the names of the limits are those that telemetry shows.
+// LimitError is a release that is larger than it may be.
 type LimitError = archive.LimitError
 
+// The names of the limits, as telemetry shows them.
 const (
 	LimitBytes = archive.LimitBytes
 	LimitFiles = archive.LimitEntries
