@@ -146,7 +146,7 @@ func (f *Fleet) Add(ctx context.Context, c Computer, releases ...string) error {
 			Master: address(Master, 7711), Scheduler: address(Scheduler, 7712), Promise: address(Promise, 7713), Executable: "/bin/vow",
 		}, node.Settings{
 			Telemetry: at.telemetry, Dial: at.dial, PingIdle: f.settings.PingIdle, Supervisor: supervisor{m.Supervisor}, Installer: m, Sensor: m, Releases: software{m}, Usage: m,
-			BootID: m.bootID(), User: "vow", SenseDelay: f.settings.SenseDelay,
+			BootID: m.bootID(), User: "vow", SenseDelay: f.settings.SenseDelay, DiskEvery: time.Hour,
 		})
 	}}
 	if err := f.Start(ctx, c.Name); err != nil {

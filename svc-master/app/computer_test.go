@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
 )
 
@@ -15,6 +16,8 @@ func TestARegistrationReplacesAndNeverTakesAPartitionInUse(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *master) {
 		m.register("one", 3)
 		web := m.request("", "web").GetInstance()
+		placed := must[*masterv1.GetInstanceResponse](m)(m.instances.GetInstance(t.Context(), &masterv1.GetInstanceRequest{InstanceId: web.GetInstanceId()})).GetInstance()
+		allocation, generation := placed.GetAllocationId(), placed.GetStatus().GetWanted()
 		change := func(names ...string) (*masterv1.Computer, error) {
 			req := &masterv1.RegisterComputerRequest{
 				Computer: "one", Cpus: 8, Periodicity: durationpb.New(600e9), Capacity: &masterv1.Capacity{MemoryBytes: 64 << 30, DiskBytes: 1 << 40},
@@ -57,6 +60,20 @@ func TestARegistrationReplacesAndNeverTakesAPartitionInUse(t *testing.T) {
 		}
 		if p := after.GetPartitions()[1]; p.GetInstanceId() != web.GetInstanceId() || strings.Join(p.GetAddresses(), " ") != "10.0.0.1 fd00::1" {
 			t.Errorf("the partition in use is %v", p)
+		}
+		// Its addresses are what its profile sees: other ones are a change of its instance, which a node that was away hears of too; the same ones again are none.
+		wanted := func() *typev1.Generation {
+			return must[*masterv1.GetInstanceResponse](m)(m.instances.GetInstance(t.Context(), &masterv1.GetInstanceRequest{InstanceId: web.GetInstanceId()})).GetInstance().GetStatus().GetWanted()
+		}
+		moved := wanted().GetNumber()
+		desired := must[*masterv1.GetDesiredResponse](m)(m.desired.GetDesired(t.Context(), &masterv1.GetDesiredRequest{Computer: "one", Known: []*masterv1.Known{{
+			Partition: held, AllocationId: allocation, Generation: generation,
+		}}})).GetPartitions()
+		if moved != generation.GetNumber()+1 || len(desired) != 1 || desired[0].GetAddresses()[0] != "10.0.0.1" || desired[0].GetGeneration().GetNumber() != moved {
+			t.Errorf("with other addresses generation %d is wanted after %v, and the desired state is %v", moved, generation, desired)
+		}
+		if _, err := change(held, "another"); err != nil || wanted().GetNumber() != moved {
+			t.Errorf("with the same addresses generation %d is wanted, after %d: %v", wanted().GetNumber(), moved, err)
 		}
 		// An older node does not tell what the machine has: that is no news.
 		m.register("one", 3)

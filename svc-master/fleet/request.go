@@ -65,7 +65,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		return RequestAnswer{}, Effects{}, err
 	}
 	i := t.titled(e.RequesterID, e.Title)
-	if i != nil && i.State == Destroyed {
+	if i != nil && i.State == Destroyed && e.State != Destroyed {
 		kept := ""
 		if p := t.Partitions[i.ID]; p != nil && !p.RetainedUntil.IsZero() {
 			kept = ", and its content is kept until " + p.RetainedUntil.UTC().Format(time.RFC3339)
@@ -129,8 +129,8 @@ func (t *Tree) requestDestroyed(e *Request, i *Instance, now time.Time) (Request
 	if i == nil {
 		return RequestAnswer{}, Effects{}, fail(NotFound, "cannot destroy %q: nothing of that title was requested", e.Title)
 	}
-	_, fx, err := t.SetState(SetState{RequestID: e.RequestID, InstanceID: i.ID, State: Destroyed, Trace: e.Trace}, now)
-	return RequestAnswer{InstanceID: i.ID, Changed: err == nil, Reason: "being destroyed"}, fx, err
+	set, fx, err := t.SetState(SetState{RequestID: e.RequestID, InstanceID: i.ID, State: Destroyed, Trace: e.Trace}, now)
+	return RequestAnswer{InstanceID: i.ID, Changed: set.Changed, Reason: "being destroyed"}, fx, err
 }
 
 func (t *Tree) create(e *Request, parameters map[string]string, now time.Time) *Instance {

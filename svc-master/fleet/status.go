@@ -125,6 +125,10 @@ func (t *Tree) Conditions(now time.Time) []string {
 			told = append(told, crimePrefix+c.Evidence)
 		}
 		if latest := m.partition.Latest; latest != nil {
+			if m.instance.State != Started && latest.Result != Success { // it has no colour that would say so
+				told = append(told, fmt.Sprintf("problem: %s (%s/%s) is to be %s, and its last run failed, attempt %d: %s",
+					m.instance.Title, m.partition.Computer, m.partition.Name, m.instance.State, latest.Attempt, reasonOf(latest)))
+			}
 			for _, problem := range latest.Problems {
 				told = append(told, fmt.Sprintf("problem: %s (%s/%s): %s", m.instance.Title, m.partition.Computer, m.partition.Name, problem))
 			}

@@ -79,6 +79,8 @@ type Settings struct {
 	// RegisterEvery is how often the agent looks whether what it registered has changed: DefaultRegisterEvery if zero on a real
 	// machine, never under a simulated one.
 	RegisterEvery time.Duration
+	// DiskEvery is how often the disks are looked at, besides when a write failed: every 10 s if zero.
+	DiskEvery time.Duration
 	// ReconnectWindow is the window of reconnects until svc-master advises one: DefaultReconnectWindow if zero.
 	ReconnectWindow time.Duration
 }

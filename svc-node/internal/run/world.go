@@ -119,6 +119,9 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 		if known, ok := o.answers.get(key); ok && o.w.run.Local && peer.Away(err) {
 			return known, nil
 		}
+		if r.State == "destroyed" && peer.Code(err) == "not_found" {
+			return recipe.Instance{State: r.State, Reason: "it is gone"}, nil // a profile goes on saying so when it is
+		}
 		return recipe.Instance{}, o.unavailable(err)
 	}
 	i := instance(answer.GetInstance(), answer.GetReady(), answer.GetReason())

@@ -50,8 +50,16 @@ RELEASE is the URL of a supplied software release, or a path.`,
 					return err
 				}
 				if r.wait > 0 {
-					if _, err := awaitGreen(c.Context(), f, response.GetInstance().GetTreeId(), r.wait); err != nil {
+					gone, err := awaitRequested(c.Context(), f, response.GetInstance(), request.GetState(), r.wait)
+					if err != nil {
 						return err
+					}
+					if gone {
+						if s.json() {
+							return s.message(response)
+						}
+						fmt.Fprintf(s.out, "%s is gone\n", args[0])
+						return nil
 					}
 					if response, err = requestInstance(ctx, f, request); err != nil { // idempotent: now says ready
 						return err
@@ -75,7 +83,7 @@ RELEASE is the URL of a supplied software release, or a path.`,
 	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
 	f.DurationVar(&r.retention, "retention-delay", 0, "how long the content is kept after the instance is destroyed; as its first request said")
 	r.sla.declare(f)
-	f.DurationVar(&r.wait, "wait", 0, "wait so long until the tree is Green")
+	f.DurationVar(&r.wait, "wait", 0, "wait so long until it is as requested: the tree Green and this instance run since, stopped, or gone")
 	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"started", "stopped", "destroyed"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return s.completeComputers(c, nil, prefix)
