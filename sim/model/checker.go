@@ -111,9 +111,10 @@ func (c *checker) bangAcked(tree string, e *fleet.Bang, a fleet.BangAnswer, err 
 	c.kept(tree, m)
 }
 
-// reportAcked: a node was told that its report is known.
-func (c *checker) reportAcked(e *fleet.ReportRun, a fleet.ReportRunAnswer, err error) {
-	if err != nil || e.Local != nil {
+// reportAcked: a node was told that its report is known. losses is how often the store had lost its last seconds when it was sent: an answer that was on its way
+// when the store lost them may be of what is lost.
+func (c *checker) reportAcked(e *fleet.ReportRun, a fleet.ReportRunAnswer, err error, losses int) {
+	if err != nil || e.Local != nil || losses != c.w.losses {
 		return
 	}
 	tree := fleet.TreeID(e.AllocationID)

@@ -236,11 +236,11 @@ func (n *node) drain() {
 	}
 	if len(m.reports) > 0 {
 		n.draining = true
-		r := m.reports[0]
+		r, losses := m.reports[0], w.losses
 		call(w, n.host, w.master.host, callTimeout, func() (fleet.ReportRunAnswer, error) { return w.master.report(r) }, func(a fleet.ReportRunAnswer, err error, answered bool) {
 			if answered {
 				m.reports = m.reports[1:]
-				w.checker.reportAcked(&r, a, err)
+				w.checker.reportAcked(&r, a, err, losses)
 			}
 			again(answered)
 		})

@@ -242,9 +242,10 @@ func (r *run) report() {
 		n.drain()
 		return
 	}
+	losses := w.losses
 	patiently(w, n.host, w.master.host, 3*time.Second, func() (fleet.ReportRunAnswer, error) { return w.master.report(e) }, func(a fleet.ReportRunAnswer, err error, answered bool) {
 		if answered {
-			w.checker.reportAcked(&e, a, err)
+			w.checker.reportAcked(&e, a, err, losses)
 		} else {
 			n.spool(e)
 		}

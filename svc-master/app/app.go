@@ -161,6 +161,9 @@ func (p *parts) wire(cfg Config, s Settings, t *telemetry.Telemetry) {
 	})
 }
 
+// gatherContacts is how long the contact of a computer that was not heard of waits for others.
+const gatherContacts = 250 * time.Millisecond
+
 // flush writes contacts until ctx ends, and once more at the end.
 func flush(ctx context.Context, s *redisstore.Store, every time.Duration, t *telemetry.Telemetry) error {
 	ticker := time.NewTicker(every)
@@ -169,6 +172,15 @@ func flush(ctx context.Context, s *redisstore.Store, every time.Duration, t *tel
 		select {
 		case <-ctx.Done():
 			return s.FlushContacts(context.WithoutCancel(ctx))
+		case <-s.ContactNews():
+			// A fleet that comes back is written in a few rounds, not one by one.
+			select {
+			case <-ctx.Done():
+			case <-time.After(gatherContacts):
+			}
+			if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {
+				t.Log.WarnContext(ctx, "cannot write contacts", "error", err)
+			}
 		case <-ticker.C:
 			if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {
 				t.Log.WarnContext(ctx, "cannot write contacts", "error", err)

@@ -200,9 +200,9 @@ func TestRefusedInputChangesNothing(t *testing.T) {
 				return err
 			}, rpc.CodeInvalidArgument, "2026-13-01"},
 			"rename": {func(ctx context.Context) error {
-				_, err := m.instances.RenameInstance(ctx, &masterv1.RenameInstanceRequest{InstanceId: root.GetInstanceId(), Title: "x"})
+				_, err := m.instances.RenameInstance(ctx, &masterv1.RenameInstanceRequest{InstanceId: root.GetTreeId() + ".i9", Title: "x"})
 				return err
-			}, rpc.CodeUnimplemented, "RenameInstance"},
+			}, rpc.CodeNotFound, ".i9"},
 			"a convergence of nothing": {func(ctx context.Context) error {
 				_, err := m.converge.GetConvergence(ctx, &masterv1.GetConvergenceRequest{Id: root.GetTreeId() + ".c9"})
 				return err

@@ -20,6 +20,8 @@ type Instance struct {
 	Computer string
 	// Sla is what else it needs of a computer. An allocated instance stays where it is, whatever it needs since.
 	Sla Sla
+	// ByRun is true when a run of its requester requested it: it goes when a later one does not.
+	ByRun bool
 	// RemnantOf is the instance that was evicted, when this is what it left in its partition; empty for every other.
 	RemnantOf string
 	// Retention is how long its content is kept after it is destroyed, as its first request said (docs/partition-life.md).

@@ -99,6 +99,10 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	p := t.Partitions[i.ID]
 	moved, elsewhere := i.State != state, p == nil && i.Computer != e.Computer || !i.Sla.same(e.Sla)
 	answer.Changed = answer.Changed || moved || elsewhere || i.Release != e.Release || i.Type != e.Type || !maps.Equal(i.Parameters, parameters)
+	if !i.ByRun && (e.RequesterAllocationID != "" || e.RequesterLocalID != "") {
+		i.ByRun = true
+		fx.Changed.instance(i.ID)
+	}
 	if answer.Changed {
 		if p != nil && i.Release != e.Release {
 			p.Options = Options{} // told anew by ReleaseReported
@@ -113,7 +117,11 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		case moved:
 			t.membershipChanged()
 		}
-		t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
+		concerned := []*Instance{i}
+		if moved && i.ID == t.RootID {
+			concerned = t.follow(i)
+		}
+		t.changed(&fx, concerned, true, 0, e.Trace, now)
 		t.progress(&fx, e.Trace, now) // a stopped member is not waited for any more
 	}
 	if p == nil {
@@ -122,6 +130,19 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	answer.Ready, answer.Reason = t.Ready(i)
 	fx.Settlement = t.settlement(unsettled)
 	return answer, fx, nil
+}
+
+// follow gives the root's state to its descendants, as SetState does, and returns those that it concerns.
+func (t *Tree) follow(root *Instance) []*Instance {
+	concerned := []*Instance{root}
+	for _, i := range t.subtree(root.ID)[1:] {
+		if i.State != Destroyed && i.State != root.State {
+			i.State = root.State
+			concerned = append(concerned, i)
+		}
+	}
+	t.membershipChanged()
+	return concerned
 }
 
 // requestDestroyed is a request for the state destroyed: the same as SetState, and nothing for what does not exist.

@@ -115,6 +115,8 @@ type ReportRun struct {
 	// Problems are what is wrong with the partition though no run fails of it; those beyond MaxProblems are cut off.
 	Problems []string
 	Trace    Trace
+	// Requested is what the run requested; nil = it does not tell.
+	Requested *Requested
 }
 
 // LocalRun orders the runs that a node made by itself.
@@ -183,10 +185,15 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	}
 	var answer ReportRunAnswer
 	if e.Result == Success {
+		first := p.LastSuccessRunID == ""
 		p.answered(run.Token, now)
 		p.LastSuccessRunID = e.RunID
 		answer.Settled = run.Wanted
 		t.settle(m, run.Wanted)
+		if first {
+			t.firstReady(&fx, m.instance, e.Trace, now)
+		}
+		t.collect(&fx, m.instance, e.Requested, e.Trace, now)
 	}
 	fx.Run = &EndedRun{
 		InstanceID: p.InstanceID, AllocationID: p.AllocationID, Computer: p.Computer, Partition: p.Name, Report: *report, Wanted: run.Wanted, Steps: e.Steps, BegunAt: run.BegunAt,

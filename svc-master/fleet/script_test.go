@@ -136,6 +136,9 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return "", false
 	case "request":
 		e := Request{Title: arg(0), RequestID: option("id"), RequesterID: s.instance(option("by")), Release: option("release"), Type: option("type"), Computer: option("computer"), State: states[option("state")]}
+		if run := option("run"); run != "" {
+			e.RequesterAllocationID, e.RequesterToken = s.allocation(s.title(e.RequesterID)), s.runs[run].Token
+		}
 		if e.Release == "" {
 			e.Release = "r1"
 		}
@@ -219,6 +222,12 @@ func (s *script) report(title, run, result string, options map[string]string) Re
 	e.Result = map[string]Result{"success": Success, "failure": Failure, "timeout": Timeout}[result]
 	if token, ok := options["token"]; ok {
 		e.Token, _ = strconv.ParseUint(token, 10, 64)
+	}
+	if names, ok := options["requested"]; ok {
+		e.Requested = &Requested{}
+		for _, title := range strings.Split(names, ",") {
+			e.Requested.InstanceIDs = append(e.Requested.InstanceIDs, s.instance(title))
+		}
 	}
 	if name := options["passed"]; name != "" {
 		e.Verdicts = append(e.Verdicts, Verdict{Promise: name})

@@ -50,20 +50,14 @@ func (t *Tree) SetState(e SetState, now time.Time) (SetStateAnswer, Effects, err
 	}
 	unsettled := t.Unsettled()
 	fx := Effects{Key: e.Key()}
-	for _, c := range moved {
-		c.State = e.State
-	}
-	t.membershipChanged()
-	t.changed(&fx, moved, true, 0, e.Trace, now)
 	if e.State == Destroyed {
-		if i.ID == t.RootID && t.Convergence != nil {
-			t.close(&fx, Superseded, "the tree is destroyed", e.Trace, now)
+		t.destroy(&fx, moved, e.Trace, now)
+	} else {
+		for _, c := range moved {
+			c.State = e.State
 		}
-		for at := len(moved) - 1; at >= 0; at-- { // descendants come after their requesters
-			if c := moved[at]; t.Partitions[c.ID] == nil && t.Instances[c.ID] != nil {
-				t.remove(&fx, c, e.Trace, now)
-			}
-		}
+		t.membershipChanged()
+		t.changed(&fx, moved, true, 0, e.Trace, now)
 	}
 	t.progress(&fx, e.Trace, now)
 	fx.Settlement = t.settlement(unsettled)

@@ -107,6 +107,9 @@ func (w *world) move(m move) {
 			e.Title = "n0"
 		} else {
 			e.RequesterID = w.instance(m.x)
+			if p := w.tree.Partitions[e.RequesterID]; p != nil && m.z%2 == 0 {
+				e.RequesterLocalID = p.AllocationID
+			}
 		}
 		w.step(e)
 	case 2:
@@ -202,6 +205,9 @@ func (w *world) report(b begun, m move) {
 	e := ReportRun{AllocationID: b.allocation, RunID: b.run, Token: b.token, Result: Success, Changed: m.z%2 == 0}
 	if m.y%4 == 0 {
 		e.Result = Failure
+	}
+	if m.y%8 == 1 {
+		e.Requested = &Requested{InstanceIDs: []string{w.instance(m.x), w.instance(m.z)}}
 	}
 	if m.z%8 < 2 {
 		e.Verdicts = []Verdict{{Promise: fmt.Sprintf("s%d", m.z%3)}}

@@ -20,18 +20,21 @@ import (
 // errGone says that the tree under a title is gone and its title must be freed before it names another.
 var errGone = errors.New("the tree of this title is gone")
 
+// errRenamed says that the tree under a title has another one: a rename is under way, or was cut short.
+var errRenamed = errors.New("the tree of this title has another one")
+
 // RequestInstance wants an instance. The answer tells the instance as it is after a place was looked for.
 func (a *API) RequestInstance(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
 	if err := checkSize("request", req.GetTitle(), "parameters", req.GetParameters()); err != nil {
 		return nil, err
 	}
-	for range 3 { // a tree that is gone is buried, and its title names a new one
+	for range 3 { // a tree that is gone is buried, one that was renamed gives up the title, and it names a new one
 		res, err := a.request(ctx, req)
-		if !errors.Is(err, errGone) {
+		if !errors.Is(err, errGone) && !errors.Is(err, errRenamed) {
 			return res, coded(err)
 		}
 	}
-	return nil, coded(&redisstore.UnavailableError{What: fmt.Sprintf("cannot request %q: the tree of that title is being deleted", req.GetTitle())})
+	return nil, coded(&redisstore.UnavailableError{What: fmt.Sprintf("cannot request %q: the tree of that title is being deleted or renamed", req.GetTitle())})
 }
 
 func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
@@ -63,6 +66,9 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 			if t.Gone() {
 				return nil, fleet.Effects{}, errGone
 			}
+			if event.RequesterID == "" && t.RootID != "" && t.Title != event.Title {
+				return nil, fleet.Effects{}, errRenamed
+			}
 			var effects fleet.Effects
 			var err error
 			if answer, effects, err = t.Request(event, now); err != nil {
@@ -86,6 +92,11 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 	if errors.Is(err, errGone) {
 		if buried := a.Placer.Bury(ctx, treeID); buried != nil {
 			return nil, buried
+		}
+	}
+	if errors.Is(err, errRenamed) {
+		if freed := a.Store.FreeStaleTitle(ctx, account, req.GetTitle(), treeID); freed != nil {
+			return nil, freed
 		}
 	}
 	if err != nil {

@@ -104,6 +104,9 @@ func reportOf(req *masterv1.ReportRunRequest, of fleet.Trace) fleet.ReportRun {
 			Name: s.GetName(), Offset: seconds(s.GetOffsetSeconds()), Duration: seconds(s.GetDurationSeconds()), Result: fleet.Result(s.GetResult()),
 		})
 	}
+	if r := req.GetRequested(); r != nil {
+		event.Requested = &fleet.Requested{InstanceIDs: r.GetInstanceIds()}
+	}
 	if l := req.GetLocal(); l != nil {
 		event.Local = &fleet.LocalRun{BootID: l.GetBootId(), Sequence: l.GetSequence()}
 	}

@@ -6,15 +6,27 @@ import (
 	"time"
 
 	"github.com/vow-os/vow/kit/store"
+	"github.com/vow-os/vow/svc-master/fleet"
 )
 
 // contacts gathers last contacts, so that a chatty fleet costs one write per computer and round.
 type contacts struct {
 	mu     sync.Mutex // never held while anything waits
 	newest map[string]time.Time
+	// heard is when this process last heard of each registered computer, and news holds one when that ended a silence.
+	heard map[string]time.Time
+	news  chan struct{}
 }
 
-func newContacts() *contacts { return &contacts{newest: map[string]time.Time{}} }
+func newContacts() *contacts {
+	return &contacts{newest: map[string]time.Time{}, heard: map[string]time.Time{}, news: make(chan struct{}, 1)}
+}
+
+// silence is after how long without a contact the next one is news: a minute before it would turn the computer Orange.
+const silence = fleet.GreenAge - time.Minute
+
+// ContactNews gets one when a computer was heard of after a silence: its colour may turn, so that it should not wait for the next round of FlushContacts.
+func (s *Store) ContactNews() <-chan struct{} { return s.contacts.news }
 
 // Contacted notes that bytes of a computer were read at a time. It is written with the next FlushContacts and seen by
 // readers of this process at once. Computers that are not registered are forgotten at the flush.
@@ -24,6 +36,12 @@ func (s *Store) Contacted(computer string, at time.Time) {
 	defer c.mu.Unlock()
 	if at.After(c.newest[computer]) {
 		c.newest[computer] = at
+	}
+	if at.Sub(c.heard[computer]) > silence {
+		select {
+		case c.news <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -57,10 +75,27 @@ func (s *Store) FlushContacts(ctx context.Context) error {
 	}
 	var failed error
 	for i, answer := range s.redis.RunAll(ctx, calls) {
-		if err := answer.Err(); err != nil {
+		before, err := answer.Int64()
+		if err != nil {
 			s.Contacted(names[i], batch[names[i]])
 			failed = &UnavailableError{"cannot write contacts", err}
+			continue
+		}
+		if s.contacts.written(names[i], batch[names[i]], before) {
+			s.ComputerChanged(ctx, names[i])
 		}
 	}
 	return failed
+}
+
+// written notes what became of a contact, and tells whether the computer may have another colour since: before is what the script answered.
+func (c *contacts) written(computer string, at time.Time, before int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if before == -1 { // not registered
+		delete(c.heard, computer)
+		return false
+	}
+	c.heard[computer] = at
+	return before == 0 || before > 0 && at.Sub(time.UnixMicro(before)) > fleet.GreenAge
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,6 +26,39 @@ func (s *Store) ReserveRoot(ctx context.Context, account, title, proposed string
 		return "", &UnavailableError{fmt.Sprintf("cannot reserve the title %q", title), err}
 	}
 	return treeID, nil
+}
+
+// fieldRenamed is when a title was reserved for a tree that has another one yet: its rename is under way for renameWithin.
+const (
+	fieldRenamed = "renamed"
+	renameWithin = time.Minute
+)
+
+// ReserveTitle reserves another title for a tree that exists, and tells whose it is. The rename must be committed within half of renameWithin.
+func (s *Store) ReserveTitle(ctx context.Context, account, title, treeID string) (holder string, err error) {
+	if holder, err = s.ReserveRoot(ctx, account, title, treeID); err != nil || holder != treeID {
+		return holder, err
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	if err := s.client.HSet(ctx, rootKey(account, title), fieldRenamed, time.Now().UnixMilli()).Err(); err != nil {
+		return "", &UnavailableError{fmt.Sprintf("cannot reserve the title %q", title), err}
+	}
+	return holder, nil
+}
+
+// FreeStaleTitle frees a title under which a tree was found that has another title: what a rename left that was cut short. While one may be under way it does nothing.
+func (s *Store) FreeStaleTitle(ctx context.Context, account, title, treeID string) error {
+	bounded, cancel := s.bounded(ctx)
+	defer cancel()
+	at, err := s.client.HGet(bounded, rootKey(account, title), fieldRenamed).Int64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return &UnavailableError{fmt.Sprintf("cannot look at the title %q", title), err}
+	}
+	if err == nil && time.Since(time.UnixMilli(at)) < renameWithin {
+		return nil
+	}
+	return s.ReleaseRoot(ctx, account, title, treeID)
 }
 
 // Root finds the tree of a title. Errors: *NotFoundError, *UnavailableError.

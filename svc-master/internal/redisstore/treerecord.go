@@ -49,7 +49,7 @@ func instanceRecord(i *fleet.Instance) *storev1.InstanceRecord {
 		InstanceId: i.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), Computer: i.Computer, ConnectionParameters: i.Connection,
 		Generation: generationRecord(i.Generation), RequestedAt: timeRecord(i.RequestedAt), Unallocated: i.Unallocated,
-		RetentionDelay: durationRecord(i.Retention), Sla: SlaRecord(i.Sla), RemnantOf: i.RemnantOf,
+		RetentionDelay: durationRecord(i.Retention), Sla: SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ByRun: i.ByRun,
 	}
 }
 
@@ -58,7 +58,7 @@ func instanceOf(r *storev1.InstanceRecord) *fleet.Instance {
 		ID: r.GetInstanceId(), RequesterID: r.GetRequesterId(), Title: r.GetTitle(), Release: r.GetSoftwareRelease(), Type: r.GetSoftwareType(),
 		Parameters: r.GetParameters(), State: fleet.State(r.GetState()), Computer: r.GetComputer(), Connection: r.GetConnectionParameters(),
 		Generation: generationOf(r.GetGeneration()), RequestedAt: timeOf(r.GetRequestedAt()), Unallocated: r.GetUnallocated(),
-		Retention: r.GetRetentionDelay().AsDuration(), Sla: SlaOf(r.GetSla()), RemnantOf: r.GetRemnantOf(),
+		Retention: r.GetRetentionDelay().AsDuration(), Sla: SlaOf(r.GetSla()), RemnantOf: r.GetRemnantOf(), ByRun: r.GetByRun(),
 	}
 }
 

@@ -61,6 +61,8 @@ type work struct {
 	steps     []*masterv1.StepReport
 	began     time.Time
 	span      trace.SpanContext
+	requested *masterv1.RequestedByRun // instances so far; told once the profile was carried out whole
+	whole     bool
 	retained  time.Time // until when the content of a destroyed instance is kept; zero = it is not
 }
 
@@ -180,6 +182,9 @@ func (e *Engine) report(ctx context.Context, w *work, done converge.Run) {
 		Changed: done.Changed, Verdicts: w.tested.Verdicts, EvaluatedLocally: w.tested.Locally, Steps: w.steps,
 		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause), RetainedUntil: timestamp(w.retained),
 		Problems: e.s.Problems(w.run.Partition),
+	}
+	if w.whole {
+		r.Requested = w.requested
 	}
 	var err error
 	if w.run.Local {

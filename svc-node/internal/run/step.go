@@ -22,7 +22,8 @@ func (e *Engine) releaseStep(_ context.Context, w *work) (bool, error) {
 
 // profileStep brings the directory to what the profile says.
 func (e *Engine) profileStep(ctx context.Context, w *work) (bool, error) {
-	return e.s.Installer.Install(ctx, Installation{
+	w.requested = &masterv1.RequestedByRun{}
+	changed, err := e.s.Installer.Install(ctx, Installation{
 		Environment: environment(e.s, w),
 		User:        w.directory.User,
 		Release:     w.release,
@@ -37,6 +38,8 @@ func (e *Engine) profileStep(ctx context.Context, w *work) (bool, error) {
 			}
 		},
 	})
+	w.whole = err == nil
+	return changed, err
 }
 
 // Installation is what a run of a partition would install, to plan it without a run.

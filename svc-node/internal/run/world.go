@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,6 +124,9 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 			return recipe.Instance{State: r.State, Reason: "it is gone"}, nil // a profile goes on saying so when it is
 		}
 		return recipe.Instance{}, o.unavailable(err)
+	}
+	if id := answer.GetInstance().GetInstanceId(); !slices.Contains(o.w.requested.GetInstanceIds(), id) {
+		o.w.requested.InstanceIds = append(o.w.requested.InstanceIds, id)
 	}
 	i := instance(answer.GetInstance(), answer.GetReady(), answer.GetReason())
 	o.answers.put(key, i)

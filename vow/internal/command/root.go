@@ -109,7 +109,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 		newUp(s), newDemo(s), newNode(s), newProfile(s), newStore(s),
 		newStatus(s), newTree(s), newWhy(s), newTrace(s), newAgenda(s), newComputer(s), newSoftware(s), newPromise(s), newCrimes(s), newUsage(s),
 		newDiff(s), newExport(s),
-		newBang(s), newRequest(s), newSupply(s), newApply(s),
+		newBang(s), newRequest(s), newRename(s), newSupply(s), newApply(s),
 		newSample(), newAgent(s), newSupervisor(s),
 	)
 	return root

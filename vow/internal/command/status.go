@@ -13,10 +13,15 @@ import (
 
 // newStatus is `vow status`: the colours of everything.
 func newStatus(s *session) *cobra.Command {
-	return &cobra.Command{
+	follow := false
+	command := &cobra.Command{
 		Use: "status", GroupID: "look", Short: "Show the colours of computers and trees",
-		Args: arguments(cobra.NoArgs),
+		Example: "  vow status\n  vow status -w",
+		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if follow {
+				return s.watchStatus(c.Context())
+			}
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				computers, err := allComputers(ctx, f)
 				if err != nil {
@@ -36,6 +41,8 @@ func newStatus(s *session) *cobra.Command {
 			})
 		},
 	}
+	command.Flags().BoolVarP(&follow, "watch", "w", false, "go on: show each colour as it turns, until interrupted")
+	return command
 }
 
 func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.Tree, now time.Time) error {

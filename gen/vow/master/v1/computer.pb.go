@@ -1501,8 +1501,10 @@ type WatchComputerColoursResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The computer's name.
 	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
-	// Its colour now.
-	Colour        *v1.ColourStatus `protobuf:"bytes,2,opt,name=colour,proto3" json:"colour,omitempty"`
+	// Its colour now; unset when it is not registered any more.
+	Colour *v1.ColourStatus `protobuf:"bytes,2,opt,name=colour,proto3" json:"colour,omitempty"`
+	// When its last contact was; unset = never.
+	LastContact   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1547,6 +1549,13 @@ func (x *WatchComputerColoursResponse) GetComputer() string {
 func (x *WatchComputerColoursResponse) GetColour() *v1.ColourStatus {
 	if x != nil {
 		return x.Colour
+	}
+	return nil
+}
+
+func (x *WatchComputerColoursResponse) GetLastContact() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastContact
 	}
 	return nil
 }
@@ -1660,10 +1669,11 @@ const file_vow_master_v1_computer_proto_rawDesc = "" +
 	"\x15ListComputersResponse\x125\n" +
 	"\tcomputers\x18\x01 \x03(\v2\x17.vow.master.v1.ComputerR\tcomputers\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x1d\n" +
-	"\x1bWatchComputerColoursRequest\"m\n" +
+	"\x1bWatchComputerColoursRequest\"\xac\x01\n" +
 	"\x1cWatchComputerColoursResponse\x12\x1a\n" +
 	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x121\n" +
-	"\x06colour\x18\x02 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour*[\n" +
+	"\x06colour\x18\x02 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12=\n" +
+	"\flast_contact\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vlastContact*[\n" +
 	"\vClosureKind\x12\x1c\n" +
 	"\x18CLOSURE_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CLOSURE_KIND_DRAIN\x10\x01\x12\x16\n" +
@@ -1750,29 +1760,30 @@ var file_vow_master_v1_computer_proto_depIdxs = []int32{
 	1,  // 20: vow.master.v1.GetComputerResponse.computer:type_name -> vow.master.v1.Computer
 	1,  // 21: vow.master.v1.ListComputersResponse.computers:type_name -> vow.master.v1.Computer
 	29, // 22: vow.master.v1.WatchComputerColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
-	17, // 23: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
-	19, // 24: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
-	21, // 25: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
-	5,  // 26: vow.master.v1.ComputerService.LabelComputer:input_type -> vow.master.v1.LabelComputerRequest
-	7,  // 27: vow.master.v1.ComputerService.DrainComputer:input_type -> vow.master.v1.DrainComputerRequest
-	9,  // 28: vow.master.v1.ComputerService.EvictComputer:input_type -> vow.master.v1.EvictComputerRequest
-	11, // 29: vow.master.v1.ComputerService.OpenComputer:input_type -> vow.master.v1.OpenComputerRequest
-	13, // 30: vow.master.v1.ComputerService.DecommissionComputer:input_type -> vow.master.v1.DecommissionComputerRequest
-	23, // 31: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
-	18, // 32: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
-	20, // 33: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
-	22, // 34: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
-	6,  // 35: vow.master.v1.ComputerService.LabelComputer:output_type -> vow.master.v1.LabelComputerResponse
-	8,  // 36: vow.master.v1.ComputerService.DrainComputer:output_type -> vow.master.v1.DrainComputerResponse
-	10, // 37: vow.master.v1.ComputerService.EvictComputer:output_type -> vow.master.v1.EvictComputerResponse
-	12, // 38: vow.master.v1.ComputerService.OpenComputer:output_type -> vow.master.v1.OpenComputerResponse
-	14, // 39: vow.master.v1.ComputerService.DecommissionComputer:output_type -> vow.master.v1.DecommissionComputerResponse
-	24, // 40: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
-	32, // [32:41] is the sub-list for method output_type
-	23, // [23:32] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	28, // 23: vow.master.v1.WatchComputerColoursResponse.last_contact:type_name -> google.protobuf.Timestamp
+	17, // 24: vow.master.v1.ComputerService.RegisterComputer:input_type -> vow.master.v1.RegisterComputerRequest
+	19, // 25: vow.master.v1.ComputerService.GetComputer:input_type -> vow.master.v1.GetComputerRequest
+	21, // 26: vow.master.v1.ComputerService.ListComputers:input_type -> vow.master.v1.ListComputersRequest
+	5,  // 27: vow.master.v1.ComputerService.LabelComputer:input_type -> vow.master.v1.LabelComputerRequest
+	7,  // 28: vow.master.v1.ComputerService.DrainComputer:input_type -> vow.master.v1.DrainComputerRequest
+	9,  // 29: vow.master.v1.ComputerService.EvictComputer:input_type -> vow.master.v1.EvictComputerRequest
+	11, // 30: vow.master.v1.ComputerService.OpenComputer:input_type -> vow.master.v1.OpenComputerRequest
+	13, // 31: vow.master.v1.ComputerService.DecommissionComputer:input_type -> vow.master.v1.DecommissionComputerRequest
+	23, // 32: vow.master.v1.ComputerService.WatchComputerColours:input_type -> vow.master.v1.WatchComputerColoursRequest
+	18, // 33: vow.master.v1.ComputerService.RegisterComputer:output_type -> vow.master.v1.RegisterComputerResponse
+	20, // 34: vow.master.v1.ComputerService.GetComputer:output_type -> vow.master.v1.GetComputerResponse
+	22, // 35: vow.master.v1.ComputerService.ListComputers:output_type -> vow.master.v1.ListComputersResponse
+	6,  // 36: vow.master.v1.ComputerService.LabelComputer:output_type -> vow.master.v1.LabelComputerResponse
+	8,  // 37: vow.master.v1.ComputerService.DrainComputer:output_type -> vow.master.v1.DrainComputerResponse
+	10, // 38: vow.master.v1.ComputerService.EvictComputer:output_type -> vow.master.v1.EvictComputerResponse
+	12, // 39: vow.master.v1.ComputerService.OpenComputer:output_type -> vow.master.v1.OpenComputerResponse
+	14, // 40: vow.master.v1.ComputerService.DecommissionComputer:output_type -> vow.master.v1.DecommissionComputerResponse
+	24, // 41: vow.master.v1.ComputerService.WatchComputerColours:output_type -> vow.master.v1.WatchComputerColoursResponse
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_computer_proto_init() }

@@ -62,7 +62,8 @@ type ComputerServiceClient interface {
 	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
 	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
 	DecommissionComputer(ctx context.Context, in *DecommissionComputerRequest, opts ...grpc.CallOption) (*DecommissionComputerResponse, error)
-	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
+	// WatchComputerColours streams each change of a computer's colour, beginning with all of them; time alone turns them too. It ends only with an error:
+	// UNAVAILABLE (open it again). Reads only. Callers: anyone.
 	WatchComputerColours(ctx context.Context, in *WatchComputerColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchComputerColoursResponse], error)
 }
 
@@ -205,7 +206,8 @@ type ComputerServiceServer interface {
 	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
 	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
 	DecommissionComputer(context.Context, *DecommissionComputerRequest) (*DecommissionComputerResponse, error)
-	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
+	// WatchComputerColours streams each change of a computer's colour, beginning with all of them; time alone turns them too. It ends only with an error:
+	// UNAVAILABLE (open it again). Reads only. Callers: anyone.
 	WatchComputerColours(*WatchComputerColoursRequest, grpc.ServerStreamingServer[WatchComputerColoursResponse]) error
 	mustEmbedUnimplementedComputerServiceServer()
 }

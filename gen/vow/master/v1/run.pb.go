@@ -308,7 +308,10 @@ type ReportRunRequest struct {
 	RetainedUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=retained_until,json=retainedUntil,proto3" json:"retained_until,omitempty"`
 	// What is wrong with the partition though no run fails of it, as a script of `etc/report` that fails; each is shown as a condition of the tree until a report
 	// has it no more.
-	Problems      []string `protobuf:"bytes,17,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []string `protobuf:"bytes,17,rep,name=problems,proto3" json:"problems,omitempty"`
+	// Everything that the run requested: what earlier runs of the instance requested and this one did not is destroyed, when the run is a success that
+	// svc-master ordered. Unset = the run does not tell, and nothing is destroyed.
+	Requested     *RequestedByRun `protobuf:"bytes,18,opt,name=requested,proto3" json:"requested,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +465,59 @@ func (x *ReportRunRequest) GetProblems() []string {
 	return nil
 }
 
+func (x *ReportRunRequest) GetRequested() *RequestedByRun {
+	if x != nil {
+		return x.Requested
+	}
+	return nil
+}
+
+// RequestedByRun is what a run requested.
+type RequestedByRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instances, in any order, at most 10000.
+	InstanceIds   []string `protobuf:"bytes,1,rep,name=instance_ids,json=instanceIds,proto3" json:"instance_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestedByRun) Reset() {
+	*x = RequestedByRun{}
+	mi := &file_vow_master_v1_run_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestedByRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestedByRun) ProtoMessage() {}
+
+func (x *RequestedByRun) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_run_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestedByRun.ProtoReflect.Descriptor instead.
+func (*RequestedByRun) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_run_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RequestedByRun) GetInstanceIds() []string {
+	if x != nil {
+		return x.InstanceIds
+	}
+	return nil
+}
+
 // LocalRun orders the runs that a node made by itself.
 type LocalRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -475,7 +531,7 @@ type LocalRun struct {
 
 func (x *LocalRun) Reset() {
 	*x = LocalRun{}
-	mi := &file_vow_master_v1_run_proto_msgTypes[4]
+	mi := &file_vow_master_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +543,7 @@ func (x *LocalRun) String() string {
 func (*LocalRun) ProtoMessage() {}
 
 func (x *LocalRun) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_run_proto_msgTypes[4]
+	mi := &file_vow_master_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +556,7 @@ func (x *LocalRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalRun.ProtoReflect.Descriptor instead.
 func (*LocalRun) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LocalRun) GetBootId() string {
@@ -532,7 +588,7 @@ type ReportRunResponse struct {
 
 func (x *ReportRunResponse) Reset() {
 	*x = ReportRunResponse{}
-	mi := &file_vow_master_v1_run_proto_msgTypes[5]
+	mi := &file_vow_master_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +600,7 @@ func (x *ReportRunResponse) String() string {
 func (*ReportRunResponse) ProtoMessage() {}
 
 func (x *ReportRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_run_proto_msgTypes[5]
+	mi := &file_vow_master_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +613,7 @@ func (x *ReportRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRunResponse.ProtoReflect.Descriptor instead.
 func (*ReportRunResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReportRunResponse) GetSettled() *v1.Generation {
@@ -606,7 +662,7 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x04name\x125\n" +
 	"\x0eoffset_seconds\x18\x02 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\roffsetSeconds\x129\n" +
 	"\x10duration_seconds\x18\x03 \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fdurationSeconds\x12.\n" +
-	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\x92\x06\n" +
+	"\x06result\x18\x04 \x01(\x0e2\x16.vow.type.v1.RunResultR\x06result\"\xcf\x06\n" +
 	"\x10ReportRunRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
 	"\tpartition\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12.\n" +
@@ -628,7 +684,10 @@ const file_vow_master_v1_run_proto_rawDesc = "" +
 	"\x05cause\x18\x0f \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12A\n" +
 	"\x0eretained_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\x12+\n" +
 	"\bproblems\x18\x11 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\n" +
-	"\"\x05r\x03(\xe8\aR\bproblems\"S\n" +
+	"\"\x05r\x03(\xe8\aR\bproblems\x12;\n" +
+	"\trequested\x18\x12 \x01(\v2\x1d.vow.master.v1.RequestedByRunR\trequested\"D\n" +
+	"\x0eRequestedByRun\x122\n" +
+	"\finstance_ids\x18\x01 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\x90N\"\x04r\x02(@R\vinstanceIds\"S\n" +
 	"\bLocalRun\x12\"\n" +
 	"\aboot_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06bootId\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x04B\a\xbaH\x042\x02(\x01R\bsequence\"\x9b\x01\n" +
@@ -655,44 +714,46 @@ func file_vow_master_v1_run_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_run_proto_rawDescData
 }
 
-var file_vow_master_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_vow_master_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_vow_master_v1_run_proto_goTypes = []any{
 	(*BeginRunRequest)(nil),       // 0: vow.master.v1.BeginRunRequest
 	(*BeginRunResponse)(nil),      // 1: vow.master.v1.BeginRunResponse
 	(*StepReport)(nil),            // 2: vow.master.v1.StepReport
 	(*ReportRunRequest)(nil),      // 3: vow.master.v1.ReportRunRequest
-	(*LocalRun)(nil),              // 4: vow.master.v1.LocalRun
-	(*ReportRunResponse)(nil),     // 5: vow.master.v1.ReportRunResponse
-	(v1.Cause)(0),                 // 6: vow.type.v1.Cause
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*DesiredPartition)(nil),      // 8: vow.master.v1.DesiredPartition
-	(*v1.Generation)(nil),         // 9: vow.type.v1.Generation
-	(v1.RunResult)(0),             // 10: vow.type.v1.RunResult
-	(*v1.Verdict)(nil),            // 11: vow.type.v1.Verdict
+	(*RequestedByRun)(nil),        // 4: vow.master.v1.RequestedByRun
+	(*LocalRun)(nil),              // 5: vow.master.v1.LocalRun
+	(*ReportRunResponse)(nil),     // 6: vow.master.v1.ReportRunResponse
+	(v1.Cause)(0),                 // 7: vow.type.v1.Cause
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*DesiredPartition)(nil),      // 9: vow.master.v1.DesiredPartition
+	(*v1.Generation)(nil),         // 10: vow.type.v1.Generation
+	(v1.RunResult)(0),             // 11: vow.type.v1.RunResult
+	(*v1.Verdict)(nil),            // 12: vow.type.v1.Verdict
 }
 var file_vow_master_v1_run_proto_depIdxs = []int32{
-	6,  // 0: vow.master.v1.BeginRunRequest.cause:type_name -> vow.type.v1.Cause
-	7,  // 1: vow.master.v1.BeginRunRequest.due_at:type_name -> google.protobuf.Timestamp
-	7,  // 2: vow.master.v1.BeginRunRequest.ordered_at:type_name -> google.protobuf.Timestamp
-	8,  // 3: vow.master.v1.BeginRunResponse.desired:type_name -> vow.master.v1.DesiredPartition
-	9,  // 4: vow.master.v1.BeginRunResponse.wanted:type_name -> vow.type.v1.Generation
-	10, // 5: vow.master.v1.StepReport.result:type_name -> vow.type.v1.RunResult
-	10, // 6: vow.master.v1.ReportRunRequest.result:type_name -> vow.type.v1.RunResult
-	11, // 7: vow.master.v1.ReportRunRequest.verdicts:type_name -> vow.type.v1.Verdict
+	7,  // 0: vow.master.v1.BeginRunRequest.cause:type_name -> vow.type.v1.Cause
+	8,  // 1: vow.master.v1.BeginRunRequest.due_at:type_name -> google.protobuf.Timestamp
+	8,  // 2: vow.master.v1.BeginRunRequest.ordered_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: vow.master.v1.BeginRunResponse.desired:type_name -> vow.master.v1.DesiredPartition
+	10, // 4: vow.master.v1.BeginRunResponse.wanted:type_name -> vow.type.v1.Generation
+	11, // 5: vow.master.v1.StepReport.result:type_name -> vow.type.v1.RunResult
+	11, // 6: vow.master.v1.ReportRunRequest.result:type_name -> vow.type.v1.RunResult
+	12, // 7: vow.master.v1.ReportRunRequest.verdicts:type_name -> vow.type.v1.Verdict
 	2,  // 8: vow.master.v1.ReportRunRequest.steps:type_name -> vow.master.v1.StepReport
-	4,  // 9: vow.master.v1.ReportRunRequest.local:type_name -> vow.master.v1.LocalRun
-	6,  // 10: vow.master.v1.ReportRunRequest.cause:type_name -> vow.type.v1.Cause
-	7,  // 11: vow.master.v1.ReportRunRequest.retained_until:type_name -> google.protobuf.Timestamp
-	9,  // 12: vow.master.v1.ReportRunResponse.settled:type_name -> vow.type.v1.Generation
-	0,  // 13: vow.master.v1.RunService.BeginRun:input_type -> vow.master.v1.BeginRunRequest
-	3,  // 14: vow.master.v1.RunService.ReportRun:input_type -> vow.master.v1.ReportRunRequest
-	1,  // 15: vow.master.v1.RunService.BeginRun:output_type -> vow.master.v1.BeginRunResponse
-	5,  // 16: vow.master.v1.RunService.ReportRun:output_type -> vow.master.v1.ReportRunResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 9: vow.master.v1.ReportRunRequest.local:type_name -> vow.master.v1.LocalRun
+	7,  // 10: vow.master.v1.ReportRunRequest.cause:type_name -> vow.type.v1.Cause
+	8,  // 11: vow.master.v1.ReportRunRequest.retained_until:type_name -> google.protobuf.Timestamp
+	4,  // 12: vow.master.v1.ReportRunRequest.requested:type_name -> vow.master.v1.RequestedByRun
+	10, // 13: vow.master.v1.ReportRunResponse.settled:type_name -> vow.type.v1.Generation
+	0,  // 14: vow.master.v1.RunService.BeginRun:input_type -> vow.master.v1.BeginRunRequest
+	3,  // 15: vow.master.v1.RunService.ReportRun:input_type -> vow.master.v1.ReportRunRequest
+	1,  // 16: vow.master.v1.RunService.BeginRun:output_type -> vow.master.v1.BeginRunResponse
+	6,  // 17: vow.master.v1.RunService.ReportRun:output_type -> vow.master.v1.ReportRunResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_run_proto_init() }
@@ -707,7 +768,7 @@ func file_vow_master_v1_run_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_run_proto_rawDesc), len(file_vow_master_v1_run_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -667,6 +667,216 @@ func (x *ListRunCrimesResponse) GetReleases() []*v1.ReleaseCrime {
 	return nil
 }
 
+// WatchTreeColoursRequest says of what.
+type WatchTreeColoursRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of one tree, or of anything in it; empty = all.
+	TreeId        string `protobuf:"bytes,1,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTreeColoursRequest) Reset() {
+	*x = WatchTreeColoursRequest{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTreeColoursRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTreeColoursRequest) ProtoMessage() {}
+
+func (x *WatchTreeColoursRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTreeColoursRequest.ProtoReflect.Descriptor instead.
+func (*WatchTreeColoursRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *WatchTreeColoursRequest) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+// WatchTreeColoursResponse is the colours of one tree.
+type WatchTreeColoursResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tree.
+	TreeId string `protobuf:"bytes,1,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// Title of its root.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Its colour now; unset when nothing is left of it.
+	Colour *v1.ColourStatus `protobuf:"bytes,3,opt,name=colour,proto3" json:"colour,omitempty"`
+	// Its started instances.
+	Instances     []*InstanceColour `protobuf:"bytes,4,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTreeColoursResponse) Reset() {
+	*x = WatchTreeColoursResponse{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTreeColoursResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTreeColoursResponse) ProtoMessage() {}
+
+func (x *WatchTreeColoursResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTreeColoursResponse.ProtoReflect.Descriptor instead.
+func (*WatchTreeColoursResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WatchTreeColoursResponse) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *WatchTreeColoursResponse) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *WatchTreeColoursResponse) GetColour() *v1.ColourStatus {
+	if x != nil {
+		return x.Colour
+	}
+	return nil
+}
+
+func (x *WatchTreeColoursResponse) GetInstances() []*InstanceColour {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+// InstanceColour is the colour of one started instance.
+type InstanceColour struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The instance.
+	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Where it is; empty when it is not allocated.
+	Computer string `protobuf:"bytes,3,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Partition on that computer.
+	Partition string `protobuf:"bytes,4,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Its colour with the reason, and since when; Red when it is not allocated.
+	Colour *v1.ColourStatus `protobuf:"bytes,5,opt,name=colour,proto3" json:"colour,omitempty"`
+	// Error of its latest run in full, at most 16 KiB; empty when that was a success.
+	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstanceColour) Reset() {
+	*x = InstanceColour{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstanceColour) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstanceColour) ProtoMessage() {}
+
+func (x *InstanceColour) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstanceColour.ProtoReflect.Descriptor instead.
+func (*InstanceColour) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *InstanceColour) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *InstanceColour) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *InstanceColour) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *InstanceColour) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *InstanceColour) GetColour() *v1.ColourStatus {
+	if x != nil {
+		return x.Colour
+	}
+	return nil
+}
+
+func (x *InstanceColour) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_vow_master_v1_tree_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_tree_proto_rawDesc = "" +
@@ -725,11 +935,27 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\x10software_release\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x10R\x0fsoftwareRelease\"\x7f\n" +
 	"\x15ListRunCrimesResponse\x12/\n" +
 	"\x06crimes\x18\x01 \x03(\v2\x17.vow.master.v1.RunCrimeR\x06crimes\x125\n" +
-	"\breleases\x18\x02 \x03(\v2\x19.vow.type.v1.ReleaseCrimeR\breleases2\x83\x02\n" +
+	"\breleases\x18\x02 \x03(\v2\x19.vow.type.v1.ReleaseCrimeR\breleases\";\n" +
+	"\x17WatchTreeColoursRequest\x12 \n" +
+	"\atree_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\x06treeId\"\xb9\x01\n" +
+	"\x18WatchTreeColoursResponse\x12\x17\n" +
+	"\atree_id\x18\x01 \x01(\tR\x06treeId\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x121\n" +
+	"\x06colour\x18\x03 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12;\n" +
+	"\tinstances\x18\x04 \x03(\v2\x1d.vow.master.v1.InstanceColourR\tinstances\"\xca\x01\n" +
+	"\x0eInstanceColour\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\bcomputer\x18\x03 \x01(\tR\bcomputer\x12\x1c\n" +
+	"\tpartition\x18\x04 \x01(\tR\tpartition\x121\n" +
+	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error2\xea\x02\n" +
 	"\vTreeService\x12H\n" +
 	"\aGetTree\x12\x1d.vow.master.v1.GetTreeRequest\x1a\x1e.vow.master.v1.GetTreeResponse\x12N\n" +
 	"\tListTrees\x12\x1f.vow.master.v1.ListTreesRequest\x1a .vow.master.v1.ListTreesResponse\x12Z\n" +
-	"\rListRunCrimes\x12#.vow.master.v1.ListRunCrimesRequest\x1a$.vow.master.v1.ListRunCrimesResponseB\xa6\x01\n" +
+	"\rListRunCrimes\x12#.vow.master.v1.ListRunCrimesRequest\x1a$.vow.master.v1.ListRunCrimesResponse\x12e\n" +
+	"\x10WatchTreeColours\x12&.vow.master.v1.WatchTreeColoursRequest\x1a'.vow.master.v1.WatchTreeColoursResponse0\x01B\xa6\x01\n" +
 	"\x11com.vow.master.v1B\tTreeProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
 var (
@@ -744,46 +970,54 @@ func file_vow_master_v1_tree_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_tree_proto_rawDescData
 }
 
-var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_master_v1_tree_proto_goTypes = []any{
-	(*Tree)(nil),                  // 0: vow.master.v1.Tree
-	(*RunCrime)(nil),              // 1: vow.master.v1.RunCrime
-	(*GetTreeRequest)(nil),        // 2: vow.master.v1.GetTreeRequest
-	(*GetTreeResponse)(nil),       // 3: vow.master.v1.GetTreeResponse
-	(*ListTreesRequest)(nil),      // 4: vow.master.v1.ListTreesRequest
-	(*ListTreesResponse)(nil),     // 5: vow.master.v1.ListTreesResponse
-	(*ListRunCrimesRequest)(nil),  // 6: vow.master.v1.ListRunCrimesRequest
-	(*ListRunCrimesResponse)(nil), // 7: vow.master.v1.ListRunCrimesResponse
-	(*v1.Generation)(nil),         // 8: vow.type.v1.Generation
-	(*v1.ColourStatus)(nil),       // 9: vow.type.v1.ColourStatus
-	(*Instance)(nil),              // 10: vow.master.v1.Instance
-	(v1.MonitoringCrime)(0),       // 11: vow.type.v1.MonitoringCrime
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.ReleaseCrime)(nil),       // 13: vow.type.v1.ReleaseCrime
+	(*Tree)(nil),                     // 0: vow.master.v1.Tree
+	(*RunCrime)(nil),                 // 1: vow.master.v1.RunCrime
+	(*GetTreeRequest)(nil),           // 2: vow.master.v1.GetTreeRequest
+	(*GetTreeResponse)(nil),          // 3: vow.master.v1.GetTreeResponse
+	(*ListTreesRequest)(nil),         // 4: vow.master.v1.ListTreesRequest
+	(*ListTreesResponse)(nil),        // 5: vow.master.v1.ListTreesResponse
+	(*ListRunCrimesRequest)(nil),     // 6: vow.master.v1.ListRunCrimesRequest
+	(*ListRunCrimesResponse)(nil),    // 7: vow.master.v1.ListRunCrimesResponse
+	(*WatchTreeColoursRequest)(nil),  // 8: vow.master.v1.WatchTreeColoursRequest
+	(*WatchTreeColoursResponse)(nil), // 9: vow.master.v1.WatchTreeColoursResponse
+	(*InstanceColour)(nil),           // 10: vow.master.v1.InstanceColour
+	(*v1.Generation)(nil),            // 11: vow.type.v1.Generation
+	(*v1.ColourStatus)(nil),          // 12: vow.type.v1.ColourStatus
+	(*Instance)(nil),                 // 13: vow.master.v1.Instance
+	(v1.MonitoringCrime)(0),          // 14: vow.type.v1.MonitoringCrime
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*v1.ReleaseCrime)(nil),          // 16: vow.type.v1.ReleaseCrime
 }
 var file_vow_master_v1_tree_proto_depIdxs = []int32{
-	8,  // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
-	9,  // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
-	10, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
+	11, // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
+	12, // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
+	13, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
 	1,  // 3: vow.master.v1.Tree.crimes:type_name -> vow.master.v1.RunCrime
-	11, // 4: vow.master.v1.RunCrime.crime:type_name -> vow.type.v1.MonitoringCrime
-	12, // 5: vow.master.v1.RunCrime.since:type_name -> google.protobuf.Timestamp
-	12, // 6: vow.master.v1.RunCrime.seen:type_name -> google.protobuf.Timestamp
+	14, // 4: vow.master.v1.RunCrime.crime:type_name -> vow.type.v1.MonitoringCrime
+	15, // 5: vow.master.v1.RunCrime.since:type_name -> google.protobuf.Timestamp
+	15, // 6: vow.master.v1.RunCrime.seen:type_name -> google.protobuf.Timestamp
 	0,  // 7: vow.master.v1.GetTreeResponse.tree:type_name -> vow.master.v1.Tree
 	0,  // 8: vow.master.v1.ListTreesResponse.trees:type_name -> vow.master.v1.Tree
 	1,  // 9: vow.master.v1.ListRunCrimesResponse.crimes:type_name -> vow.master.v1.RunCrime
-	13, // 10: vow.master.v1.ListRunCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
-	2,  // 11: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
-	4,  // 12: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
-	6,  // 13: vow.master.v1.TreeService.ListRunCrimes:input_type -> vow.master.v1.ListRunCrimesRequest
-	3,  // 14: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
-	5,  // 15: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
-	7,  // 16: vow.master.v1.TreeService.ListRunCrimes:output_type -> vow.master.v1.ListRunCrimesResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 10: vow.master.v1.ListRunCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
+	12, // 11: vow.master.v1.WatchTreeColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
+	10, // 12: vow.master.v1.WatchTreeColoursResponse.instances:type_name -> vow.master.v1.InstanceColour
+	12, // 13: vow.master.v1.InstanceColour.colour:type_name -> vow.type.v1.ColourStatus
+	2,  // 14: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
+	4,  // 15: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
+	6,  // 16: vow.master.v1.TreeService.ListRunCrimes:input_type -> vow.master.v1.ListRunCrimesRequest
+	8,  // 17: vow.master.v1.TreeService.WatchTreeColours:input_type -> vow.master.v1.WatchTreeColoursRequest
+	3,  // 18: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
+	5,  // 19: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
+	7,  // 20: vow.master.v1.TreeService.ListRunCrimes:output_type -> vow.master.v1.ListRunCrimesResponse
+	9,  // 21: vow.master.v1.TreeService.WatchTreeColours:output_type -> vow.master.v1.WatchTreeColoursResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_tree_proto_init() }
@@ -802,7 +1036,7 @@ func file_vow_master_v1_tree_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_tree_proto_rawDesc), len(file_vow_master_v1_tree_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

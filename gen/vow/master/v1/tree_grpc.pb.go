@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TreeService_GetTree_FullMethodName       = "/vow.master.v1.TreeService/GetTree"
-	TreeService_ListTrees_FullMethodName     = "/vow.master.v1.TreeService/ListTrees"
-	TreeService_ListRunCrimes_FullMethodName = "/vow.master.v1.TreeService/ListRunCrimes"
+	TreeService_GetTree_FullMethodName          = "/vow.master.v1.TreeService/GetTree"
+	TreeService_ListTrees_FullMethodName        = "/vow.master.v1.TreeService/ListTrees"
+	TreeService_ListRunCrimes_FullMethodName    = "/vow.master.v1.TreeService/ListRunCrimes"
+	TreeService_WatchTreeColours_FullMethodName = "/vow.master.v1.TreeService/WatchTreeColours"
 )
 
 // TreeServiceClient is the client API for TreeService service.
@@ -37,6 +38,9 @@ type TreeServiceClient interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(ctx context.Context, in *ListRunCrimesRequest, opts ...grpc.CallOption) (*ListRunCrimesResponse, error)
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
+	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	WatchTreeColours(ctx context.Context, in *WatchTreeColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTreeColoursResponse], error)
 }
 
 type treeServiceClient struct {
@@ -77,6 +81,25 @@ func (c *treeServiceClient) ListRunCrimes(ctx context.Context, in *ListRunCrimes
 	return out, nil
 }
 
+func (c *treeServiceClient) WatchTreeColours(ctx context.Context, in *WatchTreeColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTreeColoursResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TreeService_ServiceDesc.Streams[0], TreeService_WatchTreeColours_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchTreeColoursRequest, WatchTreeColoursResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TreeService_WatchTreeColoursClient = grpc.ServerStreamingClient[WatchTreeColoursResponse]
+
 // TreeServiceServer is the server API for TreeService service.
 // All implementations must embed UnimplementedTreeServiceServer
 // for forward compatibility.
@@ -90,6 +113,9 @@ type TreeServiceServer interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(context.Context, *ListRunCrimesRequest) (*ListRunCrimesResponse, error)
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
+	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	WatchTreeColours(*WatchTreeColoursRequest, grpc.ServerStreamingServer[WatchTreeColoursResponse]) error
 	mustEmbedUnimplementedTreeServiceServer()
 }
 
@@ -108,6 +134,9 @@ func (UnimplementedTreeServiceServer) ListTrees(context.Context, *ListTreesReque
 }
 func (UnimplementedTreeServiceServer) ListRunCrimes(context.Context, *ListRunCrimesRequest) (*ListRunCrimesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRunCrimes not implemented")
+}
+func (UnimplementedTreeServiceServer) WatchTreeColours(*WatchTreeColoursRequest, grpc.ServerStreamingServer[WatchTreeColoursResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchTreeColours not implemented")
 }
 func (UnimplementedTreeServiceServer) mustEmbedUnimplementedTreeServiceServer() {}
 func (UnimplementedTreeServiceServer) testEmbeddedByValue()                     {}
@@ -184,6 +213,17 @@ func _TreeService_ListRunCrimes_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TreeService_WatchTreeColours_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchTreeColoursRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TreeServiceServer).WatchTreeColours(m, &grpc.GenericServerStream[WatchTreeColoursRequest, WatchTreeColoursResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TreeService_WatchTreeColoursServer = grpc.ServerStreamingServer[WatchTreeColoursResponse]
+
 // TreeService_ServiceDesc is the grpc.ServiceDesc for TreeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -204,6 +244,12 @@ var TreeService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TreeService_ListRunCrimes_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchTreeColours",
+			Handler:       _TreeService_WatchTreeColours_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "vow/master/v1/tree.proto",
 }

@@ -769,7 +769,9 @@ type InstanceRecord struct {
 	// What else it needs of a computer.
 	Sla *v1.Sla `protobuf:"bytes,14,opt,name=sla,proto3" json:"sla,omitempty"`
 	// The instance that was evicted, when this is what it left.
-	RemnantOf     string `protobuf:"bytes,15,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
+	RemnantOf string `protobuf:"bytes,15,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
+	// True when a run of its requester requested it.
+	ByRun         bool `protobuf:"varint,16,opt,name=by_run,json=byRun,proto3" json:"by_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -907,6 +909,13 @@ func (x *InstanceRecord) GetRemnantOf() string {
 		return x.RemnantOf
 	}
 	return ""
+}
+
+func (x *InstanceRecord) GetByRun() bool {
+	if x != nil {
+		return x.ByRun
+	}
+	return false
 }
 
 // OptionsRecord is what a release says about its instances, as their partition remembers it.
@@ -3130,7 +3139,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fSatisfiedRecord\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xef\x06\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x86\a\n" +
 	"\x0eInstanceRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
@@ -3153,7 +3162,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fretention_delay\x18\r \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12$\n" +
 	"\x03sla\x18\x0e \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
 	"\n" +
-	"remnant_of\x18\x0f \x01(\tR\tremnantOf\x1a=\n" +
+	"remnant_of\x18\x0f \x01(\tR\tremnantOf\x12\x15\n" +
+	"\x06by_run\x18\x10 \x01(\bR\x05byRun\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +

@@ -90,7 +90,8 @@ type ComputerServiceClient interface {
 	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
 	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
 	DecommissionComputer(context.Context, *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error)
-	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
+	// WatchComputerColours streams each change of a computer's colour, beginning with all of them; time alone turns them too. It ends only with an error:
+	// UNAVAILABLE (open it again). Reads only. Callers: anyone.
 	WatchComputerColours(context.Context, *v1.WatchComputerColoursRequest) (*connect.ServerStreamForClient[v1.WatchComputerColoursResponse], error)
 }
 
@@ -280,7 +281,8 @@ type ComputerServiceHandler interface {
 	// DecommissionComputer forgets a computer for good: what evictions left on it is given up, and its name cannot be registered again until OpenComputer.
 	// Idempotent by the computer's name. Errors: NOT_FOUND, FAILED_PRECONDITION (it holds an instance, which is named). Callers: operators.
 	DecommissionComputer(context.Context, *v1.DecommissionComputerRequest) (*v1.DecommissionComputerResponse, error)
-	// WatchComputerColours streams each change of a computer's colour, beginning with all of them. Callers: anyone.
+	// WatchComputerColours streams each change of a computer's colour, beginning with all of them; time alone turns them too. It ends only with an error:
+	// UNAVAILABLE (open it again). Reads only. Callers: anyone.
 	WatchComputerColours(context.Context, *v1.WatchComputerColoursRequest, *connect.ServerStream[v1.WatchComputerColoursResponse]) error
 }
 

@@ -40,6 +40,9 @@ const (
 	// TreeServiceListRunCrimesProcedure is the fully-qualified name of the TreeService's ListRunCrimes
 	// RPC.
 	TreeServiceListRunCrimesProcedure = "/vow.master.v1.TreeService/ListRunCrimes"
+	// TreeServiceWatchTreeColoursProcedure is the fully-qualified name of the TreeService's
+	// WatchTreeColours RPC.
+	TreeServiceWatchTreeColoursProcedure = "/vow.master.v1.TreeService/WatchTreeColours"
 )
 
 // TreeServiceClient is a client for the vow.master.v1.TreeService service.
@@ -51,6 +54,9 @@ type TreeServiceClient interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error)
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
+	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest) (*connect.ServerStreamForClient[v1.WatchTreeColoursResponse], error)
 }
 
 // NewTreeServiceClient constructs a client for the vow.master.v1.TreeService service. By default,
@@ -82,14 +88,21 @@ func NewTreeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(treeServiceMethods.ByName("ListRunCrimes")),
 			connect.WithClientOptions(opts...),
 		),
+		watchTreeColours: connect.NewClient[v1.WatchTreeColoursRequest, v1.WatchTreeColoursResponse](
+			httpClient,
+			baseURL+TreeServiceWatchTreeColoursProcedure,
+			connect.WithSchema(treeServiceMethods.ByName("WatchTreeColours")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // treeServiceClient implements TreeServiceClient.
 type treeServiceClient struct {
-	getTree       *connect.Client[v1.GetTreeRequest, v1.GetTreeResponse]
-	listTrees     *connect.Client[v1.ListTreesRequest, v1.ListTreesResponse]
-	listRunCrimes *connect.Client[v1.ListRunCrimesRequest, v1.ListRunCrimesResponse]
+	getTree          *connect.Client[v1.GetTreeRequest, v1.GetTreeResponse]
+	listTrees        *connect.Client[v1.ListTreesRequest, v1.ListTreesResponse]
+	listRunCrimes    *connect.Client[v1.ListRunCrimesRequest, v1.ListRunCrimesResponse]
+	watchTreeColours *connect.Client[v1.WatchTreeColoursRequest, v1.WatchTreeColoursResponse]
 }
 
 // GetTree calls vow.master.v1.TreeService.GetTree.
@@ -119,6 +132,11 @@ func (c *treeServiceClient) ListRunCrimes(ctx context.Context, req *v1.ListRunCr
 	return nil, err
 }
 
+// WatchTreeColours calls vow.master.v1.TreeService.WatchTreeColours.
+func (c *treeServiceClient) WatchTreeColours(ctx context.Context, req *v1.WatchTreeColoursRequest) (*connect.ServerStreamForClient[v1.WatchTreeColoursResponse], error) {
+	return c.watchTreeColours.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // TreeServiceHandler is an implementation of the vow.master.v1.TreeService service.
 type TreeServiceHandler interface {
 	// GetTree returns a tree with all its instances and their states. Reads only. Errors: NOT_FOUND. Callers: anyone.
@@ -128,6 +146,9 @@ type TreeServiceHandler interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error)
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
+	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest, *connect.ServerStream[v1.WatchTreeColoursResponse]) error
 }
 
 // NewTreeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -155,6 +176,12 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(treeServiceMethods.ByName("ListRunCrimes")),
 		connect.WithHandlerOptions(opts...),
 	)
+	treeServiceWatchTreeColoursHandler := connect.NewServerStreamHandlerSimple(
+		TreeServiceWatchTreeColoursProcedure,
+		svc.WatchTreeColours,
+		connect.WithSchema(treeServiceMethods.ByName("WatchTreeColours")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.TreeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TreeServiceGetTreeProcedure:
@@ -163,6 +190,8 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 			treeServiceListTreesHandler.ServeHTTP(w, r)
 		case TreeServiceListRunCrimesProcedure:
 			treeServiceListRunCrimesHandler.ServeHTTP(w, r)
+		case TreeServiceWatchTreeColoursProcedure:
+			treeServiceWatchTreeColoursHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -182,4 +211,8 @@ func (UnimplementedTreeServiceHandler) ListTrees(context.Context, *v1.ListTreesR
 
 func (UnimplementedTreeServiceHandler) ListRunCrimes(context.Context, *v1.ListRunCrimesRequest) (*v1.ListRunCrimesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.ListRunCrimes is not implemented"))
+}
+
+func (UnimplementedTreeServiceHandler) WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest, *connect.ServerStream[v1.WatchTreeColoursResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.WatchTreeColours is not implemented"))
 }
