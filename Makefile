@@ -154,7 +154,7 @@ bench-go: ## Run the Go benchmarks of every module
 # BENCH_SHORT=1 measures less; MEASURES="verdict stream" measures some only.
 .PHONY: bench-promise
 bench-promise: ## Measure promises: sensors, windows, streams, the bang of an anomaly (BENCH_SHORT=1, MEASURES=…)
-	go run ./bench/promise $(MEASURES)
+	@go run ./bench/promise $(MEASURES)
 
 # BENCH_SHORT=1 takes 2 minutes instead of 5. As root the peer is installed; RUNLEVEL=1 keeps Debian from starting it.
 .PHONY: bench-supervise
@@ -162,7 +162,7 @@ bench-supervise: ## Measure the supervisor beside Debian's supervisord (BENCH_SH
 	@if ! command -v supervisord >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends supervisor >/dev/null || true
 	fi
-	go run ./bench/supervise
+	@go run ./bench/supervise
 
 # BENCH_SHORT=1 takes 2 minutes instead of 4; PROFILE=<directory> keeps CPU profiles of the services.
 .PHONY: bench-telemetry
@@ -173,7 +173,7 @@ bench-telemetry: ## Measure what telemetry costs the control plane under full lo
 bench-profile: ## Measure a profile of 50 parts beside Debian's zc.buildout (BENCH_SHORT=1)
 	@go run ./bench/profile
 
-# BENCH_SHORT=1 takes 1 minute instead of 3.
+# BENCH_SHORT=1 takes 2 minutes instead of 4.
 .PHONY: bench-node
 bench-node: ## Measure the agent: a run that changes nothing, an idle machine of 100 partitions, a boot (BENCH_SHORT=1)
 	@go run ./bench/node

@@ -103,9 +103,9 @@ func (l *local) runs(ctx context.Context, times int, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	r.AtMost("run that changes nothing, 50 parts, node's share p50 ms", report.Percentile(own, 50), floor, 20)
-	r.AtMost("run that changes nothing, 50 parts, node's share p99 ms", report.Percentile(own, 99), floor, 20)
-	r.AtMost("the same, from the bang to converged p50 ms", report.Percentile(whole, 50), floor, 20)
+	r.AtMost("run that changes nothing, 50 parts, node's share p50 ms, floor: profile read, outputs looked at", report.Percentile(own, 50), floor, 20)
+	r.AtMost("run that changes nothing, 50 parts, node's share p99 ms, floor: profile read, outputs looked at", report.Percentile(own, 99), floor, 20)
+	r.AtMost("the same, from the bang to converged p50 ms, floor: profile read, outputs looked at", report.Percentile(whole, 50), floor, 20)
 	return nil
 }
 
@@ -137,7 +137,7 @@ func (l *local) idle(ctx context.Context, s size, r *report.Report) error {
 		return err
 	}
 	name := fmt.Sprintf("%d partitions, %d services, %d promises", s.partitions, s.partitions*servicesEach, s.partitions*promisesEach)
-	r.AtMost("agent MB PSS, "+name, float64(last.pss)/1e6, float64(before.pss)/1e6, 70)
+	r.AtMost("agent MB PSS, "+name+", floor: one partition", float64(last.pss)/1e6, float64(before.pss)/1e6, 70)
 	r.AtMost("agent % of a core when nothing happens, "+name, 100*grown.cpu.Seconds()/s.idle.Seconds(), 0, 2)
 	r.Note("resident %.1f MB; %d ticks of 10 ms; no sensor was due: the promises have a period of a day", float64(last.rss)/1e6, grown.ticks)
 	return nil

@@ -83,7 +83,7 @@ func measureBuiltin(ctx context.Context, short bool, r *report.Report) error {
 		}
 		own += rate / float64(turns)
 	}
-	r.AtLeast("built-in TCP sensors a second, beside a bare dial", own, floor, 20000)
+	r.AtLeast("built-in TCP sensors a second, floor: a bare dial", own, floor, 20000)
 	return nil
 }
 

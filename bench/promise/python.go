@@ -83,7 +83,7 @@ func measurePython(ctx context.Context, short bool, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	r.Faster("Python promises a second, a process each looked at every 50 ms beside", rate, float64(peer)/seconds, 15)
+	r.Faster("Python promises a second, peer: a process each, looked at every 50 ms", rate, float64(peer)/seconds, 15)
 	return nil
 }
 
