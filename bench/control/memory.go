@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/vow-os/vow/bench/load"
@@ -46,6 +48,13 @@ func measureMemory(ctx context.Context, short bool, r *report.Report) error {
 		return err
 	}
 	for _, s := range plane.Services {
+		if dir := os.Getenv("BENCH_PROFILE"); dir != "" {
+			for _, what := range []string{"heap", "goroutine"} {
+				if err := s.Profile(ctx, what, filepath.Join(dir, s.Name+"."+what)); err != nil {
+					return err
+				}
+			}
+		}
 		r.AtMost(fmt.Sprintf("memory, %d nodes: %s, resident kB for each connected node", nodes, s.Name), float64(after[s.Name]-before[s.Name])/1000/float64(nodes), 0, maxPerNode)
 		r.Note("%s: %.1f MB without nodes, %.1f MB with %d", s.Name, float64(before[s.Name])/1e6, float64(after[s.Name])/1e6, nodes)
 	}

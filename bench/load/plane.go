@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -163,8 +164,23 @@ func (s *Service) Kill() {
 	}
 }
 
-// Admin is the address of its metrics and profiles.
-func (s *Service) Admin() string { return s.admin }
+// Profile writes a profile of the process, by its name at the admin port, into a file.
+func (s *Service) Profile(ctx context.Context, what, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/debug/pprof/"+what, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("cannot profile %s: %w", s.Name, err)
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("cannot profile %s: %w", s.Name, err)
+	}
+	return os.WriteFile(path, data, 0o600)
+}
 
 // Resident is the memory of the process that is in use, in bytes.
 func (s *Service) Resident() (int64, error) {

@@ -1,7 +1,6 @@
 package agenda
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -38,7 +37,7 @@ type change struct {
 	stored  map[string]bool
 	removed map[string]bool
 	head    bool
-	reasons []string
+	reasons []Saying
 	folded  uint64
 	lost    int
 }
@@ -54,7 +53,7 @@ type Outcome struct {
 	// Wake is when to apply Due; zero = no need.
 	Wake time.Time
 	// Reasons says what was decided, in words, one per event that changed or ignored something.
-	Reasons []string
+	Reasons []Saying
 	// Folded counts bangs that begun runs answer beyond their first; Lost counts runs that ended without a report.
 	Folded uint64
 	Lost   int
@@ -163,25 +162,27 @@ func (a *Agenda) wake() time.Time {
 // Active is how many orders are handed over and not reported.
 func (a *Agenda) Active() int { return a.active }
 
-// Overdue counts the entries that are due and have not begun, and those of them that have been due for more than after.
+// Overdue counts the entries that are due and have not begun, and those of them that have been due for more than after. It looks at what is due and
+// not at what exists: it is called after every Apply.
 func (a *Agenda) Overdue(now time.Time, after time.Duration) (due, overdue int) {
-	for _, e := range a.Entries {
-		var at time.Time
-		switch e.State {
-		case Waiting:
+	count := func(e *Entry) {
+		at := e.Run.Due
+		if e.State == Waiting {
 			_, at = e.DueCause(now)
-		case Ordered:
-			at = e.Run.Due
-		case Running:
 		}
-		if at.IsZero() {
-			continue
+		if e.State == Running || at.IsZero() {
+			return
 		}
 		due++
 		if now.Sub(at) > after {
 			overdue++
 		}
 	}
+	for _, e := range a.queue.ready {
+		count(e)
+	}
+	// An order waits for its begin for BeginWithin: it is in the heap before what needs attention later than that.
+	a.queue.before(now.Add(BeginWithin), count)
 	return due, overdue
 }
 
@@ -258,13 +259,4 @@ func (a *Agenda) remove(e *Entry) {
 		}
 	}
 	delete(a.turns, e.TreeID)
-}
-
-// MaxReasons bounds what one Apply says: a reading may touch 1,000 partitions, and people read the first.
-const MaxReasons = 50
-
-func (a *Agenda) say(format string, args ...any) {
-	if len(a.change.reasons) < MaxReasons {
-		a.change.reasons = append(a.change.reasons, fmt.Sprintf(format, args...))
-	}
 }

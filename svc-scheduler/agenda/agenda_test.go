@@ -81,6 +81,7 @@ func (w *world) apply(t failing, events ...agenda.Event) {
 	if err := w.a.Check(); err != nil {
 		t.Fatal(err)
 	}
+	checkOverdue(t, w.a, w.now)
 	if len(o.Orders) > 0 && (!w.connected || w.paused) {
 		t.Fatalf("orders were handed over without a stream or while paused: %v", o.Orders)
 	}

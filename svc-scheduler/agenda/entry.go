@@ -53,6 +53,8 @@ type Entry struct {
 	next time.Time // when it needs attention
 	spot int       // index in the queue's heap or ready list; -1 = in none
 	late bool      // true = in the ready list
+
+	decisions []Decision // oldest first
 }
 
 // Run is the run in hand.
@@ -195,5 +197,6 @@ func (e *Entry) clone() *Entry {
 	c := *e
 	c.Bangs = append([]Bang(nil), e.Bangs...)
 	c.Requests = append([]string(nil), e.Requests...)
+	c.decisions = append([]Decision(nil), e.decisions...)
 	return &c
 }

@@ -113,3 +113,17 @@ func (q *queue) down(i int) {
 		i = child
 	}
 }
+
+// before calls do for each entry of the heap that needs attention at or before a time, in no order, without looking at the others.
+func (q *queue) before(limit time.Time, do func(*Entry)) {
+	var visit func(i int)
+	visit = func(i int) {
+		if i >= len(q.heap) || q.heap[i].next.After(limit) {
+			return
+		}
+		do(q.heap[i])
+		visit(2*i + 1)
+		visit(2*i + 2)
+	}
+	visit(0)
+}

@@ -16,13 +16,13 @@ func (a *Agenda) begun(ev Begun, now time.Time) {
 	e.reset(ev.Generation)
 	switch {
 	case ev.RunID == e.LatestRun:
-		a.say("begin of run %s ignored: it is reported", ev.RunID)
+		a.tell(e, now, "begin of run %s ignored: it is reported", ev.RunID)
 		return
 	case e.State == Running && e.Run.ID == ev.RunID:
 		a.say("begin of run %s is known", ev.RunID)
 		return
 	case ev.Token <= e.Token && ev.Generation.Epoch <= e.Epoch:
-		a.say("begin of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
+		a.tell(e, now, "begin of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
 		return
 	}
 	if e.Run.ID != ev.RunID {
@@ -45,7 +45,7 @@ func (a *Agenda) begun(ev Begun, now time.Time) {
 	}
 	e.begin()
 	e.answer(ev.Generation)
-	a.say("%s runs: %s, generation %s", e.Partition, ev.RunID, ev.Generation)
+	a.tell(e, now, "%s runs: %s, generation %s", e.Partition, ev.RunID, ev.Generation)
 	a.changed(e)
 }
 
@@ -61,7 +61,7 @@ func (a *Agenda) reported(ev Reported, now time.Time) {
 		a.say("report of run %s is known", ev.RunID)
 		return
 	case ev.Token < e.Token && (ev.Token > 0 || e.State == Running):
-		a.say("report of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
+		a.tell(e, now, "report of run %s ignored: a newer run began (token %d, not %d)", ev.RunID, e.Token, ev.Token)
 		return
 	}
 	since := e.since(ev.RunID)
@@ -111,7 +111,7 @@ func (a *Agenda) ended(e *Entry, end RunEnded, since, now time.Time) {
 	}
 	if end.Success {
 		e.succeed(at)
-		a.say("%s succeeded (%s): %s", e.Partition, end.RunID, e.Reason(now))
+		a.tell(e, now, "%s succeeded (%s): %s", e.Partition, end.RunID, e.Reason(now))
 	} else {
 		e.Attempt = max(e.Attempt+1, end.Attempt)
 		if e.Changed.After(e.Answered) {
@@ -119,7 +119,7 @@ func (a *Agenda) ended(e *Entry, end RunEnded, since, now time.Time) {
 		}
 		e.ErrorType, e.Result = end.ErrorType, end.Result
 		e.fail(at, now)
-		a.say("%s failed (%s): %s", e.Partition, end.RunID, e.Reason(now))
+		a.tell(e, now, "%s failed (%s): %s", e.Partition, end.RunID, e.Reason(now))
 	}
 	e.ensure(now)
 }
@@ -139,7 +139,7 @@ func (e *Entry) ensure(now time.Time) {
 
 // lose ends the wait for a run without a report. It counts as a failure, so that a run that kills its node does not do so in a loop.
 func (a *Agenda) lose(e *Entry, now time.Time, why string) {
-	a.say("run %s of %s is lost: %s", e.Run.ID, e.Partition, why)
+	a.tell(e, now, "run %s of %s is lost: %s", e.Run.ID, e.Partition, why)
 	a.move(e, Lose)
 	a.change.lost++
 	e.Attempt++
@@ -151,7 +151,7 @@ func (a *Agenda) lose(e *Entry, now time.Time, why string) {
 // withdraw gives up on an order that did not begin although it was handed over MaxHanded times: its id may be one that svc-master or the
 // node refuses for ever. What it was for is still due.
 func (a *Agenda) withdraw(e *Entry, now time.Time) {
-	a.say("order %s of %s is withdrawn: handed over %d times and not begun", e.Run.ID, e.Partition, e.Run.Handed)
+	a.tell(e, now, "order %s of %s is withdrawn: handed over %d times and not begun", e.Run.ID, e.Partition, e.Run.Handed)
 	a.move(e, Lose)
 	a.change.lost++
 	e.Spare = ""

@@ -186,7 +186,8 @@ func scripted(t *testing.T, a *agenda.Agenda, word string, args map[string]strin
 
 // answer prints an outcome.
 func answer(out *strings.Builder, o agenda.Outcome, now time.Time, name func(string) string) {
-	for _, reason := range o.Reasons {
+	for _, said := range o.Reasons {
+		reason := said.String()
 		for _, w := range strings.FieldsFunc(reason, func(r rune) bool { return strings.ContainsRune(" ():,", r) }) {
 			if len(w) == 36 && strings.Count(w, "-") == 4 {
 				reason = strings.ReplaceAll(reason, w, name(w))

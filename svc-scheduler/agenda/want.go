@@ -52,9 +52,9 @@ func (a *Agenda) want(e *Entry, cause Cause, g Generation, bang Bang, at, now ti
 		e.due(cause, at)
 	}
 	if e.State == Running {
-		a.say("%s is dirty: generation %s (%s) came during its run", e.Partition, g, cause)
+		a.tell(e, now, "%s is dirty: generation %s (%s) came during its run", e.Partition, g, cause)
 	} else {
-		a.say("%s is due at %s: %s, generation %s", e.Partition, stamp(at), cause, g)
+		a.tell(e, now, "%s is due at %s: %s, generation %s", e.Partition, clock(at), cause, g)
 	}
 }
 
@@ -93,6 +93,6 @@ func (a *Agenda) runNow(ev RunNow, now time.Time) {
 		e.Requests = append([]string{ev.RequestID}, e.Requests[:min(len(e.Requests), MaxRequests-1)]...)
 	}
 	e.due(Manual, now)
-	a.say("%s is due now: manual", e.Partition)
+	a.tell(e, now, "%s is due now: manual", e.Partition)
 	a.changed(e)
 }

@@ -28,6 +28,7 @@ func (h *agendas) GetAgenda(ctx context.Context, req *schedulerv1.GetAgendaReque
 		e, err := find(a, req.GetPartition())
 		if err == nil {
 			res.Entry = entry(a, e, now)
+			res.Entry.Decisions = decisions(e)
 		}
 		return err
 	})

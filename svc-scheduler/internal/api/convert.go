@@ -64,6 +64,14 @@ func entry(a *agenda.Agenda, e *agenda.Entry, now time.Time) *schedulerv1.Agenda
 	}
 }
 
+func decisions(e *agenda.Entry) []*schedulerv1.AgendaDecision {
+	var list []*schedulerv1.AgendaDecision
+	for _, d := range e.Decisions() {
+		list = append(list, &schedulerv1.AgendaDecision{At: stamp(d.At), Text: d.String()})
+	}
+	return list
+}
+
 func placed(list []*masterv1.Allocation) []owner.Placed {
 	out := make([]owner.Placed, 0, len(list))
 	for _, a := range list {

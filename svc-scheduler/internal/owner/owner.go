@@ -211,7 +211,7 @@ func (o *Owner) tell(out agenda.Outcome) {
 	}
 	if o.log.Enabled(o.ctx, slog.LevelDebug) {
 		for _, reason := range out.Reasons {
-			o.log.DebugContext(o.ctx, reason)
+			o.log.DebugContext(o.ctx, reason.String())
 		}
 	}
 }

@@ -68,5 +68,13 @@ func printAgenda(s *session, entries []*schedulerv1.AgendaEntry, now time.Time) 
 			fmt.Sprint(e.GetAttempt()), run, oneLine(reason, 100),
 		})
 	}
+	if err := table(s.out, rows); err != nil || len(entries) != 1 || len(entries[0].GetDecisions()) == 0 {
+		return err
+	}
+	rows = [][]string{{"DECIDED", "WHAT AND WHY"}}
+	for _, d := range entries[0].GetDecisions() {
+		rows = append(rows, []string{d.GetAt().AsTime().Local().Format("15:04:05.000"), oneLine(d.GetText(), 160)})
+	}
+	fmt.Fprintln(s.out)
 	return table(s.out, rows)
 }

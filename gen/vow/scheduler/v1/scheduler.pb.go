@@ -469,7 +469,10 @@ type AgendaEntry struct {
 	// Bangs that came during the run and wait for the next.
 	Folds uint64 `protobuf:"varint,12,opt,name=folds,proto3" json:"folds,omitempty"`
 	// True when the computer has an Orders stream.
-	Connected     bool `protobuf:"varint,13,opt,name=connected,proto3" json:"connected,omitempty"`
+	Connected bool `protobuf:"varint,13,opt,name=connected,proto3" json:"connected,omitempty"`
+	// What was decided about the partition last, newest first, at most 12; of GetAgenda only. Kept in memory by the replica that owns the agenda, from the
+	// beginning of the stream on: empty without one.
+	Decisions     []*AgendaDecision `protobuf:"bytes,14,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -595,6 +598,68 @@ func (x *AgendaEntry) GetConnected() bool {
 	return false
 }
 
+func (x *AgendaEntry) GetDecisions() []*AgendaDecision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// AgendaDecision is what was decided about a partition.
+type AgendaDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When, by the clock of the agenda.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// What and why, in words.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgendaDecision) Reset() {
+	*x = AgendaDecision{}
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgendaDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgendaDecision) ProtoMessage() {}
+
+func (x *AgendaDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgendaDecision.ProtoReflect.Descriptor instead.
+func (*AgendaDecision) Descriptor() ([]byte, []int) {
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AgendaDecision) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *AgendaDecision) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // GetAgendaRequest names a partition.
 type GetAgendaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -608,7 +673,7 @@ type GetAgendaRequest struct {
 
 func (x *GetAgendaRequest) Reset() {
 	*x = GetAgendaRequest{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[6]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +685,7 @@ func (x *GetAgendaRequest) String() string {
 func (*GetAgendaRequest) ProtoMessage() {}
 
 func (x *GetAgendaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[6]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +698,7 @@ func (x *GetAgendaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgendaRequest.ProtoReflect.Descriptor instead.
 func (*GetAgendaRequest) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{6}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAgendaRequest) GetComputer() string {
@@ -661,7 +726,7 @@ type GetAgendaResponse struct {
 
 func (x *GetAgendaResponse) Reset() {
 	*x = GetAgendaResponse{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[7]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +738,7 @@ func (x *GetAgendaResponse) String() string {
 func (*GetAgendaResponse) ProtoMessage() {}
 
 func (x *GetAgendaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[7]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +751,7 @@ func (x *GetAgendaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgendaResponse.ProtoReflect.Descriptor instead.
 func (*GetAgendaResponse) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{7}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAgendaResponse) GetEntry() *AgendaEntry {
@@ -707,7 +772,7 @@ type ListAgendaRequest struct {
 
 func (x *ListAgendaRequest) Reset() {
 	*x = ListAgendaRequest{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[8]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +784,7 @@ func (x *ListAgendaRequest) String() string {
 func (*ListAgendaRequest) ProtoMessage() {}
 
 func (x *ListAgendaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[8]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +797,7 @@ func (x *ListAgendaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgendaRequest.ProtoReflect.Descriptor instead.
 func (*ListAgendaRequest) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{8}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAgendaRequest) GetComputer() string {
@@ -753,7 +818,7 @@ type ListAgendaResponse struct {
 
 func (x *ListAgendaResponse) Reset() {
 	*x = ListAgendaResponse{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[9]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +830,7 @@ func (x *ListAgendaResponse) String() string {
 func (*ListAgendaResponse) ProtoMessage() {}
 
 func (x *ListAgendaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[9]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +843,7 @@ func (x *ListAgendaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgendaResponse.ProtoReflect.Descriptor instead.
 func (*ListAgendaResponse) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{9}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAgendaResponse) GetEntries() []*AgendaEntry {
@@ -806,7 +871,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[10]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +883,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[10]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +896,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{10}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PauseRequest) GetTarget() isPauseRequest_Target {
@@ -893,7 +958,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[11]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +970,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[11]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +983,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{11}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{12}
 }
 
 // ResumeRequest names what to resume.
@@ -937,7 +1002,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[12]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1014,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[12]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1027,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{12}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeRequest) GetTarget() isResumeRequest_Target {
@@ -1017,7 +1082,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[13]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1094,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[13]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1107,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{13}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{14}
 }
 
 // RunNowRequest names a partition.
@@ -1060,7 +1125,7 @@ type RunNowRequest struct {
 
 func (x *RunNowRequest) Reset() {
 	*x = RunNowRequest{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[14]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1137,7 @@ func (x *RunNowRequest) String() string {
 func (*RunNowRequest) ProtoMessage() {}
 
 func (x *RunNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[14]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1150,7 @@ func (x *RunNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunNowRequest.ProtoReflect.Descriptor instead.
 func (*RunNowRequest) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{14}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunNowRequest) GetRequestId() string {
@@ -1118,7 +1183,7 @@ type RunNowResponse struct {
 
 func (x *RunNowResponse) Reset() {
 	*x = RunNowResponse{}
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[15]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1195,7 @@ func (x *RunNowResponse) String() string {
 func (*RunNowResponse) ProtoMessage() {}
 
 func (x *RunNowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[15]
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1208,7 @@ func (x *RunNowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunNowResponse.ProtoReflect.Descriptor instead.
 func (*RunNowResponse) Descriptor() ([]byte, []int) {
-	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{15}
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{16}
 }
 
 var File_vow_scheduler_v1_scheduler_proto protoreflect.FileDescriptor
@@ -1181,7 +1246,7 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x05order\x18\x02 \x01(\v2\x17.vow.scheduler.v1.OrderH\x00R\x05orderB\t\n" +
 	"\amessage\"!\n" +
 	"\aSession\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x04R\x06number\"\xad\x03\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"\xed\x03\n" +
 	"\vAgendaEntry\x12\x1a\n" +
 	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\tR\tpartition\x12#\n" +
@@ -1197,7 +1262,11 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	" \x01(\bR\x05begun\x12\x18\n" +
 	"\aattempt\x18\v \x01(\rR\aattempt\x12\x14\n" +
 	"\x05folds\x18\f \x01(\x04R\x05folds\x12\x1c\n" +
-	"\tconnected\x18\r \x01(\bR\tconnected\"b\n" +
+	"\tconnected\x18\r \x01(\bR\tconnected\x12>\n" +
+	"\tdecisions\x18\x0e \x03(\v2 .vow.scheduler.v1.AgendaDecisionR\tdecisions\"P\n" +
+	"\x0eAgendaDecision\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"b\n" +
 	"\x10GetAgendaRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
 	"\tpartition\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\"H\n" +
@@ -1247,7 +1316,7 @@ func file_vow_scheduler_v1_scheduler_proto_rawDescGZIP() []byte {
 	return file_vow_scheduler_v1_scheduler_proto_rawDescData
 }
 
-var file_vow_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_vow_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_vow_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*OrdersRequest)(nil),         // 0: vow.scheduler.v1.OrdersRequest
 	(*BangReference)(nil),         // 1: vow.scheduler.v1.BangReference
@@ -1255,51 +1324,54 @@ var file_vow_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*OrdersResponse)(nil),        // 3: vow.scheduler.v1.OrdersResponse
 	(*Session)(nil),               // 4: vow.scheduler.v1.Session
 	(*AgendaEntry)(nil),           // 5: vow.scheduler.v1.AgendaEntry
-	(*GetAgendaRequest)(nil),      // 6: vow.scheduler.v1.GetAgendaRequest
-	(*GetAgendaResponse)(nil),     // 7: vow.scheduler.v1.GetAgendaResponse
-	(*ListAgendaRequest)(nil),     // 8: vow.scheduler.v1.ListAgendaRequest
-	(*ListAgendaResponse)(nil),    // 9: vow.scheduler.v1.ListAgendaResponse
-	(*PauseRequest)(nil),          // 10: vow.scheduler.v1.PauseRequest
-	(*PauseResponse)(nil),         // 11: vow.scheduler.v1.PauseResponse
-	(*ResumeRequest)(nil),         // 12: vow.scheduler.v1.ResumeRequest
-	(*ResumeResponse)(nil),        // 13: vow.scheduler.v1.ResumeResponse
-	(*RunNowRequest)(nil),         // 14: vow.scheduler.v1.RunNowRequest
-	(*RunNowResponse)(nil),        // 15: vow.scheduler.v1.RunNowResponse
-	(*v1.TraceContext)(nil),       // 16: vow.type.v1.TraceContext
-	(v1.Cause)(0),                 // 17: vow.type.v1.Cause
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*AgendaDecision)(nil),        // 6: vow.scheduler.v1.AgendaDecision
+	(*GetAgendaRequest)(nil),      // 7: vow.scheduler.v1.GetAgendaRequest
+	(*GetAgendaResponse)(nil),     // 8: vow.scheduler.v1.GetAgendaResponse
+	(*ListAgendaRequest)(nil),     // 9: vow.scheduler.v1.ListAgendaRequest
+	(*ListAgendaResponse)(nil),    // 10: vow.scheduler.v1.ListAgendaResponse
+	(*PauseRequest)(nil),          // 11: vow.scheduler.v1.PauseRequest
+	(*PauseResponse)(nil),         // 12: vow.scheduler.v1.PauseResponse
+	(*ResumeRequest)(nil),         // 13: vow.scheduler.v1.ResumeRequest
+	(*ResumeResponse)(nil),        // 14: vow.scheduler.v1.ResumeResponse
+	(*RunNowRequest)(nil),         // 15: vow.scheduler.v1.RunNowRequest
+	(*RunNowResponse)(nil),        // 16: vow.scheduler.v1.RunNowResponse
+	(*v1.TraceContext)(nil),       // 17: vow.type.v1.TraceContext
+	(v1.Cause)(0),                 // 18: vow.type.v1.Cause
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_vow_scheduler_v1_scheduler_proto_depIdxs = []int32{
-	16, // 0: vow.scheduler.v1.BangReference.trace:type_name -> vow.type.v1.TraceContext
-	17, // 1: vow.scheduler.v1.Order.cause:type_name -> vow.type.v1.Cause
-	18, // 2: vow.scheduler.v1.Order.due_at:type_name -> google.protobuf.Timestamp
-	18, // 3: vow.scheduler.v1.Order.ordered_at:type_name -> google.protobuf.Timestamp
+	17, // 0: vow.scheduler.v1.BangReference.trace:type_name -> vow.type.v1.TraceContext
+	18, // 1: vow.scheduler.v1.Order.cause:type_name -> vow.type.v1.Cause
+	19, // 2: vow.scheduler.v1.Order.due_at:type_name -> google.protobuf.Timestamp
+	19, // 3: vow.scheduler.v1.Order.ordered_at:type_name -> google.protobuf.Timestamp
 	1,  // 4: vow.scheduler.v1.Order.bangs:type_name -> vow.scheduler.v1.BangReference
-	16, // 5: vow.scheduler.v1.Order.trace:type_name -> vow.type.v1.TraceContext
+	17, // 5: vow.scheduler.v1.Order.trace:type_name -> vow.type.v1.TraceContext
 	4,  // 6: vow.scheduler.v1.OrdersResponse.session:type_name -> vow.scheduler.v1.Session
 	2,  // 7: vow.scheduler.v1.OrdersResponse.order:type_name -> vow.scheduler.v1.Order
-	18, // 8: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
-	17, // 9: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
-	18, // 10: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
-	5,  // 11: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
-	5,  // 12: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
-	0,  // 13: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
-	6,  // 14: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
-	8,  // 15: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
-	10, // 16: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
-	12, // 17: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
-	14, // 18: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
-	3,  // 19: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
-	7,  // 20: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
-	9,  // 21: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
-	11, // 22: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
-	13, // 23: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
-	15, // 24: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	19, // 8: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
+	18, // 9: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
+	19, // 10: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
+	6,  // 11: vow.scheduler.v1.AgendaEntry.decisions:type_name -> vow.scheduler.v1.AgendaDecision
+	19, // 12: vow.scheduler.v1.AgendaDecision.at:type_name -> google.protobuf.Timestamp
+	5,  // 13: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
+	5,  // 14: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
+	0,  // 15: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
+	7,  // 16: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
+	9,  // 17: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
+	11, // 18: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
+	13, // 19: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
+	15, // 20: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
+	3,  // 21: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
+	8,  // 22: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
+	10, // 23: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
+	12, // 24: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
+	14, // 25: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
+	16, // 26: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
+	21, // [21:27] is the sub-list for method output_type
+	15, // [15:21] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_vow_scheduler_v1_scheduler_proto_init() }
@@ -1311,11 +1383,11 @@ func file_vow_scheduler_v1_scheduler_proto_init() {
 		(*OrdersResponse_Session)(nil),
 		(*OrdersResponse_Order)(nil),
 	}
-	file_vow_scheduler_v1_scheduler_proto_msgTypes[10].OneofWrappers = []any{
+	file_vow_scheduler_v1_scheduler_proto_msgTypes[11].OneofWrappers = []any{
 		(*PauseRequest_Computer)(nil),
 		(*PauseRequest_TreeId)(nil),
 	}
-	file_vow_scheduler_v1_scheduler_proto_msgTypes[12].OneofWrappers = []any{
+	file_vow_scheduler_v1_scheduler_proto_msgTypes[13].OneofWrappers = []any{
 		(*ResumeRequest_Computer)(nil),
 		(*ResumeRequest_TreeId)(nil),
 	}
@@ -1325,7 +1397,7 @@ func file_vow_scheduler_v1_scheduler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_scheduler_v1_scheduler_proto_rawDesc), len(file_vow_scheduler_v1_scheduler_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
