@@ -5,6 +5,7 @@
 //	rpc.go      bangs over Connect
 //	fanout.go   a bang until the last of many nodes has its order, and until it is satisfied
 //	memory.go   resident memory per connected node
+//	takeover.go a replica of svc-scheduler killed under its nodes
 //	restart.go  the whole control plane killed under a connected fleet
 //
 // BENCH_SHORT=1 measures less. It is a main package: nobody imports it.

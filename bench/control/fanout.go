@@ -80,7 +80,7 @@ func (r *round) reported(_ *load.Node, closed string) {
 
 // lastOrder measures from the call of Bang until the last of the nodes has its order. Nodes begin their runs at once; the next bang comes when all are satisfied.
 func lastOrder(ctx context.Context, nodes, times int, goal float64, r *report.Report) error {
-	took, whole, fsync, err := rounds(ctx, load.Shape{Nodes: nodes, Partitions: 1, Tree: nodes, Slots: 2}, times)
+	took, whole, fsync, err := rounds(ctx, load.Shape{Nodes: nodes, Partitions: 1, Tree: nodes, Slots: 2}, times, r)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func lastOrder(ctx context.Context, nodes, times int, goal float64, r *report.Re
 
 // satisfied measures from the call of Bang until the last report that closes the convergence, of 100 partitions on 10 nodes, whose runs take 10 ms.
 func satisfied(ctx context.Context, times int, r *report.Report) error {
-	_, whole, fsync, err := rounds(ctx, load.Shape{Nodes: 10, Partitions: 10, Tree: 100, Slots: 4, Run: 10 * time.Millisecond}, times)
+	_, whole, fsync, err := rounds(ctx, load.Shape{Nodes: 10, Partitions: 10, Tree: 100, Slots: 4, Run: 10 * time.Millisecond}, times, r)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func satisfied(ctx context.Context, times int, r *report.Report) error {
 }
 
 // rounds bangs the tree of a fleet again and again.
-func rounds(ctx context.Context, shape load.Shape, times int) (ordered, whole []time.Duration, fsync string, err error) {
+func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) (ordered, whole []time.Duration, fsync string, err error) {
 	plane, err := load.StartPlane(ctx, load.Options{})
 	if err != nil {
 		return nil, nil, "", err
@@ -122,6 +122,10 @@ func rounds(ctx context.Context, shape load.Shape, times int) (ordered, whole []
 		return nil, nil, "", err
 	}
 	bang := fleet.Banger(0)
+	used, reports := plane.Used(), fleet.Reports()
+	defer func() {
+		costs(r, "of a run, from its order to its report", used, plane.Used(), float64(fleet.Reports()-reports))
+	}()
 	for n := range times {
 		now.begin(fleet.Nodes)
 		orders, closed := now.ordered, now.closed

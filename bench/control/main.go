@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/vow-os/vow/bench/report"
 )
@@ -22,6 +26,7 @@ var measures = []measure{
 	{"rpc", measureRPC},
 	{"fanout", measureFanOut},
 	{"memory", measureMemory},
+	{"takeover", measureTakeover},
 	{"restart", measureRestart},
 }
 
@@ -57,4 +62,15 @@ func run(ctx context.Context, short bool, names []string) error {
 		return fmt.Errorf("cannot measure %q: there is no such measure", name)
 	}
 	return failed
+}
+
+// costs notes the processor time of each service for each of a number of things: it hardly depends on what else the machine does, which rates do.
+func costs(r *report.Report, what string, before, after map[string]time.Duration, times float64) {
+	var each []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if used := after[name] - before[name]; used > 0 && times > 0 {
+			each = append(each, fmt.Sprintf("%s %.0f µs", name, used.Seconds()*1e6/times))
+		}
+	}
+	r.Note("processor time %s: %s", what, strings.Join(each, ", "))
 }

@@ -40,10 +40,12 @@ func measureRestart(ctx context.Context, short bool, r *report.Report) error {
 	if err := fleet.Settle(ctx); err != nil {
 		return err
 	}
+	used, reports := plane.Used(), fleet.Reports()
 	steady, err := watch(ctx, plane, &orders, watched)
 	if err != nil {
 		return err
 	}
+	costs(r, fmt.Sprintf("of a periodic run with %d nodes connected, contacts and pings included", nodes), used, plane.Used(), float64(fleet.Reports()-reports))
 	redBefore, err := red(ctx, fleet)
 	if err != nil {
 		return err

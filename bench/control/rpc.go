@@ -33,12 +33,14 @@ func measureRPC(ctx context.Context, short bool, r *report.Report) error {
 		return err
 	}
 	defer fleet.Close()
+	used := plane.Used()
 	rate, late, err := bangs(ctx, fleet, fleet.Trees[:1], took)
 	if err != nil {
 		return err
 	}
 	r.AtLeast("rpc, fsync "+fsync+": bangs a second on one tree of 100 partitions, 256 callers", rate, 0, 3_000)
 	r.Note("rpc: p50 %.1f ms, p99 %.1f ms", report.Percentile(late, 50), report.Percentile(late, 99))
+	costs(r, "of a bang on one tree", used, plane.Used(), float64(len(late)))
 
 	other, err := load.StartPlane(ctx, load.Options{})
 	if err != nil {
@@ -50,9 +52,11 @@ func measureRPC(ctx context.Context, short bool, r *report.Report) error {
 		return err
 	}
 	defer many.Close()
+	used = other.Used()
 	if rate, late, err = bangs(ctx, many, many.Trees, took); err != nil {
 		return err
 	}
+	costs(r, "of a bang on one of 1000 trees", used, other.Used(), float64(len(late)))
 	r.AtLeast("rpc, fsync "+fsync+": bangs a second on 1000 trees, 256 callers", rate, 0, 1_000)
 	r.Note("rpc: p50 %.1f ms, p99 %.1f ms", report.Percentile(late, 50), report.Percentile(late, 99))
 	return nil

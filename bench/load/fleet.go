@@ -92,7 +92,7 @@ func Make(ctx context.Context, p *Plane, s Shape, watch Watch) (*Fleet, error) {
 		return f, err
 	}
 	for _, computer := range computers {
-		n, err := NewNode(p, computer, s.Slots, Watch{Ordered: watch.Ordered, Reported: f.reported, Failed: f.fail})
+		n, err := NewNode(p, computer, s.Slots, Watch{Ordered: watch.Ordered, Owned: watch.Owned, Reported: f.reported, Failed: f.fail})
 		if err != nil {
 			return f, err
 		}

@@ -25,6 +25,8 @@ const defaultWindow = 500 * time.Millisecond
 type Watch struct {
 	// Ordered is called with each order.
 	Ordered func(n *Node, o *schedulerv1.Order)
+	// Owned is called when a stream of orders is open: a replica of svc-scheduler owns the computer's agenda.
+	Owned func(n *Node)
 	// Reported is called with each acknowledged report.
 	Reported func(n *Node, closed string)
 	// Failed is called with each run that svc-master did not take.
@@ -40,9 +42,10 @@ type Node struct {
 	Run time.Duration
 
 	watch   Watch
-	clients map[string]*rpc.Client
+	clients map[string][]*rpc.Client // of each replica
 	runs    masterv1connect.RunServiceClient
-	open    atomic.Int32 // streams that are open
+	open    atomic.Int32  // streams that are open
+	replica atomic.Uint64 // of svc-scheduler that has the stream of orders
 	window  atomic.Int64
 	mu      sync.Mutex
 	running map[string]bool
@@ -56,16 +59,17 @@ const streamsOfANode = 4
 
 // NewNode makes a node of a plane; Start opens its streams.
 func NewNode(p *Plane, computer string, slots int, watch Watch) (*Node, error) {
-	n := &Node{Computer: computer, Slots: slots, watch: watch, clients: map[string]*rpc.Client{}, running: map[string]bool{}}
+	n := &Node{Computer: computer, Slots: slots, watch: watch, clients: map[string][]*rpc.Client{}, running: map[string]bool{}}
 	for _, s := range p.Services {
 		client, err := rpc.NewClient(rpc.Target{Address: s.Address}, rpc.ClientSettings{})
 		if err != nil {
 			return nil, err
 		}
-		n.clients[s.Name] = client
+		n.clients[s.Name] = append(n.clients[s.Name], client)
 	}
 	n.window.Store(int64(defaultWindow))
-	c := n.clients[Master]
+	n.replica.Store(rand.Uint64N(1 << 20))
+	c := n.clients[Master][0]
 	n.runs = masterv1connect.NewRunServiceClient(c.HTTP(), c.BaseURL(), c.Options()...)
 	return n, nil
 }
@@ -81,13 +85,18 @@ func (n *Node) Start(ctx context.Context) {
 // Connected tells whether all streams are open.
 func (n *Node) Connected() bool { return n.open.Load() == streamsOfANode }
 
+// Replica is the replica of svc-scheduler that has, or will have, its stream of orders.
+func (n *Node) Replica() int { return int(n.replica.Load() % uint64(len(n.clients[Scheduler]))) }
+
 // Stop ends the node.
 func (n *Node) Stop() {
 	if n.stop != nil {
 		n.stop()
 	}
-	for _, c := range n.clients {
-		c.Close()
+	for _, replicas := range n.clients {
+		for _, c := range replicas {
+			c.Close()
+		}
 	}
 	n.streams.Wait()
 }
@@ -112,7 +121,7 @@ func (n *Node) opened() func() {
 }
 
 func (n *Node) link() error {
-	c := n.clients[Master]
+	c := n.clients[Master][0]
 	stream, err := masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).Link(n.ctx)
 	if err != nil {
 		return err
@@ -139,7 +148,7 @@ func (n *Node) link() error {
 }
 
 func (n *Node) desired() error {
-	c := n.clients[Master]
+	c := n.clients[Master][0]
 	stream, err := masterv1connect.NewDesiredServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).WatchDesired(n.ctx, &masterv1.WatchDesiredRequest{Computer: n.Computer})
 	if err != nil {
 		return err
@@ -162,7 +171,9 @@ func (n *Node) orders() error {
 		running = append(running, id)
 	}
 	n.mu.Unlock()
-	c := n.clients[Scheduler]
+	replicas := n.clients[Scheduler]
+	c := replicas[int(n.replica.Load())%len(replicas)]
+	defer n.replica.Add(1) // the next stream goes to the next replica
 	stream, err := schedulerv1connect.NewOrderServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).Orders(n.ctx, &schedulerv1.OrdersRequest{
 		Computer: n.Computer, BootId: "bench", Slots: uint32(n.Slots), Running: running,
 	})
@@ -176,6 +187,9 @@ func (n *Node) orders() error {
 		m := stream.Msg()
 		if m.GetSession() != nil {
 			closed = n.opened()
+			if n.watch.Owned != nil {
+				n.watch.Owned(n)
+			}
 		}
 		if o := m.GetOrder(); o != nil {
 			n.order(o)
@@ -185,7 +199,7 @@ func (n *Node) orders() error {
 }
 
 func (n *Node) sense() error {
-	c := n.clients[Promise]
+	c := n.clients[Promise][0]
 	stream, err := promisev1connect.NewSenseServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).Sense(n.ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,6 +48,8 @@ type Options struct {
 	ReconnectWindow time.Duration
 	// Fsync is the mode of Redis; empty = always.
 	Fsync string
+	// Schedulers is how many replicas of svc-scheduler there are; 0 = 1.
+	Schedulers int
 	// Binaries is a directory that Build filled; empty = they are built for this plane.
 	Binaries string
 	// Env is added to the environment of the services, NAME=value.
@@ -88,8 +91,9 @@ func StartPlane(ctx context.Context, o Options) (p *Plane, err error) {
 			return p, err
 		}
 	}
-	for _, name := range []string{Master, Scheduler, Promise} {
-		s := &Service{Name: name, path: filepath.Join(o.Binaries, name), log: filepath.Join(p.dir, name+".log"), env: o.Env}
+	names := append(append([]string{Master}, slices.Repeat([]string{Scheduler}, max(o.Schedulers, 1))...), Promise)
+	for i, name := range names {
+		s := &Service{Name: name, path: filepath.Join(o.Binaries, name), log: filepath.Join(p.dir, fmt.Sprintf("%s-%d.log", name, i)), env: o.Env}
 		if s.Address, err = freeAddress(); err != nil {
 			return p, err
 		}
@@ -111,19 +115,20 @@ func StartPlane(ctx context.Context, o Options) (p *Plane, err error) {
 	return p, nil
 }
 
-// Address of a service.
-func (p *Plane) Address(name string) string {
+// Of returns the replicas of a service.
+func (p *Plane) Of(name string) []*Service {
+	var all []*Service
 	for _, s := range p.Services {
 		if s.Name == name {
-			return s.Address
+			all = append(all, s)
 		}
 	}
-	return ""
+	return all
 }
 
 // Client of a service; the caller closes it.
 func (p *Plane) Client(name string) (*rpc.Client, error) {
-	return rpc.NewClient(rpc.Target{Address: p.Address(name)}, rpc.ClientSettings{ReadMaxBytes: 64 << 20})
+	return rpc.NewClient(rpc.Target{Address: p.Of(name)[0].Address}, rpc.ClientSettings{ReadMaxBytes: 64 << 20})
 }
 
 // Start starts the process and waits until it is ready.
@@ -197,9 +202,23 @@ func (s *Service) Resident() (int64, error) {
 	return 0, fmt.Errorf("cannot read the memory of %s", s.Name)
 }
 
+// Admin is the address of its metrics and profiles.
+func (s *Service) Admin() string { return s.admin }
+
 // Used is the processor time of the process so far.
-func (s *Service) Used() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
+func (s *Service) Used() time.Duration { return used(s.command.Process.Pid) }
+
+// Used is the processor time of each service, and of Redis, so far.
+func (p *Plane) Used() map[string]time.Duration {
+	all := map[string]time.Duration{"redis": used(p.Redis.command.Process.Pid)}
+	for _, s := range p.Services {
+		all[s.Name] += s.Used()
+	}
+	return all
+}
+
+func used(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
