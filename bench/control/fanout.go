@@ -37,7 +37,6 @@ func measureFanOut(ctx context.Context, short bool, r *report.Report) error {
 // round follows one bang: when each partition got its order, and when its convergence closed.
 type round struct {
 	mu      sync.Mutex
-	bang    string
 	pending map[string]bool // computers that have no order of this bang yet
 	ordered chan struct{}   // closed when all have one
 	closed  chan struct{}   // closed when the convergence is

@@ -82,7 +82,7 @@ func quiet(address string, c asynq.Config) *asynq.Server {
 // drain enqueues tasks and returns how many the workers handle in a second.
 func drain(ctx context.Context, address string, s setting, tasks int) (float64, error) {
 	client := asynq.NewClient(asynq.RedisClientOpt{Addr: address})
-	defer client.Close()
+	defer client.Close() //nolint:errcheck // its server is thrown away
 	if err := enqueue(ctx, client, tasks, func(int) []asynq.Option { return nil }); err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ const perSecond = 20
 // lateness enqueues tasks of a later time and returns how late each begins.
 func lateness(ctx context.Context, address string, s setting, tasks int) ([]time.Duration, error) {
 	client := asynq.NewClient(asynq.RedisClientOpt{Addr: address})
-	defer client.Close()
+	defer client.Close() //nolint:errcheck // its server is thrown away
 	// The last of them is enqueued before the first is due.
 	first := time.Now().Add(3 * time.Second).Truncate(time.Second)
 	at := func(n int) time.Time { return first.Add(time.Duration(n/perSecond) * time.Second) }

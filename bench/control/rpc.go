@@ -62,7 +62,7 @@ func measureRPC(ctx context.Context, short bool, r *report.Report) error {
 	return nil
 }
 
-// bangs bangs trees in turn for a time, and returns how many were acknowledged in a second and how long each took.
+// bangs sends bangs to trees in turn for a time, and returns how many were acknowledged in a second and how long each took.
 func bangs(ctx context.Context, f *load.Fleet, trees []string, took time.Duration) (rate float64, late []time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, took+time.Minute)
 	defer cancel()

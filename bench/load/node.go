@@ -153,7 +153,7 @@ func (n *Node) desired() error {
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	closed := func() {}
 	defer func() { closed() }()
 	for first := true; stream.Receive(); first = false {
@@ -180,7 +180,7 @@ func (n *Node) orders() error {
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	closed := func() {}
 	defer func() { closed() }()
 	for stream.Receive() {

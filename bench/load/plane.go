@@ -150,15 +150,27 @@ func (s *Service) Start(ctx context.Context) error {
 		_ = command.Wait() // killed on purpose
 		close(ended)
 	}()
-	asking := &http.Client{Timeout: time.Second}
 	return until(ctx, s.Name+" is ready (its log: "+s.log+")", func() bool {
-		response, err := asking.Get("http://" + s.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		_, err := s.ask(ctx, "/readyz", time.Second)
+		return err == nil
 	})
+}
+
+// ask asks the admin port for a page.
+func (s *Service) ask(ctx context.Context, page string, within time.Duration) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+page, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := (&http.Client{Timeout: within}).Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("cannot get %s of %s: %s", page, s.Name, response.Status)
+	}
+	return io.ReadAll(response.Body)
 }
 
 // Kill kills it with SIGKILL and waits until it is gone.
@@ -171,16 +183,7 @@ func (s *Service) Kill() {
 
 // Profile writes a profile of the process, by its name at the admin port, into a file.
 func (s *Service) Profile(ctx context.Context, what, path string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/debug/pprof/"+what, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("cannot profile %s: %w", s.Name, err)
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
+	data, err := s.ask(ctx, "/debug/pprof/"+what, time.Minute)
 	if err != nil {
 		return fmt.Errorf("cannot profile %s: %w", s.Name, err)
 	}
