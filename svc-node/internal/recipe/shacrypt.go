@@ -45,7 +45,7 @@ func sha512Crypt(password, salt string) string {
 	}
 	digest := a.Sum(nil)
 	h := sha512.New()
-	for range len(p) {
+	for range p {
 		h.Write(p)
 	}
 	passwords := repeated(h.Sum(nil), len(p))
