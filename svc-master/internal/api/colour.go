@@ -88,9 +88,8 @@ func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, lo
 			case <-time.After(gatherColours):
 			}
 			news, alive := box.Take()
-			all := false
-			if names, all = named(news); all || !alive {
-				names = nil
+			of, all := named(news)
+			if all || !alive {
 				if !alive {
 					box = a.Store.Subscribe(interest)
 				}
@@ -99,7 +98,7 @@ func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, lo
 				}
 				continue
 			}
-			names = append(names, due(time.Now())...)
+			names = append(of, due(time.Now())...)
 		}
 		slices.Sort(names)
 		if names = slices.Compact(names); len(names) == 0 {

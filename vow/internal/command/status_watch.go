@@ -50,7 +50,7 @@ func again(ctx context.Context, what string, open func() error) error {
 	for {
 		err := open()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever asked for the watch ended it
 		}
 		if err != nil && !rpc.IsUnavailable(err) {
 			return fmt.Errorf("cannot watch the colours of %s: %w", what, err)
