@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
 	"github.com/vow-os/vow/vow/internal/declared"
@@ -62,7 +61,7 @@ is applied again.`,
 	}
 	fileFlag(command, &file)
 	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would change")
-	command.Flags().DurationVar(&wait, "wait", 0, "wait so long until each changed release is there and each changed tree is Green")
+	command.Flags().DurationVar(&wait, "wait", 0, "wait so long until each changed release is there and each changed tree as requested")
 	return command
 }
 
@@ -251,7 +250,7 @@ func (s *session) carryOut(ctx context.Context, changes []declared.Change, wait 
 	}
 	defer f.Close()
 	var failed []error
-	trees := map[string]string{}
+	requested := map[string]*masterv1.Instance{}
 	for _, c := range changes {
 		bounded, cancel := context.WithTimeout(ctx, callTimeout)
 		switch {
@@ -263,9 +262,7 @@ func (s *session) carryOut(ctx context.Context, changes []declared.Change, wait 
 		case c.Request != nil:
 			var response *masterv1.RequestInstanceResponse
 			response, err = requestInstance(bounded, f, c.Request)
-			if err == nil && response.GetInstance().GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
-				trees[c.Name] = response.GetInstance().GetTreeId()
-			}
+			requested[c.Name] = response.GetInstance()
 		default:
 			err = nil
 		}
@@ -285,8 +282,9 @@ func (s *session) carryOut(ctx context.Context, changes []declared.Change, wait 
 		switch {
 		case c.Supply != nil:
 			_, err = s.awaitSoftware(ctx, f, c.Supply.GetSoftwareRelease(), c.Supply.GetComputer(), c.Supply.GetState(), time.Until(deadline))
-		case c.Request != nil && trees[c.Name] != "":
-			_, err = awaitGreen(ctx, f, trees[c.Name], time.Until(deadline))
+		case c.Request != nil:
+			i := requested[c.Name]
+			_, err = awaitRequested(ctx, f, i, i.GetState(), time.Until(deadline))
 		}
 		if err != nil {
 			return err

@@ -164,7 +164,7 @@ func headline(f Facts, status *typev1.ColourStatus, found []diagnosis) string {
 	switch {
 	case status.GetReason() != "":
 		return status.GetReason()
-	case len(f.Tree.GetConditions()) > 0:
+	case len(f.Tree.GetConditions()) > 0: // a destruction that cannot end has no colour
 		return f.Tree.GetConditions()[0]
 	case status.GetColour() == typev1.Colour_COLOUR_GREEN:
 		return "every promise holds"
