@@ -31,9 +31,9 @@ type Machine struct {
 	dir      string
 	releases *releases
 	work     time.Duration
-	read     time.Time // when usage was read last
 
 	mu        sync.Mutex // never held while anything waits
+	read      time.Time  // when usage was read last
 	boot      int
 	installed map[string]bool
 	broken    map[string]string        // promise, by partition/name -> what it says
