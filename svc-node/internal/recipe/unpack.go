@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vow-os/vow/svc-node/internal/archive"
 	"github.com/vow-os/vow/svc-node/profile"
@@ -91,8 +92,9 @@ func unpack(ctx context.Context, content []byte) ([]archived, error) {
 }
 
 func (u *unpacking) add(e archived) error {
-	if strings.ContainsAny(e.name, "\n\\") {
-		return fmt.Errorf("the name %q has a line break or a backslash", e.name)
+	// The record of installed files is text: it could not name such a file.
+	if !utf8.ValidString(e.name) || strings.ContainsAny(e.name, "\n\\") {
+		return fmt.Errorf("the name %q has a line break or a backslash, or is no UTF-8", e.name)
 	}
 	u.files[e.name] = len(u.entries)
 	u.entries = append(u.entries, e)
