@@ -1,61 +1,16 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"os/signal"
-
 	"github.com/vow-os/vow/bench/report"
 )
 
-// measure is one comparison: it writes its lines into the report.
-type measure struct {
-	name string
-	run  func(ctx context.Context, short bool, r *report.Report) error
-}
-
-// measures are carried out in this order, each alone on the machine.
-var measures = []measure{
-	{"python", measurePython},
-	{"verdict", measureVerdict},
-	{"executable", measureExecutable},
-	{"builtin", measureBuiltin},
-	{"stream", measureStream},
-	{"bang", measureBang},
-}
-
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Getenv("BENCH_SHORT") != "", os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// run carries out the measures with the given names; without names, all.
-func run(ctx context.Context, short bool, names []string) error {
-	r := report.Begin(os.Stdout)
-	defer r.End()
-	wanted := map[string]bool{}
-	for _, name := range names {
-		wanted[name] = true
-	}
-	for _, m := range measures {
-		if len(wanted) > 0 && !wanted[m.name] {
-			continue
-		}
-		delete(wanted, m.name)
-		if err := m.run(ctx, short, r); err != nil {
-			return fmt.Errorf("cannot measure %s: %w", m.name, err)
-		}
-		if len(wanted) == 0 && len(names) > 0 {
-			break
-		}
-	}
-	for name := range wanted {
-		return fmt.Errorf("cannot measure %q: there is no such measure", name)
-	}
-	return nil
+	report.Main(
+		report.Measure{Name: "python", Run: measurePython},
+		report.Measure{Name: "verdict", Run: measureVerdict},
+		report.Measure{Name: "executable", Run: measureExecutable},
+		report.Measure{Name: "builtin", Run: measureBuiltin},
+		report.Measure{Name: "stream", Run: measureStream},
+		report.Measure{Name: "bang", Run: measureBang},
+	)
 }

@@ -178,13 +178,10 @@ func flush(ctx context.Context, s *redisstore.Store, every time.Duration, t *tel
 			case <-ctx.Done():
 			case <-time.After(gatherContacts):
 			}
-			if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {
-				t.Log.WarnContext(ctx, "cannot write contacts", "error", err)
-			}
 		case <-ticker.C:
-			if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {
-				t.Log.WarnContext(ctx, "cannot write contacts", "error", err)
-			}
+		}
+		if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {
+			t.Log.WarnContext(ctx, "cannot write contacts", "error", err)
 		}
 	}
 }

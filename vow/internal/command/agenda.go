@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
@@ -64,8 +66,8 @@ func printAgenda(s *session, entries []*schedulerv1.AgendaEntry, now time.Time) 
 			reason = strings.TrimPrefix(reason+"; the computer has no Orders stream", "; ")
 		}
 		rows = append(rows, []string{
-			e.GetComputer() + "/" + e.GetPartition(), e.GetTitle(), until(e.GetDueAt(), now), word(e.GetCause(), "CAUSE_"),
-			fmt.Sprint(e.GetAttempt()), run, oneLine(reason, 100),
+			e.GetComputer() + "/" + e.GetPartition(), e.GetTitle(), until(e.GetDueAt(), now), human.Word(e.GetCause(), "CAUSE_"),
+			fmt.Sprint(e.GetAttempt()), run, human.OneLine(reason, 100),
 		})
 	}
 	if err := table(s.out, rows); err != nil || len(entries) != 1 || len(entries[0].GetDecisions()) == 0 {
@@ -73,7 +75,7 @@ func printAgenda(s *session, entries []*schedulerv1.AgendaEntry, now time.Time) 
 	}
 	rows = [][]string{{"DECIDED", "WHAT AND WHY"}}
 	for _, d := range entries[0].GetDecisions() {
-		rows = append(rows, []string{d.GetAt().AsTime().Local().Format("15:04:05.000"), oneLine(d.GetText(), 160)})
+		rows = append(rows, []string{d.GetAt().AsTime().Local().Format("15:04:05.000"), human.OneLine(d.GetText(), 160)})
 	}
 	fmt.Fprintln(s.out)
 	return table(s.out, rows)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -304,11 +306,11 @@ func printChanges(w io.Writer, changes []declared.Change, all bool) {
 		for _, field := range c.Fields {
 			switch {
 			case c.Action == declared.Create || field.Old == "":
-				fmt.Fprintf(w, "             %s: %s\n", field.Name, oneLine(field.New, 200))
+				fmt.Fprintf(w, "             %s: %s\n", field.Name, human.OneLine(field.New, 200))
 			case field.New == "":
-				fmt.Fprintf(w, "             %s: %s is taken away\n", field.Name, oneLine(field.Old, 200))
+				fmt.Fprintf(w, "             %s: %s is taken away\n", field.Name, human.OneLine(field.Old, 200))
 			default:
-				fmt.Fprintf(w, "             %s: %s → %s\n", field.Name, oneLine(field.Old, 200), oneLine(field.New, 200))
+				fmt.Fprintf(w, "             %s: %s → %s\n", field.Name, human.OneLine(field.Old, 200), human.OneLine(field.New, 200))
 			}
 		}
 		for _, note := range c.Notes {

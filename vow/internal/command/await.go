@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
@@ -41,7 +43,7 @@ func awaitGreen(ctx context.Context, f *client.Fleet, id string, wait time.Durat
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	var last *masterv1.Tree
-	err := poll(ctx, "waited "+span(wait), func() (bool, error) {
+	err := poll(ctx, "waited "+human.Span(wait), func() (bool, error) {
 		tree, err := getTree(ctx, f, id)
 		if err != nil {
 			if rpc.IsUnavailable(err) {
@@ -64,7 +66,7 @@ func awaitRequested(ctx context.Context, f *client.Fleet, i *masterv1.Instance, 
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	var last *masterv1.Tree
-	err = poll(ctx, "waited "+span(wait), func() (bool, error) {
+	err = poll(ctx, "waited "+human.Span(wait), func() (bool, error) {
 		tree, err := getTree(ctx, f, i.GetTreeId())
 		switch {
 		case rpc.IsNotFound(err):

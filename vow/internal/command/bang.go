@@ -7,6 +7,8 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
@@ -42,7 +44,7 @@ func newBang(s *session) *cobra.Command {
 					return s.message(response)
 				}
 				for _, r := range response.GetResults() {
-					fmt.Fprintf(s.out, "%s %s, generation %s, trace %s\n", r.GetBangId(), word(r.GetOutcome(), "BANG_OUTCOME_"), generation(r.GetGeneration()), r.GetTraceId())
+					fmt.Fprintf(s.out, "%s %s, generation %s, trace %s\n", r.GetBangId(), human.Word(r.GetOutcome(), "BANG_OUTCOME_"), generation(r.GetGeneration()), r.GetTraceId())
 					if r.GetReason() != "" {
 						fmt.Fprintf(s.out, "  %s\n", r.GetReason())
 					}
@@ -112,7 +114,7 @@ func awaitClosed(ctx context.Context, f *client.Fleet, id string) (*masterv1.Con
 	case last.GetState() == masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED:
 		return last, nil
 	case last != nil && last.GetClosedAt() != nil:
-		return last, fmt.Errorf("convergence %s ended %s", id, word(last.GetState(), "CONVERGENCE_STATE_"))
+		return last, fmt.Errorf("convergence %s ended %s", id, human.Word(last.GetState(), "CONVERGENCE_STATE_"))
 	case ctx.Err() != nil && last != nil:
 		return last, fmt.Errorf("convergence %s is still open: %s", id, blockers(last))
 	case err != nil:
@@ -135,7 +137,7 @@ func blockers(c *masterv1.Convergence) string {
 		}
 		text += fmt.Sprintf("%s (%s/%s): %s; ", m.GetTitle(), m.GetComputer(), m.GetPartition(), why)
 	}
-	return oneLine(text, 2000)
+	return human.OneLine(text, 2000)
 }
 
 // whoami names who bangs, for the record.

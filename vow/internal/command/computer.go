@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -48,7 +50,7 @@ func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Softwa
 		has += ", " + size(disk) + " disk"
 	}
 	fmt.Fprintf(s.out, "%s  %s  last contact %s, %s, every partition runs at least once in %s\n", c.GetName(), colour(c.GetColour()),
-		age(c.GetLastContact(), now), has, span(c.GetPeriodicity().AsDuration()))
+		age(c.GetLastContact(), now), has, human.Span(c.GetPeriodicity().AsDuration()))
 	if reason := c.GetColour().GetReason(); reason != "" {
 		fmt.Fprintf(s.out, "  %s\n", reason)
 	}
@@ -68,7 +70,7 @@ func printComputer(s *session, c *masterv1.Computer, software []*masterv1.Softwa
 		if p.GetInstanceId() == "" {
 			title = "(free)"
 		}
-		rows = append(rows, []string{p.GetName(), title, colour(p.GetColour()), strings.Join(p.GetAddresses(), " "), oneLine(p.GetColour().GetReason(), 80)})
+		rows = append(rows, []string{p.GetName(), title, colour(p.GetColour()), strings.Join(p.GetAddresses(), " "), human.OneLine(p.GetColour().GetReason(), 80)})
 	}
 	if err := table(s.out, rows); err != nil || len(software) == 0 {
 		return err

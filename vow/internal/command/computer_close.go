@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
@@ -66,7 +68,7 @@ func closure(c *masterv1.Closure, now time.Time) string {
 	if c == nil {
 		return ""
 	}
-	words := word(c.GetKind(), "CLOSURE_KIND_")
+	words := human.Word(c.GetKind(), "CLOSURE_KIND_")
 	if c.GetAll() {
 		words += ", all"
 	}
@@ -227,7 +229,7 @@ func (s *session) leaving(line string, answer proto.Message, all []*masterv1.Lea
 		if !l.GetEvicted() {
 			what = "stays"
 		}
-		rows = append(rows, []string{l.GetPartition(), l.GetInstanceId(), l.GetTitle(), what, oneLine(l.GetStays(), 100)})
+		rows = append(rows, []string{l.GetPartition(), l.GetInstanceId(), l.GetTitle(), what, human.OneLine(l.GetStays(), 100)})
 	}
 	return table(s.out, rows)
 }

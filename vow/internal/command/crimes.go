@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -98,7 +100,7 @@ func printCrimes(s *session, all crimes, now time.Time) error {
 		rows := [][]string{{"RELEASE", "CRIME", "COUNT", "PARTITIONS", "SINCE", "EVIDENCE OF THE OLDEST"}}
 		for _, r := range all.releases {
 			rows = append(rows, []string{
-				r.GetSoftwareRelease(), word(r.GetCrime(), "MONITORING_CRIME_"), fmt.Sprint(r.GetCount()), fmt.Sprint(r.GetPartitions()), age(r.GetSince(), now), oneLine(r.GetEvidence(), 120),
+				r.GetSoftwareRelease(), human.Word(r.GetCrime(), "MONITORING_CRIME_"), fmt.Sprint(r.GetCount()), fmt.Sprint(r.GetPartitions()), age(r.GetSince(), now), human.OneLine(r.GetEvidence(), 120),
 			})
 		}
 		tables = append(tables, rows)
@@ -107,7 +109,7 @@ func printCrimes(s *session, all crimes, now time.Time) error {
 		rows := [][]string{{"PARTITION", "ALLOCATION", "INSTANCE", "CRIME", "SINCE", "EVIDENCE"}}
 		for _, c := range all.runs {
 			rows = append(rows, []string{
-				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetTitle(), word(c.GetCrime(), "MONITORING_CRIME_"), age(c.GetSince(), now), oneLine(c.GetEvidence(), 160),
+				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetTitle(), human.Word(c.GetCrime(), "MONITORING_CRIME_"), age(c.GetSince(), now), human.OneLine(c.GetEvidence(), 160),
 			})
 		}
 		tables = append(tables, rows)
@@ -116,7 +118,7 @@ func printCrimes(s *session, all crimes, now time.Time) error {
 		rows := [][]string{{"PARTITION", "ALLOCATION", "PROMISE", "CRIME", "SINCE", "EVIDENCE"}}
 		for _, c := range all.promises {
 			rows = append(rows, []string{
-				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetPromise(), word(c.GetCrime(), "CRIME_"), age(c.GetSince(), now), oneLine(c.GetEvidence(), 120),
+				c.GetComputer() + "/" + c.GetPartition(), c.GetAllocationId(), c.GetPromise(), human.Word(c.GetCrime(), "CRIME_"), age(c.GetSince(), now), human.OneLine(c.GetEvidence(), 120),
 			})
 		}
 		tables = append(tables, rows)

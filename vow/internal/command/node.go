@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
@@ -75,7 +77,7 @@ func printNode(s *session, n *nodev1.GetStatusResponse, now time.Time) error {
 	}
 	rows := [][]string{{"STREAM", "CONNECTED", "SINCE", "ERROR"}}
 	for _, l := range n.GetLinks() {
-		rows = append(rows, []string{l.GetName(), fmt.Sprint(l.GetConnected()), age(l.GetSince(), now), oneLine(l.GetError(), 80)})
+		rows = append(rows, []string{l.GetName(), fmt.Sprint(l.GetConnected()), age(l.GetSince(), now), human.OneLine(l.GetError(), 80)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err
@@ -86,7 +88,7 @@ func printNode(s *session, n *nodev1.GetStatusResponse, now time.Time) error {
 		if p.GetAllocationId() == "" {
 			continue
 		}
-		rows = append(rows, []string{p.GetPartition(), p.GetTitle(), word(p.GetState(), "REQUESTED_STATE_"), word(p.GetLatest(), "RUN_RESULT_"), age(p.GetEndedAt(), now), oneLine(p.GetError(), 80)})
+		rows = append(rows, []string{p.GetPartition(), p.GetTitle(), human.Word(p.GetState(), "REQUESTED_STATE_"), human.Word(p.GetLatest(), "RUN_RESULT_"), age(p.GetEndedAt(), now), human.OneLine(p.GetError(), 80)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err

@@ -78,9 +78,6 @@ func colour(c *typev1.ColourStatus) string {
 	return name
 }
 
-// word turns an enum value into the word that people use: CAUSE_BANG → bang.
-func word(e interface{ String() string }, prefix string) string { return human.Word(e, prefix) }
-
 // generation formats a generation; epochs above 1 are worth seeing.
 func generation(g *typev1.Generation) string {
 	switch {
@@ -98,7 +95,7 @@ func age(t *timestamppb.Timestamp, now time.Time) string {
 	if t == nil {
 		return "never"
 	}
-	return span(now.Sub(t.AsTime())) + " ago"
+	return human.Span(now.Sub(t.AsTime())) + " ago"
 }
 
 // until says how long until a time.
@@ -110,14 +107,8 @@ func until(t *timestamppb.Timestamp, now time.Time) string {
 	if left <= 0 {
 		return "now"
 	}
-	return "in " + span(left)
+	return "in " + human.Span(left)
 }
-
-// span formats a duration for people.
-func span(d time.Duration) string { return human.Span(d) }
-
-// oneLine keeps a table a table.
-func oneLine(text string, n int) string { return human.OneLine(text, n) }
 
 // width is how wide a picture may be.
 func width() int {

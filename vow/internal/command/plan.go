@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
@@ -39,7 +41,7 @@ func printPlan(s *session, plan *nodev1.PlanResponse, diffs bool) error {
 			same++
 			continue
 		}
-		rows = append(rows, []string{p.GetPart(), p.GetAction(), oneLine(p.GetReason(), 100)})
+		rows = append(rows, []string{p.GetPart(), p.GetAction(), human.OneLine(p.GetReason(), 100)})
 	}
 	if len(rows) > 1 {
 		if err := table(s.out, rows); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -86,13 +88,13 @@ func printPromises(s *session, promises []*promisev1.PromiseStatus, now time.Tim
 	for _, p := range promises {
 		v := p.GetVerdict()
 		rows = append(rows, []string{
-			v.GetPromise(), word(p.GetKind(), "PROMISE_KIND_"), state(p), age(v.GetSince(), now), age(p.GetAt(), now), until(p.GetNext(), now), number(p.Value), oneLine(v.GetMessage(), 80),
+			v.GetPromise(), human.Word(p.GetKind(), "PROMISE_KIND_"), state(p), age(v.GetSince(), now), age(p.GetAt(), now), until(p.GetNext(), now), number(p.Value), human.OneLine(v.GetMessage(), 80),
 		})
 		if m := v.GetMute(); m != nil {
 			crimes = append(crimes, fmt.Sprintf("%s is muted until %s by %s: %s", v.GetPromise(), clock(m.GetUntil()), m.GetBy(), m.GetReason()))
 		}
 		for _, crime := range p.GetCrimes() {
-			crimes = append(crimes, fmt.Sprintf("%s commits a monitoring crime: %s", v.GetPromise(), oneLine(crime, 200)))
+			crimes = append(crimes, fmt.Sprintf("%s commits a monitoring crime: %s", v.GetPromise(), human.OneLine(crime, 200)))
 		}
 	}
 	if err := table(s.out, rows); err != nil {

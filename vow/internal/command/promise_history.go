@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -111,7 +113,7 @@ func printHistory(s *session, h *promisev1.HistoryResponse, from, until, now tim
 		if m.GetFailed() {
 			verdict = "failed"
 		}
-		rows = append(rows, []string{clock(m.GetAt()), verdict, oneLine(m.GetMessage(), 100)})
+		rows = append(rows, []string{clock(m.GetAt()), verdict, human.OneLine(m.GetMessage(), 100)})
 	}
 	return table(s.out, rows)
 }

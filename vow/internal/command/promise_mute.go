@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -106,7 +108,7 @@ func newPromiseMutes(s *session) *cobra.Command {
 func printMutes(s *session, response *promisev1.ListMutesResponse) error {
 	rows := [][]string{{"ALLOCATION", "PROMISE", "UNTIL", "BY", "REASON"}}
 	for _, m := range response.GetMutes() {
-		rows = append(rows, []string{m.GetAllocationId(), m.GetPromise(), clock(m.GetMute().GetUntil()), m.GetMute().GetBy(), oneLine(m.GetMute().GetReason(), 80)})
+		rows = append(rows, []string{m.GetAllocationId(), m.GetPromise(), clock(m.GetMute().GetUntil()), m.GetMute().GetBy(), human.OneLine(m.GetMute().GetReason(), 80)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err
@@ -118,7 +120,7 @@ func printMutes(s *session, response *promisev1.ListMutesResponse) error {
 		if a.GetMute().GetUntil() != nil {
 			what = "muted until " + clock(a.GetMute().GetUntil())
 		}
-		rows = append(rows, []string{clock(a.GetMute().GetAt()), a.GetMute().GetBy(), what, a.GetAllocationId(), a.GetPromise(), oneLine(a.GetMute().GetReason(), 80)})
+		rows = append(rows, []string{clock(a.GetMute().GetAt()), a.GetMute().GetBy(), what, a.GetAllocationId(), a.GetPromise(), human.OneLine(a.GetMute().GetReason(), 80)})
 	}
 	return table(s.out, rows)
 }

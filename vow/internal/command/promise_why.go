@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
@@ -70,12 +72,12 @@ func (t *teller) draw(p *nodev1.SensePromisesResponse) error {
 	if p.GetSkipped() != "" {
 		fmt.Fprintf(out, "  not sensed: %s", p.GetSkipped())
 		if p.GetFailed() {
-			fmt.Fprintf(out, "; it failed %s: %s", age(p.GetVerdict().GetSince(), time.Now()), oneLine(p.GetVerdict().GetMessage(), 200))
+			fmt.Fprintf(out, "; it failed %s: %s", age(p.GetVerdict().GetSince(), time.Now()), human.OneLine(p.GetVerdict().GetMessage(), 200))
 		}
 		fmt.Fprintln(out)
 		return nil
 	}
-	fmt.Fprintf(out, "  (%s, %s)  %s\n", p.GetFile(), span(time.Duration(p.GetGroup().GetDurationSeconds()*float64(time.Second))), oneLine(p.GetVerdict().GetMessage(), 200))
+	fmt.Fprintf(out, "  (%s, %s)  %s\n", p.GetFile(), human.Span(time.Duration(p.GetGroup().GetDurationSeconds()*float64(time.Second))), human.OneLine(p.GetVerdict().GetMessage(), 200))
 	if p.GetProblem() != "" {
 		fmt.Fprintf(out, "        besides: %s\n", p.GetProblem())
 	}
@@ -88,7 +90,7 @@ func (t *teller) draw(p *nodev1.SensePromisesResponse) error {
 	}
 	if t.run.console {
 		for _, e := range p.GetGroup().GetEntries() {
-			fmt.Fprintf(out, "        %-8s %s\n", word(e.GetLevel(), "LOG_LEVEL_"), strings.ReplaceAll(strings.TrimRight(e.GetMessage(), "\n"), "\n", "\n                 "))
+			fmt.Fprintf(out, "        %-8s %s\n", human.Word(e.GetLevel(), "LOG_LEVEL_"), strings.ReplaceAll(strings.TrimRight(e.GetMessage(), "\n"), "\n", "\n                 "))
 		}
 	}
 	rows := [][]string{account("test", p.GetTest()), account("anomaly", p.GetAnomaly())}
@@ -100,7 +102,7 @@ func (t *teller) draw(p *nodev1.SensePromisesResponse) error {
 		if w.GetFailed() {
 			word = "failed"
 		}
-		rows = append(rows, []string{"        " + label, word, w.GetAt().AsTime().Local().Format(time.DateTime) + "  " + oneLine(w.GetMessage(), 80)}) //nolint:gosmopolitan // people read their own clock
+		rows = append(rows, []string{"        " + label, word, w.GetAt().AsTime().Local().Format(time.DateTime) + "  " + human.OneLine(w.GetMessage(), 80)}) //nolint:gosmopolitan // people read their own clock
 	}
 	if err := table(out, rows); err != nil {
 		return err
@@ -185,7 +187,7 @@ func (r *promiseRun) bang(ctx context.Context, s *session, p *nodev1.SensePromis
 		}
 		if !s.json() {
 			for _, b := range response.GetResults() {
-				fmt.Fprintf(s.out, "%s bangs: %s %s\n", p.GetPromise(), b.GetBangId(), word(b.GetOutcome(), "BANG_OUTCOME_"))
+				fmt.Fprintf(s.out, "%s bangs: %s %s\n", p.GetPromise(), b.GetBangId(), human.Word(b.GetOutcome(), "BANG_OUTCOME_"))
 			}
 		}
 		return nil

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -109,7 +111,7 @@ func softwareRows(software []*masterv1.Software, now time.Time, computers bool) 
 		shown := telemetry.Redacted(r.GetSoftwareRelease())
 		failed := strings.TrimPrefix(r.GetError(), "cannot install "+shown+": ") // the row names it
 		rows = append(rows, []string{
-			shown, r.GetComputer(), word(r.GetRequested(), "SOFTWARE_STATE_"), word(r.GetReported(), "SOFTWARE_STATE_"),
+			shown, r.GetComputer(), human.Word(r.GetRequested(), "SOFTWARE_STATE_"), human.Word(r.GetReported(), "SOFTWARE_STATE_"),
 			age(r.GetReportedAt(), now), installProgress(r, now), lastLine(failed+r.GetOptions().GetError(), 120),
 		})
 	}
@@ -164,9 +166,9 @@ func bytesOf(done, total uint64) string {
 func lastLine(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if len(lines) == 1 {
-		return oneLine(text, n)
+		return human.OneLine(text, n)
 	}
-	return oneLine(lines[0], n/2) + " … " + oneLine(lines[len(lines)-1], n)
+	return human.OneLine(lines[0], n/2) + " … " + human.OneLine(lines[len(lines)-1], n)
 }
 
 // awaitSoftware waits until a release is as requested, and writes its progress. It ends with the node's error as soon as an
@@ -177,7 +179,7 @@ func (s *session) awaitSoftware(ctx context.Context, f *client.Fleet, url, compu
 	var last *masterv1.Software
 	failed := ""
 	shown := ""
-	err := poll(ctx, "waited "+span(wait), func() (bool, error) {
+	err := poll(ctx, "waited "+human.Span(wait), func() (bool, error) {
 		response, err := f.Software.ListSoftware(ctx, &masterv1.ListSoftwareRequest{Computer: computer})
 		if err != nil {
 			if rpc.IsUnavailable(err) {
@@ -208,7 +210,7 @@ func (s *session) awaitSoftware(ctx context.Context, f *client.Fleet, url, compu
 		return last, fmt.Errorf("%s (the node tries again %s)", failed, until(last.GetRetryAt(), time.Now()))
 	}
 	if err != nil {
-		return last, fmt.Errorf("%s is %s on %s: %w", telemetry.Redacted(url), word(last.GetReported(), "SOFTWARE_STATE_"), computer, err)
+		return last, fmt.Errorf("%s is %s on %s: %w", telemetry.Redacted(url), human.Word(last.GetReported(), "SOFTWARE_STATE_"), computer, err)
 	}
 	return last, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -48,7 +50,7 @@ func newStatus(s *session) *cobra.Command {
 func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.Tree, now time.Time) error {
 	rows := [][]string{{"COMPUTER", "COLOUR", "LAST CONTACT", "PARTITIONS", "REASON"}}
 	for _, c := range computers {
-		rows = append(rows, []string{c.GetName(), colour(c.GetColour()), age(c.GetLastContact(), now), occupancy(c), oneLine(c.GetColour().GetReason(), 60)})
+		rows = append(rows, []string{c.GetName(), colour(c.GetColour()), age(c.GetLastContact(), now), occupancy(c), human.OneLine(c.GetColour().GetReason(), 60)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err
@@ -60,14 +62,14 @@ func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.T
 		if convergence == "" {
 			convergence = "-"
 		}
-		rows = append(rows, []string{t.GetTitle(), colour(t.GetColour()), generation(t.GetGeneration()), convergence, t.GetTreeId(), oneLine(t.GetColour().GetReason(), 60)})
+		rows = append(rows, []string{t.GetTitle(), colour(t.GetColour()), generation(t.GetGeneration()), convergence, t.GetTreeId(), human.OneLine(t.GetColour().GetReason(), 60)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err
 	}
 	for _, t := range trees {
 		for _, condition := range t.GetConditions() {
-			fmt.Fprintf(s.out, "\n%s: %s", t.GetTitle(), oneLine(condition, 160))
+			fmt.Fprintf(s.out, "\n%s: %s", t.GetTitle(), human.OneLine(condition, 160))
 		}
 	}
 	fmt.Fprintln(s.out)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -126,6 +128,6 @@ func (w *colours) line(kind, name, text, reason, state string, message proto.Mes
 	if w.json() {
 		return w.message(message)
 	}
-	_, err := fmt.Fprintf(w.out, "%s  %-8s  %-20s  %-8s  %s\n", time.Now().Format(time.TimeOnly), kind, name, text, oneLine(reason, 100))
+	_, err := fmt.Fprintf(w.out, "%s  %-8s  %-20s  %-8s  %s\n", time.Now().Format(time.TimeOnly), kind, name, text, human.OneLine(reason, 100))
 	return err
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	"github.com/vow-os/vow/kit/store"
@@ -173,6 +175,6 @@ func (s *session) copied(verb string, keys int, file string, began time.Time) er
 	if strings.HasPrefix(verb, "restored") {
 		preposition = "from"
 	}
-	fmt.Fprintf(s.out, "%d keys %s %s %s in %s\n", keys, verb, preposition, file, span(time.Since(began)))
+	fmt.Fprintf(s.out, "%d keys %s %s %s in %s\n", keys, verb, preposition, file, human.Span(time.Since(began)))
 	return nil
 }

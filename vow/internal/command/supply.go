@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -49,10 +51,10 @@ tried at once.`,
 					return s.message(&masterv1.SupplySoftwareResponse{Software: software})
 				}
 				if wait > 0 {
-					fmt.Fprintf(s.out, "%s is %s on %s\n", shown, word(state, "SOFTWARE_STATE_"), args[1])
+					fmt.Fprintf(s.out, "%s is %s on %s\n", shown, human.Word(state, "SOFTWARE_STATE_"), args[1])
 					return nil
 				}
-				fmt.Fprintf(s.out, "%s is to be %s on %s\n  how far it is: vow software --computer %s\n", shown, word(state, "SOFTWARE_STATE_"), args[1], args[1])
+				fmt.Fprintf(s.out, "%s is to be %s on %s\n  how far it is: vow software --computer %s\n", shown, human.Word(state, "SOFTWARE_STATE_"), args[1], args[1])
 				return nil
 			})
 		},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -72,8 +74,8 @@ func printTree(s *session, tree *masterv1.Tree, now time.Time, connection bool) 
 	rows := [][]string{{"INSTANCE", "PARTITION", "STATE", "COLOUR", "WANTED", "SETTLED", "LATEST RUN", "REASON"}}
 	for _, i := range tree.GetInstances() {
 		rows = append(rows, []string{
-			i.GetTitle(), place(i), word(i.GetState(), "REQUESTED_STATE_"), colour(i.GetStatus().GetColour()),
-			generation(i.GetStatus().GetWanted()), generation(i.GetStatus().GetSettled()), latestRun(i.GetStatus(), now), oneLine(reason(i), 80),
+			i.GetTitle(), place(i), human.Word(i.GetState(), "REQUESTED_STATE_"), colour(i.GetStatus().GetColour()),
+			generation(i.GetStatus().GetWanted()), generation(i.GetStatus().GetSettled()), latestRun(i.GetStatus(), now), human.OneLine(reason(i), 80),
 		})
 	}
 	if err := table(s.out, rows); err != nil {
@@ -126,7 +128,7 @@ func latestRun(p *masterv1.PartitionStatus, now time.Time) string {
 	if l == nil {
 		return "-"
 	}
-	text := fmt.Sprintf("%s, %s, %s", word(l.GetCause(), "CAUSE_"), word(l.GetResult(), "RUN_RESULT_"), age(l.GetReportedAt(), now))
+	text := fmt.Sprintf("%s, %s, %s", human.Word(l.GetCause(), "CAUSE_"), human.Word(l.GetResult(), "RUN_RESULT_"), age(l.GetReportedAt(), now))
 	if l.GetResult() != typev1.RunResult_RUN_RESULT_SUCCESS {
 		text += fmt.Sprintf(", attempt %d", l.GetAttempt())
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -144,7 +146,7 @@ func (s *session) present(ctx context.Context, fleet *local.Fleet, f *client.Fle
 			return err
 		}
 		if !s.json() {
-			fmt.Fprintf(s.out, "tree %s is Green after %s\n\n", tree.GetTitle(), span(time.Since(began)))
+			fmt.Fprintf(s.out, "tree %s is Green after %s\n\n", tree.GetTitle(), human.Span(time.Since(began)))
 		}
 	}
 	if s.json() {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -82,7 +84,7 @@ func usageRows(all []*masterv1.Usage, people bool) [][]string {
 	for _, u := range all {
 		seconds, bytes := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }, func(v uint64) string { return strconv.FormatUint(v, 10) }
 		if people {
-			seconds, bytes = func(v float64) string { return span(time.Duration(v * float64(time.Second))) }, mebibytes
+			seconds, bytes = func(v float64) string { return human.Span(time.Duration(v * float64(time.Second))) }, mebibytes
 		}
 		var consumed []string
 		for _, resource := range slices.Sorted(maps.Keys(u.GetConsumed())) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/vow/internal/human"
+
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -195,7 +197,7 @@ func noteSilent(facts *why.Facts, err error, who, what string) {
 	}
 	text := what + ": " + who + " did not answer"
 	if !rpc.IsUnavailable(err) && !errors.Is(err, context.DeadlineExceeded) {
-		text = what + ": " + who + ": " + oneLine(err.Error(), 200)
+		text = what + ": " + who + ": " + human.OneLine(err.Error(), 200)
 	}
 	for _, noted := range facts.Silent {
 		if noted == text {
@@ -212,7 +214,7 @@ func printStory(w io.Writer, story why.Story, now time.Time) error {
 		state = "is " + story.Colour
 	}
 	if story.Since != nil {
-		state += " for " + span(now.Sub(*story.Since))
+		state += " for " + human.Span(now.Sub(*story.Since))
 	}
 	if story.Unconfirmed {
 		state += " (unconfirmed: the control plane has just started)"
@@ -228,7 +230,7 @@ func printStory(w io.Writer, story why.Story, now time.Time) error {
 		}
 	}
 	if !strings.Contains(story.Cause, story.Rule) {
-		add("rule", oneLine(story.Rule, 300))
+		add("rule", human.OneLine(story.Rule, 300))
 	}
 	for _, m := range story.Members {
 		if m.Place != "" {
