@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,6 +33,9 @@ type embedded struct {
 
 	runID string
 	clean bool // the last end was
+
+	dialling sync.Mutex // orders connections with the end: a pool still dials in a goroutine of its own when its client is closed
+	closed   bool
 
 	saver    redis.UniversalClient
 	pending  atomic.Int32 // walks to do
@@ -135,6 +139,11 @@ func (e *embedded) options(s Settings) *redis.UniversalOptions {
 
 // dial makes a buffered connection: on bare pipes, pipelines of more than ten commands deadlock.
 func (e *embedded) dial(context.Context, string, string) (net.Conn, error) {
+	e.dialling.Lock()
+	defer e.dialling.Unlock()
+	if e.closed {
+		return nil, net.ErrClosed
+	}
 	client, peer := memnet.Pipe()
 	e.redis.Server().ServeConn(peer)
 	return client, nil
@@ -224,6 +233,9 @@ func (e *embedded) stop(ctx context.Context) error {
 		err = e.save(ctx, true, true)
 	}
 	err = errors.Join(err, e.saver.Close())
+	e.dialling.Lock()
+	e.closed = true
+	e.dialling.Unlock()
 	e.redis.Close()
 	if e.lock != nil {
 		err = errors.Join(err, e.lock.Close())

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -331,6 +332,30 @@ func TestTwoProcessesCannotHaveOneEmbeddedStore(t *testing.T) {
 	_, err := store.Open(t.Context(), store.Config{Embedded: true, Dir: dir}, store.Settings{})
 	if err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A connection that is opened while the embedded store stops is made or refused: it meets no half of a store.
+func TestConnectionsToAnEmbeddedStoreThatStopsAreRefused(t *testing.T) {
+	for range 20 {
+		s := storetest.Embedded(t)
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				for {
+					one := s.Blocking()
+					err := one.Ping(t.Context()).Err()
+					_ = one.Close()
+					if err != nil {
+						return
+					}
+				}
+			})
+		}
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		callers.Wait()
 	}
 }
 
