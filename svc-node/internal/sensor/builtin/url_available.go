@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vow-os/vow/svc-node/profile/pythontext"
@@ -87,7 +88,16 @@ func (g get) sense(ctx context.Context, s *Sensing) {
 		s.error("ERROR: %v", err)
 		return
 	}
-	transport := &http.Transport{TLSClientConfig: settings, DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: false}
+	var connected atomic.Bool // to the last host: the end of the time is told alike before and after
+	transport := &http.Transport{
+		TLSClientConfig: settings, DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: false,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			connected.Store(false)
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			connected.Store(err == nil)
+			return conn, err
+		},
+	}
 	client := http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		switch {
 		case !g.redirects:
@@ -112,7 +122,7 @@ func (g get) sense(ctx context.Context, s *Sensing) {
 	began := time.Now()
 	response, err := client.Do(request)
 	if err != nil {
-		s.error("%s", g.failure(err, timeout))
+		s.error("%s", g.failure(err, timeout, connected.Load()))
 		return
 	}
 	_, _ = io.CopyN(io.Discard, response.Body, maxBody) // a body that breaks off does not change the code
@@ -170,13 +180,11 @@ func (g get) tls(s *Sensing) (*tls.Config, error) {
 }
 
 // failure tells why there is no answer, as the original does.
-func (g get) failure(err error, timeout time.Duration) string {
+func (g get) failure(err error, timeout time.Duration, connected bool) string {
 	cause := err
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		cause = wrapped.Err
 	}
-	operation, dialing := errors.AsType[*net.OpError](err)
-	dialing = dialing && operation.Op == "dial"
 	record, notTLS := errors.AsType[tls.RecordHeaderError](err)
 	alert, alerted := errors.AsType[tls.AlertError](err)
 	late, isNet := errors.AsType[net.Error](err)
@@ -187,7 +195,7 @@ func (g get) failure(err error, timeout time.Duration) string {
 		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", pythontext.Quote(g.url), record)
 	case alerted:
 		return fmt.Sprintf("ERROR SSL error while accessing %s: %v", pythontext.Quote(g.url), alert)
-	case !dialing && isNet && late.Timeout():
+	case connected && isNet && late.Timeout():
 		return fmt.Sprintf("ERROR: Read timed out. (read timeout=%d)", int(timeout.Seconds()))
 	case strings.HasPrefix(cause.Error(), "Exceeded "):
 		return "ERROR: " + cause.Error()

@@ -1,10 +1,13 @@
 package builtin
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -87,6 +90,31 @@ func TestACertificateIsVerifiedWhenItIsAskedFor(t *testing.T) {
 	if got := sense(t, p, check(t, "check_url_available", map[string]string{"url": url, "ca-cert-file": "/none"})); !strings.Contains(got, "No such file") {
 		t.Errorf("without its authorities it says %s", got)
 	}
+}
+
+// A host that never answers the first packet is not one that connected and then said nothing.
+func TestAHostThatAcceptsNobodyIsNoReadTimeout(t *testing.T) {
+	p := place(t)
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(socket) }()
+	if err := errors.Join(syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(socket, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	first, err := net.Dial("tcp", address) // fills the queue: what follows is dropped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Close() }()
+	url := "http://" + address + "/"
+	expect(t, sense(t, p, check(t, "check_url_available", map[string]string{"url": url, "timeout": "1"})), "ERROR ERROR connection not possible while accessing '"+url+"'")
 }
 
 func TestTheDefaultTimeoutIsASecondLessThanThePromises(t *testing.T) {
