@@ -8,6 +8,10 @@ replace github.com/vow-os/vow/gen => ../gen
 
 require github.com/vow-os/vow/kit v0.0.0
 
+require github.com/vow-os/vow/console v0.0.0
+
+replace github.com/vow-os/vow/console => ../console
+
 replace github.com/vow-os/vow/kit => ../kit
 
 require github.com/vow-os/vow/svc-master v0.0.0

@@ -27,7 +27,7 @@ func mayImport() map[string][]string {
 		"svc-scheduler": {"gen", "kit"},
 		"svc-node":      {"gen", "kit"}, // and verdictDir
 		"svc-promise":   {"gen", "kit"},
-		"vow":           append([]string{"examples"}, everything...),
+		"vow":           append([]string{"console", "examples"}, everything...),
 		"sim":           everything,
 		"bench":         append([]string{"vow", "sim"}, everything...),
 		"console":       {"gen", "kit"}, // a client of the generated API like any other

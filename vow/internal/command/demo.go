@@ -11,13 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vow-os/vow/console/waterfall"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/vow/internal/client"
 	"github.com/vow-os/vow/vow/internal/endpoint"
 	"github.com/vow-os/vow/vow/internal/local"
-	"github.com/vow-os/vow/vow/internal/waterfall"
 )
 
 const (

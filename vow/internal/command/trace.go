@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vow-os/vow/console/waterfall"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/vow/internal/client"
-	"github.com/vow-os/vow/vow/internal/waterfall"
 )
 
 // newTrace is `vow trace`: the way from a bang to convergence.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,20 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
-	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
-	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/console/ask"
+	"github.com/vow-os/vow/console/why"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
-	"github.com/vow-os/vow/vow/internal/why"
-)
-
-// Bounds of what `vow why` asks: a tree of a thousand red members has few causes.
-const (
-	whyComputers = 16
-	whyMembers   = 8
-	whyBangs     = 100
 )
 
 // newWhy is `vow why`: the cause of a colour in its first line.
@@ -38,7 +27,7 @@ func newWhy(s *session) *cobra.Command {
 		Args:    arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeThings,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
-				facts, err := gather(ctx, f, args[0])
+				facts, err := ask.About(ctx, services(f), args[0])
 				if err != nil {
 					if rpc.IsUnavailable(err) {
 						return fmt.Errorf("svc-master does not answer at %s, so no colour is known; nodes keep services and promises by themselves meanwhile: %w", f.Endpoints.Master, err)
@@ -56,155 +45,12 @@ func newWhy(s *session) *cobra.Command {
 	}
 }
 
-// gather asks the services about a thing. What svc-scheduler and svc-promise do not answer is noted; without svc-master there is no answer.
-func gather(ctx context.Context, f *client.Fleet, name string) (why.Facts, error) {
-	tree, instance, err := findInTree(ctx, f, name)
-	if err == nil {
-		facts := why.Facts{Tree: tree, Instance: instance}
-		return facts, aboutTree(ctx, f, &facts)
+// services is whom package ask asks.
+func services(f *client.Fleet) ask.Services {
+	return ask.Services{
+		SchedulerAddress: f.Endpoints.Scheduler, PromiseAddress: f.Endpoints.Promise,
+		Computers: f.Computers, Software: f.Software, Trees: f.Trees, Bangs: f.Bangs, Convergences: f.Convergences, Agenda: f.Agenda, Promises: f.Promises,
 	}
-	if !rpc.IsNotFound(err) || treeID.MatchString(name) {
-		return why.Facts{}, err
-	}
-	return onComputer(ctx, f, name)
-}
-
-// findInTree finds a tree, and the instance in it that is meant; empty = the whole tree.
-func findInTree(ctx context.Context, f *client.Fleet, name string) (*masterv1.Tree, string, error) {
-	of, title, inside := strings.Cut(name, "/")
-	tree, err := getTree(ctx, f, of)
-	if err != nil {
-		return nil, "", err
-	}
-	if !inside {
-		for _, i := range tree.GetInstances() {
-			if name == i.GetInstanceId() || name == i.GetAllocationId() {
-				return tree, i.GetInstanceId(), nil
-			}
-		}
-		return tree, "", nil
-	}
-	var titles []string
-	for _, i := range tree.GetInstances() {
-		if i.GetTitle() == title {
-			return tree, i.GetInstanceId(), nil
-		}
-		titles = append(titles, i.GetTitle())
-	}
-	return nil, "", fmt.Errorf("cannot find instance %q: tree %s has %s", name, tree.GetTitle(), strings.Join(titles, ", "))
-}
-
-// onComputer asks about a computer, or about what one of its partitions holds.
-func onComputer(ctx context.Context, f *client.Fleet, name string) (why.Facts, error) {
-	of, partition, inside := strings.Cut(name, "/")
-	response, err := f.Computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: of})
-	if rpc.IsNotFound(err) {
-		return why.Facts{}, fmt.Errorf("cannot find %q: there is no tree and no computer of that name; `vow status` lists both", of)
-	}
-	if err != nil {
-		return why.Facts{}, fmt.Errorf("cannot get computer %q: %w", of, err)
-	}
-	facts := why.Facts{Computer: response.GetComputer(), Software: map[string][]*masterv1.Software{}}
-	if !inside {
-		software, err := f.Software.ListSoftware(ctx, &masterv1.ListSoftwareRequest{Computer: of})
-		if err != nil {
-			return facts, fmt.Errorf("cannot list the software of %q: %w", of, err)
-		}
-		facts.Software[of] = software.GetSoftware()
-		return facts, nil
-	}
-	for _, p := range response.GetComputer().GetPartitions() {
-		if p.GetName() != partition {
-			continue
-		}
-		if p.GetInstanceId() == "" {
-			return why.Facts{}, fmt.Errorf("cannot say why %q has a colour: it is free, and has none", name)
-		}
-		tree, instance, err := findInTree(ctx, f, p.GetInstanceId())
-		if err != nil {
-			return facts, err
-		}
-		facts = why.Facts{Tree: tree, Instance: instance}
-		return facts, aboutTree(ctx, f, &facts)
-	}
-	return why.Facts{}, fmt.Errorf("cannot find partition %q: `vow computer %s` lists them", name, of)
-}
-
-// aboutTree asks what is known of the members that are not well, and of where they are.
-func aboutTree(ctx context.Context, f *client.Fleet, facts *why.Facts) error {
-	facts.Computers, facts.Software = map[string]*masterv1.Computer{}, map[string][]*masterv1.Software{}
-	facts.Promises, facts.Agenda = map[string][]*promisev1.PromiseStatus{}, map[string]*schedulerv1.AgendaEntry{}
-	members := 0
-	for _, i := range facts.Tree.GetInstances() {
-		if facts.Instance != "" && facts.Instance != i.GetInstanceId() || i.GetComputer() == "" {
-			continue
-		}
-		if err := aboutComputer(ctx, f, facts, i.GetComputer()); err != nil {
-			return err
-		}
-		red := i.GetStatus().GetColour().GetColour() == typev1.Colour_COLOUR_RED
-		if (red || facts.Instance != "") && members < whyMembers {
-			members++
-			aboutMember(ctx, f, facts, i)
-		}
-	}
-	bangs, err := f.Bangs.ListBangs(ctx, &masterv1.ListBangsRequest{TreeId: facts.Tree.GetTreeId(), PageSize: whyBangs})
-	if err != nil {
-		return fmt.Errorf("cannot list the bangs of %q: %w", facts.Tree.GetTitle(), err)
-	}
-	facts.Bangs = bangs.GetBangs()
-	list, err := f.Convergences.ListConvergences(ctx, &masterv1.ListConvergencesRequest{TreeId: facts.Tree.GetTreeId(), PageSize: 1})
-	if err != nil {
-		return fmt.Errorf("cannot list the convergences of %q: %w", facts.Tree.GetTitle(), err)
-	}
-	if len(list.GetConvergences()) > 0 {
-		facts.Convergence = list.GetConvergences()[0]
-	}
-	return nil
-}
-
-// aboutComputer asks about one that is not known yet, as long as they are few.
-func aboutComputer(ctx context.Context, f *client.Fleet, facts *why.Facts, name string) error {
-	if facts.Computers[name] != nil || len(facts.Computers) == whyComputers {
-		return nil
-	}
-	response, err := f.Computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: name})
-	if err != nil {
-		return fmt.Errorf("cannot get computer %q: %w", name, err)
-	}
-	facts.Computers[name] = response.GetComputer()
-	software, err := f.Software.ListSoftware(ctx, &masterv1.ListSoftwareRequest{Computer: name})
-	if err != nil {
-		return fmt.Errorf("cannot list the software of %q: %w", name, err)
-	}
-	facts.Software[name] = software.GetSoftware()
-	return nil
-}
-
-// aboutMember asks svc-promise and svc-scheduler about one instance; what they do not answer is noted once.
-func aboutMember(ctx context.Context, f *client.Fleet, facts *why.Facts, i *masterv1.Instance) {
-	promises, err := f.Promises.ListPromises(ctx, &promisev1.ListPromisesRequest{AllocationId: i.GetAllocationId()})
-	facts.Promises[i.GetAllocationId()] = promises.GetPromises()
-	noteSilent(facts, err, "svc-promise at "+f.Endpoints.Promise, "the promises")
-	entry, err := f.Agenda.GetAgenda(ctx, &schedulerv1.GetAgendaRequest{Computer: i.GetComputer(), Partition: i.GetPartition()})
-	facts.Agenda[i.GetAllocationId()] = entry.GetEntry()
-	noteSilent(facts, err, "svc-scheduler at "+f.Endpoints.Scheduler, "the next runs")
-}
-
-func noteSilent(facts *why.Facts, err error, who, what string) {
-	if err == nil || rpc.IsNotFound(err) {
-		return
-	}
-	text := what + ": " + who + " did not answer"
-	if !rpc.IsUnavailable(err) && !errors.Is(err, context.DeadlineExceeded) {
-		text = what + ": " + who + ": " + human.OneLine(err.Error(), 200)
-	}
-	for _, noted := range facts.Silent {
-		if noted == text {
-			return
-		}
-	}
-	facts.Silent = append(facts.Silent, text)
 }
 
 // printStory writes the cause first: whoever is woken at night may stop reading there.

@@ -1,4 +1,3 @@
-// Package human writes durations, enum values and long texts as people read them in a terminal.
-//
-// Invariants: it is pure. vow's commands and what they are made of import it.
+// Package human writes durations and enum values for vow's commands; it is kit/human under the name they know.
+// vow's commands import it.
 package human

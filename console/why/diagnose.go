@@ -10,8 +10,8 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/telemetry"
-	"github.com/vow-os/vow/vow/internal/human"
 )
 
 // Ranks of causes: the deepest first. What a waiting instance waits for is told before that it waits.

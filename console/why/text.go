@@ -8,7 +8,7 @@ import (
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 )
 
 // maxLine bounds a line that quotes somebody, in characters.

@@ -2,5 +2,5 @@
 //
 // Invariants: it is pure (what the services answered and a time in, a Story out). The cause is what a person has to mend: of several red members the
 // deepest, so one that waits for another never hides what it waits for. What a service did not answer is told as not known, never left out.
-// vow's commands import it.
+// vow's commands and the console import it.
 package why
