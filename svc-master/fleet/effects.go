@@ -68,10 +68,18 @@ func (c *Changed) Merge(o Changed) {
 	}
 }
 
-// union appends the ids that are new. A whole tree usually meets an empty list or a single id, so it is linear where it matters.
+// union appends the ids that are new. Runs of a batch come one by one: looking through the list for each is cheaper than a map of it, up to some length.
 func union(ids, more []string) []string {
 	if len(ids) == 0 {
 		return slices.Clip(more)
+	}
+	if len(ids)*len(more) <= 1000 {
+		for _, id := range more {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		return ids
 	}
 	known := make(map[string]bool, len(ids))
 	for _, id := range ids {

@@ -62,3 +62,8 @@ func isNotFound(err error) bool {
 	var notFound *redisstore.NotFoundError
 	return errors.As(err, &notFound)
 }
+
+func isUnavailable(err error) bool {
+	var unavailable *redisstore.UnavailableError
+	return errors.As(err, &unavailable)
+}

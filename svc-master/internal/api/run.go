@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,52 +10,86 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
 )
 
+// errNoAddresses says that a tree of before addresses were kept with partitions does not know them.
+var errNoAddresses = errors.New("the addresses of the partition are not known")
+
 // BeginRun raises the partition's token and returns what is wanted now.
+//
+// A current allocation at that place is all that it takes, and the tree knows: a computer that holds one is registered. Reading the computer for each run
+// cost svc-master a third of it, and a round trip. It is read to tell what is wrong.
 func (a *API) BeginRun(ctx context.Context, req *masterv1.BeginRunRequest) (*masterv1.BeginRunResponse, error) {
-	c, err := a.Store.Computer(ctx, req.GetComputer())
-	if err != nil {
-		return nil, coded(err)
-	}
-	if c.Slots[req.GetPartition()] == nil {
-		return nil, coded(&redisstore.NotFoundError{Kind: "partition", Name: req.GetComputer() + "/" + req.GetPartition()})
-	}
-	a.contact(c.Name)
 	ctx, span := a.Trail.StartRun(ctx, conv.SpanBeginRun, req.GetRunId(), req.GetAllocationId())
 	defer span.End()
-	event := fleet.BeginRun{
-		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Cause: fleet.Cause(req.GetCause()), Attempt: req.GetAttempt(),
-		DueAt: timeOf(req.GetDueAt()), OrderedAt: timeOf(req.GetOrderedAt()), Trace: trail.TraceOf(ctx),
+	res, effects, err := a.beginRun(ctx, req, nil)
+	if err != nil && !isUnavailable(err) {
+		slot, missing := a.slot(ctx, req.GetComputer(), req.GetPartition())
+		if missing != nil {
+			failed(span, missing)
+			return nil, coded(missing)
+		}
+		if errors.Is(err, errNoAddresses) {
+			res, effects, err = a.beginRun(ctx, req, slot)
+		}
 	}
-	res := &masterv1.BeginRunResponse{}
-	treeID := fleet.TreeID(req.GetAllocationId())
-	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
-		if err := a.atPlace(t, "begin", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
-			return nil, fleet.Effects{}, err
-		}
-		answer, effects, err := t.BeginRun(event, now)
-		if err != nil {
-			return nil, effects, err
-		}
-		i, p := t.Allocated(req.GetAllocationId())
-		res.Token, res.Wanted = answer.Token, generation(answer.Wanted)
-		res.Desired = desiredPartition(t, i, p, c.Slots[p.Name].GetAddresses())
-		// A repeated begin tells what that run was told, also after more is wanted.
-		res.Desired.State = wireState(answer.State)
-		return nil, effects, nil
-	}})
+	a.contact(req.GetComputer())
 	if err != nil {
 		failed(span, err)
 		return nil, coded(stale(err, "begin", req.GetRunId(), req.GetAllocationId()))
 	}
 	trail.Generation(span, generationOf(res.GetWanted()))
-	a.settle(ctx, treeID, done.Effects)
+	a.settle(ctx, fleet.TreeID(req.GetAllocationId()), effects)
 	return res, nil
+}
+
+// beginRun begins a run of a partition; its slot is nil unless the tree does not know what is in it.
+func (a *API) beginRun(ctx context.Context, req *masterv1.BeginRunRequest, slot *storev1.SlotRecord) (*masterv1.BeginRunResponse, fleet.Effects, error) {
+	event := fleet.BeginRun{
+		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Cause: fleet.Cause(req.GetCause()), Attempt: req.GetAttempt(),
+		DueAt: timeOf(req.GetDueAt()), OrderedAt: timeOf(req.GetOrderedAt()), Trace: trail.TraceOf(ctx),
+	}
+	res := &masterv1.BeginRunResponse{}
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(req.GetAllocationId()), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		if err := a.atPlace(t, "begin", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
+			return nil, fleet.Effects{}, err
+		}
+		i, p := t.Allocated(req.GetAllocationId())
+		if p != nil && p.Addresses == nil && slot == nil {
+			return nil, fleet.Effects{}, errNoAddresses
+		}
+		answer, effects, err := t.BeginRun(event, now)
+		if err != nil {
+			return nil, effects, err
+		}
+		addresses := p.Addresses
+		if addresses == nil {
+			addresses = slot.GetAddresses()
+		}
+		res.Token, res.Wanted = answer.Token, generation(answer.Wanted)
+		res.Desired = desiredPartition(t, i, p, addresses)
+		// A repeated begin tells what that run was told, also after more is wanted.
+		res.Desired.State = wireState(answer.State)
+		return nil, effects, nil
+	}})
+	return res, done.Effects, err
+}
+
+// slot reads what a partition of a computer was registered as.
+func (a *API) slot(ctx context.Context, computer, partition string) (*storev1.SlotRecord, error) {
+	c, err := a.Store.Computer(ctx, computer)
+	if err != nil {
+		return nil, err
+	}
+	if c.Slots[partition] == nil {
+		return nil, &redisstore.NotFoundError{Kind: "partition", Name: computer + "/" + partition}
+	}
+	return c.Slots[partition], nil
 }
 
 // ReportRun tells how a run ended.

@@ -131,13 +131,14 @@ func (s *Store) attempt(ctx context.Context, treeID string, at aggregate, ops []
 // decide lets the core decide on each operation, in order, on the one copy.
 func (s *Store) decide(treeID string, at *aggregate, ops []*operation) (*writes, error) {
 	b := newWrites(treeID, at, s.limits)
+	b.decisions = make([]decision, 0, len(ops))
 	now := time.Now().UTC().Round(0)
 	if at.tree != nil && at.tree.Generation.Epoch < at.epoch {
 		_, effects, err := at.tree.EpochMoved(fleet.EpochMoved{Epoch: at.epoch}, now)
 		if err != nil {
 			return nil, err
 		}
-		b.merge(effects, now)
+		b.merge(&effects, now)
 	}
 	for _, op := range ops {
 		d := decision{op: op}
@@ -159,7 +160,7 @@ func (s *Store) decide(treeID string, at *aggregate, ops []*operation) (*writes,
 		}
 		d.feedAt = len(b.feed)
 		if d.err == nil {
-			b.merge(d.effects, now)
+			b.merge(&d.effects, now)
 		}
 		b.decisions = append(b.decisions, d)
 	}
@@ -209,19 +210,19 @@ func (s *Store) verify(ctx context.Context, at aggregate, b *writes, fresh bool)
 func (s *Store) commit(ctx context.Context, at aggregate, b *writes) (outcome, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	keys := keysOfTree(b.treeID)
 	args, index := b.arguments(at, s.limits)
-	values, err := s.redis.RunJoined(ctx, s.scripts.commit, keysOfTree(b.treeID).script(), args...).Slice()
-	s.written.tell(keysOfTree(b.treeID).feed) // after an error too: the answer may be what was lost
+	values, err := s.redis.RunJoined(ctx, s.scripts.commit, keys.script(), args...).Slice()
+	s.written.tell(keys.feed) // after an error too: the answer may be what was lost
 	if err != nil {
 		return outcome{}, err
 	}
 	word, _ := values[0].(string)
 	switch word {
 	case "ok":
-		version, _ := values[1].(int64)
-		first, _ := values[3].(int64)
+		first, _ := values[1].(int64)
 		b.position = uint64(first)
-		return outcome{committed: true, version: uint64(version)}, nil
+		return outcome{committed: true, version: at.version + 1}, nil
 	case "seen":
 		o := outcome{seen: map[int][]byte{}}
 		for i := 1; i+1 < len(values); i += 2 {

@@ -221,9 +221,21 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 
 // ComputerChanged hints to watchers, here and in other processes, that a computer, or what is allocated on it, changed.
 func (s *Store) ComputerChanged(ctx context.Context, name string) {
-	s.hub.computerChanged(name)
-	// A lost hint is made good by the watchers' slow round.
-	_ = s.client.XAdd(ctx, &redis.XAddArgs{Stream: computersFeed, MaxLen: 1000, Approx: true, Values: []any{"c", name}}).Err()
+	s.computersChanged(ctx, []string{name})
+}
+
+// computersChanged hints of several in one pipeline. After a silence of the fleet each of its computers is one: a round trip with its fsync for each held up
+// the first flush of contacts of 10,000 computers for three seconds, where writing them takes a third of one.
+func (s *Store) computersChanged(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	pipe := s.client.Pipeline()
+	for _, name := range names {
+		s.hub.computerChanged(name)
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: computersFeed, MaxLen: 1000, Approx: true, Values: []any{"c", name}})
+	}
+	_, _ = pipe.Exec(ctx) // a lost hint is made good by the watchers' slow round
 	s.written.tell(computersFeed)
 }
 

@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,32 +61,42 @@ func (c *contacts) take() map[string]time.Time {
 	return out
 }
 
-// FlushContacts writes what was gathered. What could not be written is kept for the next round.
+// contactsAtOnce is how many contacts one pipeline carries: others wait 5 ms for it at most.
+const contactsAtOnce = 500
+
+// FlushContacts writes what was gathered, a pipeline after the other. What could not be written is kept for the next round.
 func (s *Store) FlushContacts(ctx context.Context) error {
 	batch := s.contacts.take()
-	if len(batch) == 0 {
-		return nil
+	var failed error
+	for names := range slices.Chunk(slices.Collect(maps.Keys(batch)), contactsAtOnce) {
+		if err := s.flushContacts(ctx, names, batch); err != nil {
+			failed = &UnavailableError{"cannot write contacts", err}
+		}
 	}
+	return failed
+}
+
+func (s *Store) flushContacts(ctx context.Context, names []string, batch map[string]time.Time) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	calls := make([]store.Call, 0, len(batch))
-	names := make([]string, 0, len(batch))
-	for name, at := range batch {
-		calls = append(calls, store.Call{Script: s.scripts.contact, Keys: []string{computerKey(name)}, Args: []any{at.UnixMicro()}})
-		names = append(names, name)
+	calls := make([]store.Call, 0, len(names))
+	for _, name := range names {
+		calls = append(calls, store.Call{Script: s.scripts.contact, Keys: []string{computerKey(name)}, Args: []any{batch[name].UnixMicro()}})
 	}
 	var failed error
+	var turned []string
 	for i, answer := range s.redis.RunAll(ctx, calls) {
 		before, err := answer.Int64()
 		if err != nil {
 			s.Contacted(names[i], batch[names[i]])
-			failed = &UnavailableError{"cannot write contacts", err}
+			failed = err
 			continue
 		}
 		if s.contacts.written(names[i], batch[names[i]], before) {
-			s.ComputerChanged(ctx, names[i])
+			turned = append(turned, names[i])
 		}
 	}
+	s.computersChanged(ctx, turned)
 	return failed
 }
 

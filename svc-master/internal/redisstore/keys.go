@@ -21,7 +21,7 @@ func TreeOf(id string) string {
 
 // shardKeys are the keys of one shard, all of one slot.
 type shardKeys struct {
-	feed, meta, trees, unsettled, unallocated string
+	tag, feed, meta, trees, unsettled, unallocated string
 }
 
 // shardTable holds the keys of all shards: they are looked up thousands of times a second.
@@ -39,7 +39,7 @@ func keysOfShard(shard int) shardKeys { return shardTable[shard] }
 func makeShardKeys(shard int) shardKeys {
 	tag := fmt.Sprintf("{s%02d}", shard)
 	return shardKeys{
-		feed: tag + "feed", meta: tag + "meta", trees: tag + "trees",
+		tag: tag, feed: tag + "feed", meta: tag + "meta", trees: tag + "trees",
 		unsettled: tag + "unsettled", unallocated: tag + "unallocated",
 	}
 }
@@ -51,10 +51,10 @@ type treeKeys struct {
 }
 
 func keysOfTree(treeID string) treeKeys {
-	shard := ShardOf(treeID)
-	base := fmt.Sprintf("{s%02d}t:%s", shard, treeID)
+	keys := keysOfShard(ShardOf(treeID))
+	base := keys.tag + "t:" + treeID
 	return treeKeys{
-		shardKeys: keysOfShard(shard),
+		shardKeys: keys,
 		tree:      base, bangs: base + ":bangs", convergences: base + ":convs",
 		answers0: base + ":rid0", answers1: base + ":rid1",
 	}

@@ -50,7 +50,7 @@ func newWrites(treeID string, at *aggregate, limits Limits) *writes {
 const maxSatisfied = 128
 
 // merge adds the effects of the next event.
-func (w *writes) merge(e fleet.Effects, now time.Time) {
+func (w *writes) merge(e *fleet.Effects, now time.Time) {
 	for _, g := range e.Satisfied {
 		if first, last := satisfiedRange(g); last > 0 {
 			known := w.satisfied[max(len(w.satisfied)-maxSatisfied+1, 0):]
@@ -135,7 +135,7 @@ func (w *writes) encodeConvergence(t *fleet.Tree) error {
 	moments := 0
 	if c := t.Convergence; c != nil {
 		moments = len(c.Timeline)
-		if w.changed.Convergence || w.changed.Timeline {
+		if w.changed.Convergence { // the moments are fields of their own: a run adds three or four of them, and changes nothing else of it
 			if err := w.put(keyTree, fieldConvergence, convergenceRecord(c)); err != nil {
 				return err
 			}
@@ -207,9 +207,7 @@ func (w *writes) encodeSets(t *fleet.Tree) {
 	case fleet.BecameSettled:
 		w.remove[0] = append(w.remove[0], w.treeID)
 	}
-	ids := slices.Concat(w.changed.Instances, w.changed.Partitions)
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
+	for _, id := range w.changed.Instances { // of an instance that gets or loses its partition both are changed; a run changes the partition only
 		i := t.Instances[id]
 		if i != nil && t.Partitions[id] == nil && i.State != fleet.Destroyed {
 			w.add[1] = append(w.add[1], id)
@@ -224,12 +222,14 @@ func (w *writes) arguments(at aggregate, limits Limits) (args []any, index []int
 	day := time.Now().UTC().Unix() / int64(24*time.Hour/time.Second)
 	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, limits.Convergences, w.treeID)
 	var requests []any
-	for i, d := range w.decisions {
+	for i := range w.decisions {
+		d := &w.decisions[i]
 		if key := d.op.change.Key; key != "" && d.err == nil && d.answer != nil {
 			requests, index = append(requests, key, d.answer), append(index, i)
 		}
 	}
 	args = appendList(args, requests)
+	w.set[keyTree] = append(w.set[keyTree], fieldVersion, at.version+1) // among the fields of the tree: a command less than counting it up
 	for key := range w.set {
 		args = appendList(appendList(args, w.set[key]), w.del[key])
 	}

@@ -4,8 +4,9 @@
 -- ARGV  1 microseconds since 1970
 --
 -- Answers the contact before, 0 = none, when it was recorded; -2 when a newer one is known; -1 when the computer is not registered.
-if redis.call('HEXISTS', KEYS[1], 'version') == 0 then return -1 end
-local known = redis.call('HGET', KEYS[1], 'contact') or '0'
-if tonumber(ARGV[1]) <= tonumber(known) then return -2 end
+local known = redis.call('HMGET', KEYS[1], 'version', 'contact')
+if not known[1] then return -1 end
+local before = tonumber(known[2] or '0')
+if tonumber(ARGV[1]) <= before then return -2 end
 redis.call('HSET', KEYS[1], 'contact', ARGV[1])
-return tonumber(known)
+return before
