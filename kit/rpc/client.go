@@ -44,7 +44,7 @@ type ClientSettings struct {
 	PingIdle time.Duration
 	// TLS is used for https targets; nil means the system's roots.
 	TLS *tls.Config
-	// RetryBudget bounds the retries of Client.Retry; DefaultRetryBudget if zero.
+	// RetryBudget bounds the retries of Client.Retry, and as many of refusals by admission; DefaultRetryBudget if zero.
 	RetryBudget int
 }
 
@@ -90,7 +90,7 @@ func NewClient(t Target, s ClientSettings) (*Client, error) {
 		conns:   map[net.Conn]struct{}{},
 		options: []connect.ClientOption{
 			connect.WithReadMaxBytes(s.ReadMaxBytes),
-			connect.WithInterceptors(lost{}, deadline{s.Timeout}, tracing),
+			connect.WithInterceptors(deadline{s.Timeout}, patience{newBudget(s.RetryBudget)}, lost{}, tracing),
 		},
 	}
 	protocols := new(http.Protocols)

@@ -77,6 +77,8 @@ type Settings struct {
 	// PingIdle is how long a connection may be silent before it is pinged, and again how long the answer may take;
 	// DefaultPing if zero.
 	PingIdle time.Duration
+	// Admission bounds the calls that are in hand.
+	Admission Admission
 }
 
 // Defaults, each a named limit.

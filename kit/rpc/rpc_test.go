@@ -42,6 +42,7 @@ type (
 type echo struct {
 	unary  func(ctx context.Context, req *request) (*response, error)
 	stream func(ctx context.Context, s *connect.BidiStream[request, response]) error
+	more   func(s *rpc.Server) // registers other services, if set
 }
 
 // world is a server and a client on a network in memory.
@@ -77,6 +78,9 @@ func newWorld(t *testing.T, service echo, change func(*rpc.Settings, *rpc.Client
 	mux.Handle(echoUnary, connect.NewUnaryHandlerSimple(echoUnary, service.unary, w.server.HandlerOptions()...))
 	mux.Handle(echoStream, connect.NewBidiStreamHandler(echoStream, service.stream, w.server.HandlerOptions()...))
 	w.server.Handle("/"+echoService+"/", mux)
+	if service.more != nil {
+		service.more(w.server)
+	}
 	must(t, w.server.Start(t.Context()))
 	w.client, err = rpc.NewClient(rpc.Target{Address: "server:80"}, clientSettings)
 	must(t, err)

@@ -20,6 +20,7 @@ type Server struct {
 	settings Settings
 	options  []connect.HandlerOption
 
+	admission     *admission
 	mux, adminMux *http.ServeMux
 	names         []string // of the services, for health and reflection
 	public, admin *http.Server
@@ -53,6 +54,7 @@ func NewServer(cfg Config, s Settings) (*Server, error) {
 		mux: http.NewServeMux(), adminMux: http.NewServeMux(),
 		serving: make(chan error, 2),
 	}
+	server.admission = newAdmission(server.settings.Admission, server.settings.Telemetry)
 	server.stopping, server.stop = context.WithCancelCause(context.Background())
 	options, err := server.handlerOptions()
 	if err != nil {
@@ -73,6 +75,7 @@ func (s *Server) Handle(path string, handler http.Handler) {
 	s.mux.Handle(path, handler)
 	if len(path) > 2 {
 		s.names = append(s.names, path[1:len(path)-1])
+		s.admission.know(path[1 : len(path)-1])
 	}
 }
 
@@ -127,7 +130,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 	s.registerHealth()
 	s.registerReflection()
-	public := s.httpServer(controlled(s.stopping, s.mux))
+	public := s.httpServer(controlled(s.stopping, s.admission.admitted(s.mux)))
 	public.ConnContext = withContact
 	public.TLSConfig = secure
 	var wrapped net.Listener = &contactListener{Listener: listener}

@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
@@ -102,6 +103,12 @@ func New(cfg Config, s Settings) (*App, error) {
 			return redis.Ready(ctx)
 		}
 		return errors.New("cannot serve yet: the store is not open")
+	}
+	// What keeps promises goes before what people look at and change.
+	s.Server.Admission.First = []string{
+		masterv1connect.BangServiceBangProcedure, masterv1connect.RunServiceBeginRunProcedure, masterv1connect.RunServiceReportRunProcedure,
+		masterv1connect.InstanceServiceSetConnectionParametersProcedure, masterv1connect.SoftwareServiceReportSoftwareStateProcedure,
+		masterv1connect.LinkServiceReportContactsProcedure, masterv1connect.DesiredServiceGetDesiredProcedure, masterv1connect.FeedServiceListAllocationsProcedure,
 	}
 	server, err := rpc.NewServer(cfg.Config, s.Server)
 	if err != nil {

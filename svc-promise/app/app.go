@@ -79,6 +79,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, err
 	}
 	s.Server.Telemetry = t
+	s.Server.Admission.First = []string{promisev1connect.PromiseServiceEvaluateProcedure} // a run waits for it
 	server, err := rpc.NewServer(cfg.Config, s.Server)
 	if err != nil {
 		return nil, err
