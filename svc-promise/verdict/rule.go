@@ -33,7 +33,7 @@ const NeitherAllowed = "It's not allowed to disable both Test and Anomaly in pro
 
 // Group is what one execution of a sensor recorded, as far as verdicts need it.
 type Group struct {
-	// Sequence counts the groups of a promise, from 1.
+	// Sequence counts the groups of a promise, from a number that the node chooses.
 	Sequence uint64
 	// Previous is the sequence of the group before it; 0 = none, or not told.
 	Previous uint64

@@ -79,7 +79,8 @@ func Open(dir string, rebooted bool, failed func()) (*Log, error) {
 	return &Log{dir: dir, rebooted: rebooted, failed: failed, allocations: map[string]*allocation{}}, nil
 }
 
-// Append numbers a group and adds it. The group is not to be changed afterwards.
+// Append numbers a group and adds it. A promise that the log does not know is counted from the milliseconds since 1970: should another machine, or another
+// disk, have sensed it under this allocation before, its numbers were lower, and svc-promise, which ignores what is not newer, hears the new ones. The group is not to be changed afterwards.
 func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,6 +89,9 @@ func (l *Log) Append(allocationID string, g *typev1.SenseGroup) error {
 		return err
 	}
 	w := a.window(g.GetPromise())
+	if w.last == 0 {
+		w.last = uint64(max(0, g.GetAt().AsTime().UnixMilli()))
+	}
 	w.last++
 	g.Sequence, g.Previous = w.last, w.newest()
 	w.add(g)

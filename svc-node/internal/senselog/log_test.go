@@ -6,8 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 )
@@ -64,6 +66,25 @@ func TestAfterABootNoNumberIsGivenTwice(t *testing.T) {
 	}
 	if got := add(t, open(t, dir, true), "t1.a1", "web"); got != 1+Skipped+1 {
 		t.Errorf("after a boot the group is %d", got)
+	}
+}
+
+// svc-promise ignores a group that is not newer than the newest: what a machine that lost its disk senses has to be newer.
+func TestAMachineThatLostItsLogCountsAboveWhatItCountedBefore(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	sense := func(l *Log, at time.Time) uint64 {
+		g := &typev1.SenseGroup{Promise: "web", At: timestamppb.New(at)}
+		if err := l.Append("t1.a1", g); err != nil {
+			t.Fatal(err)
+		}
+		return g.GetSequence()
+	}
+	before, last := open(t, t.TempDir(), false), uint64(0)
+	for n := range 1000 { // as fast as a promise is ever sensed
+		last = sense(before, at.Add(time.Duration(n)*50*time.Millisecond))
+	}
+	if first := sense(open(t, t.TempDir(), true), at.Add(1000*50*time.Millisecond)); first <= last {
+		t.Errorf("on a new disk it counts from %d, and had come to %d", first, last)
 	}
 }
 

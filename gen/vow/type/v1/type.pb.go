@@ -901,7 +901,8 @@ type SenseGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the promise: the file's name, unique within the partition.
 	Promise string `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
-	// Counts the groups of this promise in this allocation, from 1, without gaps; made by the node.
+	// Counts the groups of this promise in this allocation; made by the node, from the milliseconds since 1970 at which it first knew the promise, so that a
+	// machine that lost its state counts on above what it counted before. Without gaps, but for one at a start of the machine.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// The run that asked for the group; empty when the promise's own periodicity did.
 	RunId string `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
