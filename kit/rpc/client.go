@@ -44,6 +44,8 @@ type ClientSettings struct {
 	PingIdle time.Duration
 	// TLS is used for https targets; nil means the system's roots.
 	TLS *tls.Config
+	// Caller is who calls, as servers write it down; empty = it is not said.
+	Caller string
 	// RetryBudget bounds the retries of Client.Retry, and as many of refusals by admission; DefaultRetryBudget if zero.
 	RetryBudget int
 }
@@ -90,7 +92,7 @@ func NewClient(t Target, s ClientSettings) (*Client, error) {
 		conns:   map[net.Conn]struct{}{},
 		options: []connect.ClientOption{
 			connect.WithReadMaxBytes(s.ReadMaxBytes),
-			connect.WithInterceptors(deadline{s.Timeout}, patience{newBudget(s.RetryBudget)}, lost{}, tracing),
+			connect.WithInterceptors(deadline{s.Timeout}, patience{newBudget(s.RetryBudget)}, lost{}, saying{s.Caller}, tracing),
 		},
 	}
 	protocols := new(http.Protocols)

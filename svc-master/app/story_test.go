@@ -45,6 +45,7 @@ type master struct {
 	links     masterv1connect.LinkServiceClient
 	converge  masterv1connect.ConvergenceServiceClient
 	usage     masterv1connect.UsageServiceClient
+	audit     masterv1connect.AuditServiceClient
 	spans     *tracetest.InMemoryExporter
 	count     int
 }
@@ -84,7 +85,7 @@ func start(t *testing.T, redis *store.Store, settings func(*app.Settings)) *mast
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	client, err := rpc.NewClient(rpc.Target{Address: "master:7711"}, rpc.ClientSettings{Dial: network.Dialer("laptop")})
+	client, err := rpc.NewClient(rpc.Target{Address: "master:7711"}, rpc.ClientSettings{Dial: network.Dialer("laptop"), Caller: "bob"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func start(t *testing.T, redis *store.Store, settings func(*app.Settings)) *mast
 		desired: masterv1connect.NewDesiredServiceClient(h, u, o...), bangs: masterv1connect.NewBangServiceClient(h, u, o...),
 		runs: masterv1connect.NewRunServiceClient(h, u, o...), feed: masterv1connect.NewFeedServiceClient(h, u, o...),
 		links: masterv1connect.NewLinkServiceClient(h, u, o...), converge: masterv1connect.NewConvergenceServiceClient(h, u, o...),
-		usage: masterv1connect.NewUsageServiceClient(h, u, o...),
+		usage: masterv1connect.NewUsageServiceClient(h, u, o...), audit: masterv1connect.NewAuditServiceClient(h, u, o...),
 	}
 }
 

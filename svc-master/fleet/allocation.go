@@ -48,6 +48,7 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 	i.Unallocated = ""
 	t.allocated(i, p)
 	t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
+	fx.audit(AuditEntry{Kind: AuditAllocated, System: SystemPlacement}, i, p)
 	fx.Settlement = t.settlement(unsettled)
 	return AllocateAnswer{AllocationID: p.AllocationID}, fx, nil
 }
@@ -110,6 +111,7 @@ func (t *Tree) Freed(e Freed, now time.Time) (FreedAnswer, Effects, error) {
 	unsettled := t.Unsettled()
 	var fx Effects
 	i := m.instance
+	fx.audit(AuditEntry{Kind: AuditFreed, Reason: e.Reason}, i, m.partition)
 	t.free(&fx, m.partition)
 	t.membershipChanged()
 	if i.State == Destroyed {

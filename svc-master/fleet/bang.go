@@ -127,12 +127,26 @@ func (t *Tree) Bang(e Bang, now time.Time) (BangAnswer, Effects, error) {
 	if m != nil {
 		m.partition.alarm(bang, now)
 	}
+	if !e.sensed() {
+		t.auditBang(&fx, m)
+	}
 	answer.Outcome, answer.Reason, answer.ConvergenceID, answer.Generation, answer.Delay = bang.Outcome, bang.Reason, bang.ConvergenceID, bang.Generation, bang.Delay
 	if key != "" {
 		m.partition.keep(key, answer)
 	}
 	fx.Settlement = t.settlement(unsettled)
 	return answer, fx, nil
+}
+
+// auditBang tells a bang of a person; those that machines notice are many, and have their records.
+func (t *Tree) auditBang(fx *Effects, m *member) {
+	entry := AuditEntry{Kind: AuditBanged, BangID: fx.Bang.ID, Outcome: fx.Bang.Outcome, Reason: fx.Bang.Message}
+	if m != nil {
+		fx.audit(entry, m.instance, m.partition)
+		return
+	}
+	entry.Title, entry.Reason = t.Title, head(entry.Reason)
+	fx.Audit = append(fx.Audit, entry)
 }
 
 // check validates what can be judged without looking at the partition.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -20,7 +21,11 @@ func (t *Tree) collect(fx *Effects, requester *Instance, requested *Requested, t
 	var unwanted []*Instance
 	for _, id := range t.view().children[requester.ID] {
 		if i := t.Instances[id]; i.ByRun && i.State != Destroyed && !slices.Contains(requested.InstanceIDs, id) {
-			unwanted = append(unwanted, t.subtree(id)...)
+			with := slices.DeleteFunc(t.subtree(id), func(i *Instance) bool { return i.State == Destroyed })
+			unwanted = append(unwanted, with...)
+			fx.audit(AuditEntry{
+				Kind: AuditDestroyed, System: SystemCollection, Others: len(with) - 1, Reason: "the newest run of " + strconv.Quote(requester.Title) + " did not request it",
+			}, i, t.Partitions[id])
 		}
 	}
 	t.destroy(fx, unwanted, trace, now)

@@ -130,7 +130,7 @@ func (t *Tree) Abandon(e Abandon, now time.Time) (Closing, Effects, error) {
 	if reason == "" {
 		reason = "by hand"
 	}
-	var fx Effects
+	fx := Effects{Audit: []AuditEntry{{Kind: AuditAbandoned, Title: t.Title, Reason: head(reason)}}}
 	t.close(&fx, Abandoned, reason, e.Trace, now)
 	return Closing{ConvergenceID: fx.Closed.ID}, fx, nil
 }
@@ -140,7 +140,7 @@ func (t *Tree) Tick(_ Tick, now time.Time) (Closing, Effects, error) {
 	if t.Convergence == nil || now.Sub(t.Convergence.OpenedAt) < AbandonAfter {
 		return Closing{}, Effects{}, nil
 	}
-	var fx Effects
+	fx := Effects{Audit: []AuditEntry{{Kind: AuditAbandoned, System: SystemTime, Title: t.Title, Reason: "open for 24 h"}}}
 	t.close(&fx, Abandoned, "open for 24 h", Trace{}, now)
 	return Closing{ConvergenceID: fx.Closed.ID}, fx, nil
 }
@@ -300,11 +300,14 @@ func (c *Convergence) Duration(now time.Time) time.Duration {
 }
 
 // head is the beginning of a text for people, cut at a character.
-func head(s string) string {
-	if len(s) <= MaxTextKept {
+func head(s string) string { return headOf(s, MaxTextKept) }
+
+// headOf is the beginning of a text, cut at a character.
+func headOf(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	cut := MaxTextKept
+	cut := limit
 	for cut > 0 && s[cut]&0xC0 == 0x80 {
 		cut--
 	}

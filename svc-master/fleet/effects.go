@@ -32,6 +32,8 @@ type Effects struct {
 	Settlement Settlement
 	// Gone is true when nothing is left of the tree: its title is free again.
 	Gone bool
+	// Audit tells what changed, for the record of who did what; it never comes without something to write.
+	Audit []AuditEntry
 }
 
 // None tells whether there is nothing to commit: a repetition, or an event that changed nothing.

@@ -52,6 +52,7 @@ func (t *Tree) Evict(e Evict, now time.Time) (EvictAnswer, Effects, error) {
 	t.Instances[remnant.ID], t.Partitions[remnant.ID] = remnant, left
 	delete(t.Partitions, i.ID)
 	i.Unallocated, i.RequestedAt = e.Reason, now
+	fx.audit(AuditEntry{Kind: AuditEvicted, System: SystemEviction, Reason: e.Reason}, i, p)
 	t.membershipChanged()
 	t.changed(&fx, []*Instance{i, remnant}, true, 0, e.Trace, now)
 	fx.Changed.partition(i.ID)

@@ -40,6 +40,9 @@ const (
 	MaxMessage = 5000
 	// MaxSource is the longest name of who noticed, in bytes.
 	MaxSource = 255
+	// MaxAuditChanges is how many changed things an audit entry names, MaxAuditName how many bytes of each.
+	MaxAuditChanges = 32
+	MaxAuditName    = 64
 	// EpochGap is the least that sequences skip when the epoch moves, so that an id given out just before the loss of data is not given twice.
 	EpochGap = 1 << 20
 	// EpochStep is what they skip for each number that the epoch moves by, which grows with the seconds that may be lost: more than a tree gives out in one.

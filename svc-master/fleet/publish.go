@@ -87,6 +87,7 @@ func (t *Tree) Publish(e Publish, now time.Time) (PublishAnswer, Effects, error)
 	unsettled := t.Unsettled()
 	var fx Effects
 	answer := PublishAnswer{Changed: true}
+	fx.audit(AuditEntry{Kind: AuditPublished, Changes: bounded(changedKeys("connection parameter ", i.Connection, parameters))}, i, p)
 	i.Connection = parameters
 	fx.Changed.instance(i.ID)
 	fx.Changed.partition(i.ID)

@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Quota counts the bangs of a UTC day that open or widen a convergence (docs/rules.md, quota).
 type Quota struct {
@@ -27,6 +30,7 @@ func (t *Tree) SetQuota(e SetQuota, _ time.Time) (SetQuotaAnswer, Effects, error
 	if !equal(t.Quota.Override, e.Limit) {
 		t.Quota.Override = e.Limit
 		fx.Changed.Header = true
+		fx.Audit = []AuditEntry{{Kind: AuditQuota, Title: t.Title, Reason: strconv.FormatUint(uint64(t.QuotaLimit()), 10) + " a day, 0 = unlimited"}}
 	}
 	return SetQuotaAnswer{Limit: t.QuotaLimit()}, fx, nil
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"maps"
+	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -104,6 +105,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		fx.Changed.instance(i.ID)
 	}
 	if answer.Changed {
+		named := i.changes(&e, parameters, elsewhere)
 		if p != nil && i.Release != e.Release {
 			p.Options = Options{} // told anew by ReleaseReported
 		}
@@ -121,6 +123,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		if moved && i.ID == t.RootID {
 			concerned = t.follow(i)
 		}
+		t.auditRequest(&fx, i, answer.Created, moved, named, len(concerned)-1)
 		t.changed(&fx, concerned, true, 0, e.Trace, now)
 		t.progress(&fx, e.Trace, now) // a stopped member is not waited for any more
 	}
@@ -130,6 +133,21 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	answer.Ready, answer.Reason = t.Ready(i)
 	fx.Settlement = t.settlement(unsettled)
 	return answer, fx, nil
+}
+
+// auditRequest tells what a request changed.
+func (t *Tree) auditRequest(fx *Effects, i *Instance, created, moved bool, named []string, others int) {
+	p := t.Partitions[i.ID]
+	switch {
+	case created:
+		fx.audit(AuditEntry{Kind: AuditRequested, Changes: bounded(changedKeys("parameter ", nil, i.Parameters))}, i, p)
+		return
+	case len(named) > 0:
+		fx.audit(AuditEntry{Kind: AuditChanged, Changes: named}, i, p)
+	}
+	if moved {
+		fx.audit(AuditEntry{Kind: auditOf(i.State), Others: others}, i, p)
+	}
 }
 
 // follow gives the root's state to its descendants, as SetState does, and returns those that it concerns.
@@ -291,7 +309,9 @@ func (t *Tree) Rename(e Rename, now time.Time) (RenameAnswer, Effects, error) {
 	}
 	unsettled := t.Unsettled()
 	var fx Effects
+	was := i.Title
 	i.Title = e.Title
+	fx.audit(AuditEntry{Kind: AuditRenamed, Reason: "was " + strconv.Quote(was)}, i, t.Partitions[i.ID])
 	if i.ID == t.RootID {
 		t.Title = e.Title
 	}

@@ -50,6 +50,7 @@ func (t *Tree) SetState(e SetState, now time.Time) (SetStateAnswer, Effects, err
 	}
 	unsettled := t.Unsettled()
 	fx := Effects{Key: e.Key()}
+	fx.audit(AuditEntry{Kind: auditOf(e.State), Others: len(moved) - 1}, i, t.Partitions[i.ID])
 	if e.State == Destroyed {
 		t.destroy(&fx, moved, e.Trace, now)
 	} else {
@@ -81,6 +82,11 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 		fx.Changed.instance(i.ID)
 		fx.Changed.Header = true
 		p := t.Partitions[i.ID]
+		gone := AuditEntry{Kind: AuditGone, System: SystemRemoval}
+		if i.Remnant() {
+			gone.Reason = "what an eviction left"
+		}
+		fx.audit(gone, i, p)
 		if p != nil {
 			t.free(fx, p)
 		}
@@ -97,8 +103,8 @@ func (t *Tree) remove(fx *Effects, i *Instance, trace Trace, now time.Time) {
 		}
 		fx.Gone = t.Gone() // remnants outlive the root
 		// A removed instance is told as changed: whoever holds its partition sees that it is free.
-		gone := FeedEntry{Kind: FeedChanged, TreeID: t.ID, Generation: t.next(), Membership: t.Membership, InstanceIDs: []string{i.ID}, At: now, Trace: trace}
-		fx.Feed = append(fx.Feed, gone)
+		entry := FeedEntry{Kind: FeedChanged, TreeID: t.ID, Generation: t.next(), Membership: t.Membership, InstanceIDs: []string{i.ID}, At: now, Trace: trace}
+		fx.Feed = append(fx.Feed, entry)
 		i = nil
 		if requester != nil && requester.State == Destroyed && len(t.view().children[requester.ID]) == 0 {
 			if t.Partitions[requester.ID] == nil {

@@ -47,6 +47,7 @@ func New(s Settings) *API { return &API{Settings: s, watchers: newWatchers()} }
 // Register registers the services.
 func (a *API) Register(s *rpc.Server) {
 	o := s.HandlerOptions()
+	s.Handle(masterv1connect.NewAuditServiceHandler(a, o...))
 	s.Handle(masterv1connect.NewBangServiceHandler(a, o...))
 	s.Handle(masterv1connect.NewComputerServiceHandler(a, o...))
 	s.Handle(masterv1connect.NewConvergenceServiceHandler(a, o...))

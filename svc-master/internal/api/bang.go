@@ -41,7 +41,7 @@ func (a *API) Bang(ctx context.Context, req *masterv1.BangRequest) (*masterv1.Ba
 	res := &masterv1.BangResponse{}
 	var refused error
 	for _, treeID := range trees {
-		result, err := a.bang(ctx, treeID, event)
+		result, err := a.bang(ctx, treeID, event, caller(ctx, event.Source))
 		switch {
 		case req.GetComputer() != "" && (isNotFound(err) || fleet.KindOf(err) == fleet.FailedPrecondition):
 			continue // it left the computer meanwhile
@@ -75,12 +75,13 @@ func targetOf(req *masterv1.BangRequest) string {
 }
 
 // bang decides and commits a bang of one tree. A refused one is recorded, and answered with its result and an error.
-func (a *API) bang(ctx context.Context, treeID string, event fleet.Bang) (*masterv1.BangResult, error) {
+func (a *API) bang(ctx context.Context, treeID string, event fleet.Bang, by redisstore.Actor) (*masterv1.BangResult, error) {
 	spanContext, span := a.Trail.StartBang(ctx, event.Origin)
 	var answer fleet.BangAnswer
 	kept := &masterv1.BangResult{}
+	by.TraceID = traceID(trail.TraceOf(spanContext))
 	change := redisstore.Change{
-		Tree: treeID,
+		Tree: treeID, By: by,
 		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 			traced := event
 			traced.Trace = trail.BangTrace(spanContext, t.NextBangID())

@@ -16,7 +16,13 @@ import (
 
 // LabelComputer says what operators say of a computer.
 func (a *API) LabelComputer(ctx context.Context, req *masterv1.LabelComputerRequest) (*masterv1.LabelComputerResponse, error) {
+	by := caller(ctx, "")
 	_, err := a.changeKnown(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
+		names := redisstore.Differing("label ", c.Record.GetLabels(), req.GetLabels(), func(a, b string) bool { return a == b })
+		if c.Record.GetGroup() != req.GetGroup() {
+			names = append(names, "group")
+		}
+		c.Audit(by, &masterv1.AuditEntry{Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_LABELLED, Changes: names})
 		c.Record.Group, c.Record.Labels = req.GetGroup(), req.GetLabels()
 		return nil
 	})
@@ -73,7 +79,13 @@ func (a *API) EvictComputer(ctx context.Context, req *masterv1.EvictComputerRequ
 
 // closeComputer closes a computer, so that nothing is put on it meanwhile, and then lets leave what may.
 func (a *API) closeComputer(ctx context.Context, name string, closure *masterv1.Closure) ([]*masterv1.Leaving, error) {
+	by := caller(ctx, closure.GetBy())
+	kind := masterv1.AuditKind_AUDIT_KIND_COMPUTER_DRAINED
+	if closure.GetKind() == masterv1.ClosureKind_CLOSURE_KIND_EVICT {
+		kind = masterv1.AuditKind_AUDIT_KIND_COMPUTER_EVICTED
+	}
 	c, err := a.changeKnown(ctx, name, func(c *redisstore.Computer) error {
+		c.Audit(by, &masterv1.AuditEntry{Kind: kind, Reason: closure.GetReason()})
 		closure.Since = timestamppb.Now()
 		if c.Record.GetClosure().GetKind() == closure.GetKind() {
 			closure.Since = c.Record.GetClosure().GetSince()
@@ -89,7 +101,9 @@ func (a *API) closeComputer(ctx context.Context, name string, closure *masterv1.
 
 // OpenComputer ends a closure, or a decommissioning.
 func (a *API) OpenComputer(ctx context.Context, req *masterv1.OpenComputerRequest) (*masterv1.OpenComputerResponse, error) {
+	by := caller(ctx, "")
 	_, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
+		c.Audit(by, &masterv1.AuditEntry{Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_OPENED})
 		if c.Version == 0 {
 			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
 		}
@@ -118,7 +132,7 @@ func (a *API) DecommissionComputer(ctx context.Context, req *masterv1.Decommissi
 }
 
 func (a *API) decommission(ctx context.Context, req *masterv1.DecommissionComputerRequest) (*masterv1.DecommissionComputerResponse, error) {
-	name := req.GetComputer()
+	name, by := req.GetComputer(), caller(ctx, req.GetBy())
 	known := func(c *redisstore.Computer) error {
 		switch {
 		case c.Version == 0:
@@ -132,6 +146,7 @@ func (a *API) decommission(ctx context.Context, req *masterv1.DecommissionComput
 		if err := known(c); err != nil || c.Record.GetClosure() != nil {
 			return err
 		}
+		c.Audit(by, &masterv1.AuditEntry{Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_DRAINED, Reason: "to be decommissioned"})
 		c.Record.Closure = &masterv1.Closure{Kind: masterv1.ClosureKind_CLOSURE_KIND_DRAIN, Reason: "to be decommissioned", By: req.GetBy(), Since: timestamppb.Now()}
 		return nil
 	})
@@ -162,6 +177,7 @@ func (a *API) decommission(ctx context.Context, req *masterv1.DecommissionComput
 				return &redisstore.StateError{Message: fmt.Sprintf("cannot decommission computer %q: partition %q is reserved for instance %s", name, partition, r.GetInstanceId())}
 			}
 		}
+		c.Audit(by, &masterv1.AuditEntry{Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_DECOMMISSIONED})
 		c.Record.DecommissionedAt = timestamppb.Now()
 		c.Slots, c.Reservations, c.Software = map[string]*storev1.SlotRecord{}, map[string]*storev1.ReservationRecord{}, map[string]*storev1.SoftwareRecord{}
 		return nil

@@ -29,6 +29,7 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 	if req.GetPeriodicity() == nil {
 		period = fleet.MaxPeriod
 	}
+	by := caller(ctx, "")
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
 		if at := c.Record.GetDecommissionedAt(); at != nil {
 			return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q: it was decommissioned at %s; open it to use its name again", c.Name, at.AsTime().Format(time.RFC3339))}
@@ -38,13 +39,16 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 				return &redisstore.StateError{Message: fmt.Sprintf("cannot register computer %q without partition %q: it holds instance %s; list it, or destroy that instance first", c.Name, name, held.GetInstanceId())}
 			}
 		}
-		if c.Record == nil {
-			c.Record = &storev1.ComputerRecord{RegisteredAt: timestamppb.Now()}
+		before, had := c.Record, c.Slots
+		c.Record = &storev1.ComputerRecord{RegisteredAt: timestamppb.Now()}
+		if before != nil {
+			c.Record = proto.CloneOf(before)
 		}
 		c.Record.Periodicity, c.Record.Cpus, c.Slots = durationpb.New(period), max(req.GetCpus(), 1), slots
 		if req.GetCapacity() != nil {
 			c.Record.Capacity = req.GetCapacity()
 		}
+		c.Audit(by, &masterv1.AuditEntry{Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_REGISTERED, Changes: formatted(before, c.Record, had, slots)})
 		return nil
 	})
 	if err != nil {
@@ -79,9 +83,24 @@ func (a *API) RegisterComputer(ctx context.Context, req *masterv1.RegisterComput
 	return &masterv1.RegisterComputerResponse{Computer: res.GetComputer()}, nil
 }
 
+// formatted names what a registration changes of a computer.
+func formatted(before, after *storev1.ComputerRecord, had, has map[string]*storev1.SlotRecord) []string {
+	var names []string
+	if !proto.Equal(before.GetPeriodicity(), after.GetPeriodicity()) {
+		names = append(names, "periodicity")
+	}
+	if before.GetCpus() != after.GetCpus() {
+		names = append(names, "cpus")
+	}
+	if !proto.Equal(before.GetCapacity(), after.GetCapacity()) {
+		names = append(names, "capacity")
+	}
+	return append(names, redisstore.Differing("partition ", had, has, func(a, b *storev1.SlotRecord) bool { return proto.Equal(a, b) })...)
+}
+
 // tell lets an event without an answer happen to a tree; a tree that is gone meanwhile need not hear.
 func (a *API) tell(ctx context.Context, treeID string, event func(*fleet.Tree, time.Time) (fleet.Effects, error)) error {
-	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, By: caller(ctx, ""), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		effects, err := event(t, now)
 		return nil, effects, err
 	}})

@@ -88,6 +88,11 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 	if root {
 		change.Account = account
 	}
+	if event.RequesterAllocationID != "" || event.RequesterLocalID != "" {
+		change.By = runOf(ctx, event.RequesterID)
+	} else {
+		change.By = caller(ctx, "")
+	}
 	done, err := a.Store.Update(ctx, change)
 	if errors.Is(err, errGone) {
 		if buried := a.Placer.Bury(ctx, treeID); buried != nil {
@@ -202,7 +207,7 @@ func (a *API) SetInstanceState(ctx context.Context, req *masterv1.SetInstanceSta
 	event := fleet.SetState{RequestID: req.GetRequestId(), InstanceID: req.GetInstanceId(), State: fleet.State(req.GetState()), Trace: trail.TraceOf(ctx)}
 	res := &masterv1.SetInstanceStateResponse{}
 	done, err := a.Store.Update(ctx, redisstore.Change{
-		Tree: treeID, Key: key("s", req.GetRequestId()),
+		Tree: treeID, Key: key("s", req.GetRequestId()), By: caller(ctx, ""),
 		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 			i := t.Instances[event.InstanceID]
 			_, effects, err := t.SetState(event, now)
@@ -232,7 +237,7 @@ func (a *API) SetConnectionParameters(ctx context.Context, req *masterv1.SetConn
 	}
 	res := &masterv1.SetConnectionParametersResponse{}
 	treeID := fleet.TreeID(req.GetAllocationId())
-	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, By: runOf(ctx, ""), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		answer, effects, err := t.Publish(fleet.Publish{
 			AllocationID: req.GetAllocationId(), Token: req.GetToken(), Parameters: req.GetConnectionParameters(), Trace: trail.TraceOf(ctx),
 		}, now)

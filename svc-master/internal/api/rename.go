@@ -40,7 +40,7 @@ func (a *API) RenameInstance(ctx context.Context, req *masterv1.RenameInstanceRe
 			return nil, rpc.AlreadyExists(fmt.Errorf("cannot rename %q to %q: tree %s has that title", old, req.GetTitle(), holder))
 		}
 	}
-	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, By: caller(ctx, ""), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		if t.RootID == req.GetInstanceId() && t.Title != old && t.Title != req.GetTitle() {
 			return nil, fleet.Effects{}, &redisstore.StateError{Message: fmt.Sprintf("cannot rename %q: it was renamed to %q meanwhile", old, t.Title)}
 		}

@@ -101,7 +101,7 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 	res := &masterv1.ReportRunResponse{}
 	treeID := fleet.TreeID(req.GetAllocationId())
 	done, err := a.Store.Update(ctx, redisstore.Change{
-		Tree: treeID, Key: key("p", req.GetRunId()),
+		Tree: treeID, Key: key("p", req.GetRunId()), By: runOf(ctx, ""),
 		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 			if err := a.atPlace(t, "report", req.GetRunId(), req.GetAllocationId(), req.GetComputer(), req.GetPartition()); err != nil {
 				return nil, fleet.Effects{}, err

@@ -30,6 +30,7 @@ func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRe
 			return nil, coded(err)
 		}
 	}
+	by := caller(ctx, "")
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
 		if !c.Registered() {
 			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
@@ -46,6 +47,11 @@ func (a *API) SupplySoftware(ctx context.Context, req *masterv1.SupplySoftwareRe
 			s.Reported, s.Progress, s.RetryAt, s.ReportedAt = masterv1.SoftwareState_SOFTWARE_STATE_UNSPECIFIED, nil, nil, timestamppb.Now()
 		}
 		s.Requested = state
+		kind := masterv1.AuditKind_AUDIT_KIND_SOFTWARE_SUPPLIED
+		if state == masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED {
+			kind = masterv1.AuditKind_AUDIT_KIND_SOFTWARE_REMOVED
+		}
+		c.Audit(by, &masterv1.AuditEntry{Kind: kind, SoftwareRelease: telemetry.Redacted(url)})
 		return nil
 	})
 	if err != nil {

@@ -99,7 +99,7 @@ func (p *Placer) restore(ctx context.Context, at holding, other string) error {
 		return err // an orphan: the next look finds it released
 	}
 	p.log.ErrorContext(ctx, "two instances are in one partition after a loss of data; one is moved", "computer", at.Computer, "partition", at.Partition, "stays", other, "moves", at.InstanceID)
-	done, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(at.InstanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	done, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(at.InstanceID), By: redisstore.System(fleet.SystemReconciliation), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		_, effects, err := t.Freed(fleet.Freed{AllocationID: at.AllocationID, Reason: "partition " + at.Partition + " of " + at.Computer + " was given to another instance after a loss of data"}, now)
 		return nil, effects, err
 	}})

@@ -22,6 +22,8 @@ type Change struct {
 	// Decide applies the event to the tree and returns the answer to keep under Key, nil without one. It may be called several
 	// times, with different trees, and only the last call counts. It must not wait.
 	Decide func(t *fleet.Tree, now time.Time) (answer proto.Message, effects fleet.Effects, err error)
+	// By is who changes, for the audit; the zero value = svc-master by itself.
+	By Actor
 	// Recall takes over the kept answer of a repeated Key, into a message of the kind that Decide returns. Required with Key.
 	Recall func(answer []byte) error
 }

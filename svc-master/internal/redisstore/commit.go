@@ -161,6 +161,7 @@ func (s *Store) decide(treeID string, at *aggregate, ops []*operation) (*writes,
 		d.feedAt = len(b.feed)
 		if d.err == nil {
 			b.merge(&d.effects, now)
+			b.audit.add(op.change.By, at.tree, d.effects.Audit)
 		}
 		b.decisions = append(b.decisions, d)
 	}

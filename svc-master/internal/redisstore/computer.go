@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/proto"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 )
 
@@ -31,12 +32,17 @@ type Computer struct {
 	Software map[string]*storev1.SoftwareRecord
 	// Contact is when bytes were last read on a connection of it; zero = never.
 	Contact time.Time
+	// audit are the entries to write with the change that is being decided.
+	audit auditing
 	// unannounced says that watchers need not look at the change.
 	unannounced bool
 }
 
 // Unannounced says of the change that is being decided that no watcher has to look at it.
 func (c *Computer) Unannounced() { c.unannounced = true }
+
+// Audit tells the change that is being decided, for the record of who did what. Nothing is written of a change that writes nothing.
+func (c *Computer) Audit(by Actor, e *masterv1.AuditEntry) { c.audit.computer(by, c.Name, e) }
 
 // Registered tells whether it is: neither unknown nor decommissioned.
 func (c *Computer) Registered() bool { return c.Version > 0 && c.Record.GetDecommissionedAt() == nil }
@@ -198,8 +204,19 @@ func (s *Store) tryChangeComputer(ctx context.Context, name string, decide func(
 			return nil, &UnavailableError{fmt.Sprintf("cannot register computer %q", name), err}
 		}
 	}
-	args := appendList(appendList([]any{c.Version}, set), del)
-	version, err := s.redis.Run(ctx, s.scripts.swap, []string{computerKey(name)}, args...).Int64()
+	audited, err := c.audit.encode()
+	if err != nil {
+		return nil, err
+	}
+	if len(audited) > 0 {
+		// Named first too: a list skips a name without entries.
+		if err := s.client.SAdd(ctx, auditedKey, name).Err(); err != nil {
+			return nil, &UnavailableError{fmt.Sprintf("cannot change computer %q", name), err}
+		}
+	}
+	args := appendList(appendList(appendList([]any{c.Version}, set), del), audited)
+	args = append(args, s.limits.AuditComputer, s.limits.auditSince())
+	version, err := s.redis.Run(ctx, s.scripts.swap, []string{computerKey(name), computerAudit(name)}, args...).Int64()
 	if err != nil {
 		return nil, &UnavailableError{fmt.Sprintf("cannot change computer %q", name), err}
 	}

@@ -21,7 +21,7 @@ func TreeOf(id string) string {
 
 // shardKeys are the keys of one shard, all of one slot.
 type shardKeys struct {
-	tag, feed, meta, trees, unsettled, unallocated string
+	tag, feed, meta, trees, unsettled, unallocated, audit string
 }
 
 // shardTable holds the keys of all shards: they are looked up thousands of times a second.
@@ -40,14 +40,14 @@ func makeShardKeys(shard int) shardKeys {
 	tag := fmt.Sprintf("{s%02d}", shard)
 	return shardKeys{
 		tag: tag, feed: tag + "feed", meta: tag + "meta", trees: tag + "trees",
-		unsettled: tag + "unsettled", unallocated: tag + "unallocated",
+		unsettled: tag + "unsettled", unallocated: tag + "unallocated", audit: tag + "audit",
 	}
 }
 
 // treeKeys are the keys of one tree, of its shard's slot.
 type treeKeys struct {
 	shardKeys
-	tree, bangs, convergences, answers0, answers1 string
+	tree, bangs, convergences, answers0, answers1, audited string
 }
 
 func keysOfTree(treeID string) treeKeys {
@@ -56,13 +56,13 @@ func keysOfTree(treeID string) treeKeys {
 	return treeKeys{
 		shardKeys: keys,
 		tree:      base, bangs: base + ":bangs", convergences: base + ":convs",
-		answers0: base + ":rid0", answers1: base + ":rid1",
+		answers0: base + ":rid0", answers1: base + ":rid1", audited: base + ":audit",
 	}
 }
 
 // script lists the keys in the order of lua/commit.lua.
 func (k treeKeys) script() []string {
-	return []string{k.tree, k.bangs, k.convergences, k.answers0, k.answers1, k.feed, k.meta, k.trees, k.unsettled, k.unallocated}
+	return []string{k.tree, k.bangs, k.convergences, k.answers0, k.answers1, k.feed, k.meta, k.trees, k.unsettled, k.unallocated, k.audit, k.audited}
 }
 
 // fieldVersion counts the changes of a tree or a computer, from 1.
@@ -74,6 +74,11 @@ const (
 	fieldSequence = "seq"
 	fieldFloor    = "floor"
 )
+
+// computerAudit is the stream of a computer's audit entries; auditedKey the set of the names of all computers that have one, for lists.
+func computerAudit(name string) string { return computerKey(name) + "audit" }
+
+const auditedKey = "{computers}audited"
 
 func computerKey(name string) string { return "{c:" + name + "}" }
 

@@ -11,6 +11,10 @@ type Limits struct {
 	Answers int
 	// Bangs and Convergences are how many records a tree keeps.
 	Bangs, Convergences int
+	// AuditEntries is how many audit entries a shard keeps, AuditTree how many of them are of one tree, AuditComputer how many a computer keeps; none is older
+	// than AuditAge. 64 shards of 5,000 at 300 bytes are 96 MB.
+	AuditEntries, AuditTree, AuditComputer int
+	AuditAge                               time.Duration
 	// CachedTrees is how many trees are kept decoded. At 10 KiB each the default is 40 MiB.
 	CachedTrees int
 	// Group is how many callers of one tree are committed together: their answers must fit one script call (500 items).
@@ -39,6 +43,9 @@ func (l Limits) withDefaults() Limits {
 		{&l.Answers, 5_000},
 		{&l.Bangs, 1_000},
 		{&l.Convergences, 100},
+		{&l.AuditEntries, 5_000},
+		{&l.AuditTree, 2_000},
+		{&l.AuditComputer, 1_000},
 		{&l.CachedTrees, 4_096},
 		{&l.Group, 100},
 		{&l.Waiting, 10_000},
@@ -52,6 +59,7 @@ func (l Limits) withDefaults() Limits {
 		at    *time.Duration
 		value time.Duration
 	}{
+		{&l.AuditAge, 366 * 24 * time.Hour},
 		{&l.Block, 5 * time.Second},
 		{&l.Gather, 2 * time.Millisecond},
 		{&l.Poll, 20 * time.Millisecond},

@@ -34,12 +34,14 @@ type writes struct {
 	closed     []*fleet.Convergence
 	satisfied  []*storev1.SatisfiedRecord
 	position   uint64 // sequence of the first feed entry, once committed
+	audit      auditing
 
 	// By key, in the order of the script: tree, bangs, convergences.
 	set, del [3][]any
 	// unsettled, unallocated.
 	add, remove [2][]any
 	entries     []any
+	audited     []any
 }
 
 func newWrites(treeID string, at *aggregate, limits Limits) *writes {
@@ -79,7 +81,7 @@ func (w *writes) finish(t *fleet.Tree) error {
 	if w.empty() {
 		return nil
 	}
-	for _, step := range []func(*fleet.Tree) error{w.encodeTree, w.encodeConvergence, w.encodeRecords, w.encodeFeed} {
+	for _, step := range []func(*fleet.Tree) error{w.encodeTree, w.encodeConvergence, w.encodeRecords, w.encodeFeed, w.encodeAudit} {
 		if err := step(t); err != nil {
 			return err
 		}
@@ -220,7 +222,8 @@ func (w *writes) encodeSets(t *fleet.Tree) {
 // arguments are those of lua/commit.lua; index maps its requests to decisions.
 func (w *writes) arguments(at aggregate, limits Limits) (args []any, index []int) {
 	day := time.Now().UTC().Unix() / int64(24*time.Hour/time.Second)
-	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, limits.Convergences, w.treeID)
+	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, limits.Convergences, w.treeID,
+		limits.AuditEntries, limits.AuditTree, limits.auditSince())
 	var requests []any
 	for i := range w.decisions {
 		d := &w.decisions[i]
@@ -236,7 +239,7 @@ func (w *writes) arguments(at aggregate, limits Limits) (args []any, index []int
 	for set := range w.add {
 		args = appendList(appendList(args, w.add[set]), w.remove[set])
 	}
-	return appendList(args, w.entries), index
+	return appendList(appendList(args, w.audited), w.entries), index
 }
 
 // numberOf is the number at the end of an id: `t….i3` → `3`.

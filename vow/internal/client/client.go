@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"os/user"
 
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
@@ -26,6 +27,7 @@ type Fleet struct {
 	Bangs        masterv1connect.BangServiceClient
 	Convergences masterv1connect.ConvergenceServiceClient
 	Usage        masterv1connect.UsageServiceClient
+	Audit        masterv1connect.AuditServiceClient
 	Agenda       schedulerv1connect.AgendaServiceClient
 	Promises     promisev1connect.PromiseServiceClient
 	// Node is the local node; nil where there is no socket.
@@ -48,6 +50,7 @@ func New(e endpoint.Set) (*Fleet, error) {
 	f.Bangs = masterv1connect.NewBangServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Convergences = masterv1connect.NewConvergenceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Usage = masterv1connect.NewUsageServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Audit = masterv1connect.NewAuditServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	scheduler, err := f.connect("svc-scheduler", e.Scheduler)
 	if err != nil {
 		return nil, err
@@ -69,12 +72,21 @@ func New(e endpoint.Set) (*Fleet, error) {
 }
 
 func (f *Fleet) connect(service, address string) (*rpc.Client, error) {
-	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer})
+	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Caller: whoami()})
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 	}
 	f.connections = append(f.connections, c)
 	return c, nil
+}
+
+// whoami is the user's name, for the audit; empty when it cannot be found.
+func whoami() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }
 
 // Close ends the connections.

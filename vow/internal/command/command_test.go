@@ -93,6 +93,7 @@ func serve(t *testing.T) *fake {
 	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewBangServiceHandler(f, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewAuditServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewConvergenceServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewInstanceServiceHandler(f, server.HandlerOptions()...))
 	if err := server.Start(t.Context()); err != nil {

@@ -410,6 +410,52 @@ func (x *FeedRecord) GetEntry() *v1.FeedEntry {
 	return nil
 }
 
+// AuditRecord is field `a` of an entry of `{sNN}audit` or `{c:<computer>}audit`. Its time and id are those of the entry of the stream.
+type AuditRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry, without audit_id and at.
+	Entry         *v1.AuditEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRecord) Reset() {
+	*x = AuditRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRecord) ProtoMessage() {}
+
+func (x *AuditRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
+func (*AuditRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuditRecord) GetEntry() *v1.AuditEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
 // TreeRecord is field `tree` of `{sNN}t:<tree>`: what a tree has once.
 type TreeRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -451,7 +497,7 @@ type TreeRecord struct {
 
 func (x *TreeRecord) Reset() {
 	*x = TreeRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	mi := &file_vow_store_v1_master_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +509,7 @@ func (x *TreeRecord) String() string {
 func (*TreeRecord) ProtoMessage() {}
 
 func (x *TreeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	mi := &file_vow_store_v1_master_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +522,7 @@ func (x *TreeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeRecord.ProtoReflect.Descriptor instead.
 func (*TreeRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{5}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TreeRecord) GetAccount() string {
@@ -610,7 +656,7 @@ type BangMarkRecord struct {
 
 func (x *BangMarkRecord) Reset() {
 	*x = BangMarkRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[6]
+	mi := &file_vow_store_v1_master_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +668,7 @@ func (x *BangMarkRecord) String() string {
 func (*BangMarkRecord) ProtoMessage() {}
 
 func (x *BangMarkRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[6]
+	mi := &file_vow_store_v1_master_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +681,7 @@ func (x *BangMarkRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangMarkRecord.ProtoReflect.Descriptor instead.
 func (*BangMarkRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{6}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BangMarkRecord) GetNumber() uint64 {
@@ -688,7 +734,7 @@ type SatisfiedRecord struct {
 
 func (x *SatisfiedRecord) Reset() {
 	*x = SatisfiedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[7]
+	mi := &file_vow_store_v1_master_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +746,7 @@ func (x *SatisfiedRecord) String() string {
 func (*SatisfiedRecord) ProtoMessage() {}
 
 func (x *SatisfiedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[7]
+	mi := &file_vow_store_v1_master_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +759,7 @@ func (x *SatisfiedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfiedRecord.ProtoReflect.Descriptor instead.
 func (*SatisfiedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{7}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SatisfiedRecord) GetFirst() uint64 {
@@ -778,7 +824,7 @@ type InstanceRecord struct {
 
 func (x *InstanceRecord) Reset() {
 	*x = InstanceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[8]
+	mi := &file_vow_store_v1_master_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +836,7 @@ func (x *InstanceRecord) String() string {
 func (*InstanceRecord) ProtoMessage() {}
 
 func (x *InstanceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[8]
+	mi := &file_vow_store_v1_master_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +849,7 @@ func (x *InstanceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceRecord.ProtoReflect.Descriptor instead.
 func (*InstanceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{8}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InstanceRecord) GetInstanceId() string {
@@ -933,7 +979,7 @@ type OptionsRecord struct {
 
 func (x *OptionsRecord) Reset() {
 	*x = OptionsRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[9]
+	mi := &file_vow_store_v1_master_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +991,7 @@ func (x *OptionsRecord) String() string {
 func (*OptionsRecord) ProtoMessage() {}
 
 func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[9]
+	mi := &file_vow_store_v1_master_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1004,7 @@ func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OptionsRecord.ProtoReflect.Descriptor instead.
 func (*OptionsRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{9}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OptionsRecord) GetPeriod() *durationpb.Duration {
@@ -1053,7 +1099,7 @@ type PartitionRecord struct {
 
 func (x *PartitionRecord) Reset() {
 	*x = PartitionRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[10]
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1111,7 @@ func (x *PartitionRecord) String() string {
 func (*PartitionRecord) ProtoMessage() {}
 
 func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[10]
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1124,7 @@ func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionRecord.ProtoReflect.Descriptor instead.
 func (*PartitionRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{10}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PartitionRecord) GetInstanceId() string {
@@ -1309,7 +1355,7 @@ type AddressesRecord struct {
 
 func (x *AddressesRecord) Reset() {
 	*x = AddressesRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1367,7 @@ func (x *AddressesRecord) String() string {
 func (*AddressesRecord) ProtoMessage() {}
 
 func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1380,7 @@ func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRecord.ProtoReflect.Descriptor instead.
 func (*AddressesRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddressesRecord) GetAddresses() []string {
@@ -1371,7 +1417,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1429,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +1442,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UsageRecord) GetPartition() string {
@@ -1489,7 +1535,7 @@ type RunRecord struct {
 
 func (x *RunRecord) Reset() {
 	*x = RunRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1547,7 @@ func (x *RunRecord) String() string {
 func (*RunRecord) ProtoMessage() {}
 
 func (x *RunRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1560,7 @@ func (x *RunRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRecord.ProtoReflect.Descriptor instead.
 func (*RunRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RunRecord) GetRunId() string {
@@ -1613,7 +1659,7 @@ type ReportRecord struct {
 
 func (x *ReportRecord) Reset() {
 	*x = ReportRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1671,7 @@ func (x *ReportRecord) String() string {
 func (*ReportRecord) ProtoMessage() {}
 
 func (x *ReportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1684,7 @@ func (x *ReportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRecord.ProtoReflect.Descriptor instead.
 func (*ReportRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReportRecord) GetRunId() string {
@@ -1744,7 +1790,7 @@ type EndedRecord struct {
 
 func (x *EndedRecord) Reset() {
 	*x = EndedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1802,7 @@ func (x *EndedRecord) String() string {
 func (*EndedRecord) ProtoMessage() {}
 
 func (x *EndedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1815,7 @@ func (x *EndedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedRecord.ProtoReflect.Descriptor instead.
 func (*EndedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EndedRecord) GetRunId() string {
@@ -1820,7 +1866,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1878,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1891,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -1885,7 +1931,7 @@ type AlarmRecord struct {
 
 func (x *AlarmRecord) Reset() {
 	*x = AlarmRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1943,7 @@ func (x *AlarmRecord) String() string {
 func (*AlarmRecord) ProtoMessage() {}
 
 func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1956,7 @@ func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmRecord.ProtoReflect.Descriptor instead.
 func (*AlarmRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AlarmRecord) GetNumber() uint64 {
@@ -1991,7 +2037,7 @@ type BangKeyRecord struct {
 
 func (x *BangKeyRecord) Reset() {
 	*x = BangKeyRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2049,7 @@ func (x *BangKeyRecord) String() string {
 func (*BangKeyRecord) ProtoMessage() {}
 
 func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2062,7 @@ func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangKeyRecord.ProtoReflect.Descriptor instead.
 func (*BangKeyRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BangKeyRecord) GetKey() []byte {
@@ -2116,7 +2162,7 @@ type RowRecord struct {
 
 func (x *RowRecord) Reset() {
 	*x = RowRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2174,7 @@ func (x *RowRecord) String() string {
 func (*RowRecord) ProtoMessage() {}
 
 func (x *RowRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2187,7 @@ func (x *RowRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowRecord.ProtoReflect.Descriptor instead.
 func (*RowRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RowRecord) GetOrigin() v11.BangOrigin {
@@ -2222,7 +2268,7 @@ type PublishingRecord struct {
 
 func (x *PublishingRecord) Reset() {
 	*x = PublishingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2280,7 @@ func (x *PublishingRecord) String() string {
 func (*PublishingRecord) ProtoMessage() {}
 
 func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2293,7 @@ func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingRecord.ProtoReflect.Descriptor instead.
 func (*PublishingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PublishingRecord) GetTimes() []*timestamppb.Timestamp {
@@ -2319,7 +2365,7 @@ type ConvergenceRecord struct {
 
 func (x *ConvergenceRecord) Reset() {
 	*x = ConvergenceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2377,7 @@ func (x *ConvergenceRecord) String() string {
 func (*ConvergenceRecord) ProtoMessage() {}
 
 func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2390,7 @@ func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvergenceRecord.ProtoReflect.Descriptor instead.
 func (*ConvergenceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConvergenceRecord) GetNumber() uint64 {
@@ -2505,7 +2551,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2563,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2576,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *MemberRecord) GetInstanceId() string {
@@ -2604,7 +2650,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +2662,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +2675,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2670,7 +2716,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2728,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2741,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2741,7 +2787,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2799,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +2812,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2817,7 +2863,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2829,7 +2875,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2842,7 +2888,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -2943,7 +2989,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2955,7 +3001,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2968,7 +3014,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -3066,7 +3112,7 @@ var File_vow_store_v1_master_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xe5\x03\n" +
+	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19vow/master/v1/audit.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xe5\x03\n" +
 	"\x0eComputerRecord\x12;\n" +
 	"\vperiodicity\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12?\n" +
@@ -3100,7 +3146,9 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x06supply\x18\t \x01(\x04R\x06supply\"<\n" +
 	"\n" +
 	"FeedRecord\x12.\n" +
-	"\x05entry\x18\x01 \x01(\v2\x18.vow.master.v1.FeedEntryR\x05entry\"\xa5\x05\n" +
+	"\x05entry\x18\x01 \x01(\v2\x18.vow.master.v1.FeedEntryR\x05entry\">\n" +
+	"\vAuditRecord\x12/\n" +
+	"\x05entry\x18\x01 \x01(\v2\x19.vow.master.v1.AuditEntryR\x05entry\"\xa5\x05\n" +
 	"\n" +
 	"TreeRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x17\n" +
@@ -3398,169 +3446,172 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
 	(*ReservationRecord)(nil),     // 2: vow.store.v1.ReservationRecord
 	(*SoftwareRecord)(nil),        // 3: vow.store.v1.SoftwareRecord
 	(*FeedRecord)(nil),            // 4: vow.store.v1.FeedRecord
-	(*TreeRecord)(nil),            // 5: vow.store.v1.TreeRecord
-	(*BangMarkRecord)(nil),        // 6: vow.store.v1.BangMarkRecord
-	(*SatisfiedRecord)(nil),       // 7: vow.store.v1.SatisfiedRecord
-	(*InstanceRecord)(nil),        // 8: vow.store.v1.InstanceRecord
-	(*OptionsRecord)(nil),         // 9: vow.store.v1.OptionsRecord
-	(*PartitionRecord)(nil),       // 10: vow.store.v1.PartitionRecord
-	(*AddressesRecord)(nil),       // 11: vow.store.v1.AddressesRecord
-	(*UsageRecord)(nil),           // 12: vow.store.v1.UsageRecord
-	(*RunRecord)(nil),             // 13: vow.store.v1.RunRecord
-	(*ReportRecord)(nil),          // 14: vow.store.v1.ReportRecord
-	(*EndedRecord)(nil),           // 15: vow.store.v1.EndedRecord
-	(*BootRecord)(nil),            // 16: vow.store.v1.BootRecord
-	(*AlarmRecord)(nil),           // 17: vow.store.v1.AlarmRecord
-	(*BangKeyRecord)(nil),         // 18: vow.store.v1.BangKeyRecord
-	(*RowRecord)(nil),             // 19: vow.store.v1.RowRecord
-	(*PublishingRecord)(nil),      // 20: vow.store.v1.PublishingRecord
-	(*ConvergenceRecord)(nil),     // 21: vow.store.v1.ConvergenceRecord
-	(*MemberRecord)(nil),          // 22: vow.store.v1.MemberRecord
-	(*AwaitingRecord)(nil),        // 23: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 24: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 25: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 26: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 27: vow.store.v1.BangRecord
-	nil,                           // 28: vow.store.v1.ComputerRecord.LabelsEntry
-	nil,                           // 29: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 30: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	nil,                           // 31: vow.store.v1.UsageRecord.ConsumedEntry
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*v1.Capacity)(nil),           // 34: vow.master.v1.Capacity
-	(*v1.Closure)(nil),            // 35: vow.master.v1.Closure
-	(*v1.Needs)(nil),              // 36: vow.master.v1.Needs
-	(v1.SoftwareState)(0),         // 37: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 38: vow.master.v1.ReleaseOptions
-	(*v1.InstallProgress)(nil),    // 39: vow.master.v1.InstallProgress
-	(*v1.FeedEntry)(nil),          // 40: vow.master.v1.FeedEntry
-	(*v11.Generation)(nil),        // 41: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 42: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 43: vow.type.v1.RequestedState
-	(*v1.Sla)(nil),                // 44: vow.master.v1.Sla
-	(v1.BangPolicy)(0),            // 45: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 46: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 47: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 48: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 49: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 50: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 51: vow.master.v1.Moment
+	(*AuditRecord)(nil),           // 5: vow.store.v1.AuditRecord
+	(*TreeRecord)(nil),            // 6: vow.store.v1.TreeRecord
+	(*BangMarkRecord)(nil),        // 7: vow.store.v1.BangMarkRecord
+	(*SatisfiedRecord)(nil),       // 8: vow.store.v1.SatisfiedRecord
+	(*InstanceRecord)(nil),        // 9: vow.store.v1.InstanceRecord
+	(*OptionsRecord)(nil),         // 10: vow.store.v1.OptionsRecord
+	(*PartitionRecord)(nil),       // 11: vow.store.v1.PartitionRecord
+	(*AddressesRecord)(nil),       // 12: vow.store.v1.AddressesRecord
+	(*UsageRecord)(nil),           // 13: vow.store.v1.UsageRecord
+	(*RunRecord)(nil),             // 14: vow.store.v1.RunRecord
+	(*ReportRecord)(nil),          // 15: vow.store.v1.ReportRecord
+	(*EndedRecord)(nil),           // 16: vow.store.v1.EndedRecord
+	(*BootRecord)(nil),            // 17: vow.store.v1.BootRecord
+	(*AlarmRecord)(nil),           // 18: vow.store.v1.AlarmRecord
+	(*BangKeyRecord)(nil),         // 19: vow.store.v1.BangKeyRecord
+	(*RowRecord)(nil),             // 20: vow.store.v1.RowRecord
+	(*PublishingRecord)(nil),      // 21: vow.store.v1.PublishingRecord
+	(*ConvergenceRecord)(nil),     // 22: vow.store.v1.ConvergenceRecord
+	(*MemberRecord)(nil),          // 23: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 24: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 25: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 26: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 27: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 28: vow.store.v1.BangRecord
+	nil,                           // 29: vow.store.v1.ComputerRecord.LabelsEntry
+	nil,                           // 30: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 31: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 32: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*v1.Capacity)(nil),           // 35: vow.master.v1.Capacity
+	(*v1.Closure)(nil),            // 36: vow.master.v1.Closure
+	(*v1.Needs)(nil),              // 37: vow.master.v1.Needs
+	(v1.SoftwareState)(0),         // 38: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 39: vow.master.v1.ReleaseOptions
+	(*v1.InstallProgress)(nil),    // 40: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 41: vow.master.v1.FeedEntry
+	(*v1.AuditEntry)(nil),         // 42: vow.master.v1.AuditEntry
+	(*v11.Generation)(nil),        // 43: vow.type.v1.Generation
+	(*v11.TraceContext)(nil),      // 44: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 45: vow.type.v1.RequestedState
+	(*v1.Sla)(nil),                // 46: vow.master.v1.Sla
+	(v1.BangPolicy)(0),            // 47: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 48: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 49: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 50: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 51: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 52: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 53: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	32,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	33,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	34,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
-	35,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
-	28,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
-	33,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
-	33,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	36,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
-	37,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	37,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	33,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	38,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	39,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
-	33,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
-	40,  // 14: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	33,  // 15: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	41,  // 16: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
-	6,   // 17: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	41,  // 18: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
-	7,   // 19: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	41,  // 20: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	33,  // 21: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	32,  // 22: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	42,  // 23: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	33,  // 24: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	29,  // 25: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	43,  // 26: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	30,  // 27: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	41,  // 28: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	33,  // 29: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	32,  // 30: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	44,  // 31: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
-	32,  // 32: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	45,  // 33: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	33,  // 34: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	32,  // 35: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	9,   // 36: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	41,  // 37: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	6,   // 38: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	41,  // 39: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	13,  // 40: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	14,  // 41: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	33,  // 42: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	15,  // 43: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	16,  // 44: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	17,  // 45: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	17,  // 46: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	18,  // 47: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	19,  // 48: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	20,  // 49: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	33,  // 50: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	33,  // 51: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	11,  // 52: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
-	31,  // 53: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	41,  // 54: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	46,  // 55: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	33,  // 56: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	42,  // 57: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	46,  // 58: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	47,  // 59: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	33,  // 60: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	32,  // 61: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	41,  // 62: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	48,  // 63: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	49,  // 64: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	33,  // 65: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	48,  // 66: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	41,  // 67: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	33,  // 68: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	32,  // 69: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	42,  // 70: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	49,  // 71: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	33,  // 72: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	33,  // 73: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	33,  // 74: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	32,  // 75: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	50,  // 76: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	49,  // 77: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	42,  // 78: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	33,  // 79: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	33,  // 80: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	23,  // 81: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	26,  // 82: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	22,  // 83: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	24,  // 84: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	24,  // 85: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	41,  // 86: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	25,  // 87: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	25,  // 88: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	41,  // 89: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	33,  // 90: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	33,  // 91: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	51,  // 92: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	32,  // 93: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	47,  // 94: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	48,  // 95: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	49,  // 96: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	41,  // 97: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	33,  // 98: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	33,  // 99: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	32,  // 100: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	42,  // 101: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	102, // [102:102] is the sub-list for method output_type
-	102, // [102:102] is the sub-list for method input_type
-	102, // [102:102] is the sub-list for extension type_name
-	102, // [102:102] is the sub-list for extension extendee
-	0,   // [0:102] is the sub-list for field type_name
+	33,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	34,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	35,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	36,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
+	29,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
+	34,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
+	34,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	37,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
+	38,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	38,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	34,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	39,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	40,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	34,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	41,  // 14: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	42,  // 15: vow.store.v1.AuditRecord.entry:type_name -> vow.master.v1.AuditEntry
+	34,  // 16: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	43,  // 17: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	7,   // 18: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	43,  // 19: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	8,   // 20: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
+	43,  // 21: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 22: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	33,  // 23: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	44,  // 24: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	34,  // 25: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	30,  // 26: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	45,  // 27: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	31,  // 28: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	43,  // 29: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 30: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	33,  // 31: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	46,  // 32: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
+	33,  // 33: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	47,  // 34: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	34,  // 35: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	33,  // 36: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	10,  // 37: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	43,  // 38: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	7,   // 39: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	43,  // 40: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	14,  // 41: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	15,  // 42: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	34,  // 43: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	16,  // 44: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	17,  // 45: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	18,  // 46: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	18,  // 47: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	19,  // 48: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	20,  // 49: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	21,  // 50: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	34,  // 51: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	34,  // 52: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	12,  // 53: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	32,  // 54: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	43,  // 55: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	48,  // 56: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	34,  // 57: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	44,  // 58: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	48,  // 59: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	49,  // 60: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	34,  // 61: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	33,  // 62: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	43,  // 63: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	50,  // 64: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	51,  // 65: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	34,  // 66: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	50,  // 67: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	43,  // 68: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 69: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	33,  // 70: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	44,  // 71: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	51,  // 72: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	34,  // 73: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	34,  // 74: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	34,  // 75: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	33,  // 76: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	52,  // 77: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	51,  // 78: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	44,  // 79: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	34,  // 80: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	34,  // 81: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	24,  // 82: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	27,  // 83: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	23,  // 84: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	25,  // 85: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	25,  // 86: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	43,  // 87: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	26,  // 88: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	26,  // 89: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	43,  // 90: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 91: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	34,  // 92: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	53,  // 93: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	33,  // 94: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	49,  // 95: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	50,  // 96: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	51,  // 97: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	43,  // 98: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 99: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	34,  // 100: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	33,  // 101: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	44,  // 102: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	103, // [103:103] is the sub-list for method output_type
+	103, // [103:103] is the sub-list for method input_type
+	103, // [103:103] is the sub-list for extension type_name
+	103, // [103:103] is the sub-list for extension extendee
+	0,   // [0:103] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3568,15 +3619,15 @@ func file_vow_store_v1_master_proto_init() {
 	if File_vow_store_v1_master_proto != nil {
 		return
 	}
-	file_vow_store_v1_master_proto_msgTypes[5].OneofWrappers = []any{}
-	file_vow_store_v1_master_proto_msgTypes[9].OneofWrappers = []any{}
+	file_vow_store_v1_master_proto_msgTypes[6].OneofWrappers = []any{}
+	file_vow_store_v1_master_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,10 +1,12 @@
 -- Commits what the core decided about one tree: all of it, or nothing. No rule of vow is in here (docs/decisions/0001).
 --
--- KEYS  1 tree, 2 bangs, 3 convergences, 4 and 5 answers by request id, 6 feed, 7 meta, 8 trees, 9 unsettled, 10 unallocated
+-- KEYS  1 tree, 2 bangs, 3 convergences, 4 and 5 answers by request id, 6 feed, 7 meta, 8 trees, 9 unsettled, 10 unallocated, 11 audit,
+--       12 ids of the tree's entries in that
 -- ARGV  1 version that was decided on (0 = the tree does not exist), 2 epoch that was decided under, 3 day (UTC, number),
---       4 bound of a hash of answers, 5 bound of the feed, 6 slack of the feed, 7 and 8 bounds of bangs and convergences, 9 id of the tree;
+--       4 bound of a hash of answers, 5 bound of the feed, 6 slack of the feed, 7 and 8 bounds of bangs and convergences, 9 id of the tree,
+--       10 and 11 bounds of the audit and of the tree's entries in it, 12 the oldest id that is kept in it;
 --       then lists, each after its length: request ids with answers; for tree, bangs and convergences: fields with values, fields
---       to delete; for unsettled and unallocated: members to add, members to remove; feed entries.
+--       to delete; for unsettled and unallocated: members to add, members to remove; audit entries; feed entries.
 --
 -- Answers {"ok", first sequence}                committed; the fields of the tree hold its new version
 --         {"seen", index, answer, …}               these requests were answered before; nothing is changed
@@ -14,7 +16,7 @@
 -- are, empty ones cost nothing, and the entries of a commit take their sequences from the counter at once.
 local expected, epoch, day = ARGV[1], ARGV[2], ARGV[3]
 local bounds = {[2] = tonumber(ARGV[7]), [3] = tonumber(ARGV[8])}
-local at = 10
+local at = 13
 
 -- each calls a command with the items of the next list, at most 1000 at once: unpack fails beyond 7,000. It answers how many there were.
 local function each(command, key)
@@ -79,6 +81,16 @@ for i = 9, 10 do
   each('SREM', KEYS[i])
 end
 if expected == '0' then redis.call('SADD', KEYS[8], ARGV[9]) end
+
+-- Ids of what the audit dropped meanwhile are dropped from it again, which does nothing.
+local audit = tonumber(ARGV[at])
+if audit > 0 then
+  for i = at + 1, at + audit do redis.call('RPUSH', KEYS[12], redis.call('XADD', KEYS[11], '*', 'a', ARGV[i])) end
+  for i = tonumber(ARGV[11]) + 1, redis.call('LLEN', KEYS[12]) do redis.call('XDEL', KEYS[11], redis.call('LPOP', KEYS[12])) end
+  redis.call('XTRIM', KEYS[11], 'MAXLEN', ARGV[10])
+  redis.call('XTRIM', KEYS[11], 'MINID', ARGV[12])
+end
+at = at + audit + 1
 
 local entries = tonumber(ARGV[at])
 if entries == 0 then return {'ok', 0} end
