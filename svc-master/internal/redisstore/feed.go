@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,43 +15,66 @@ import (
 	"github.com/vow-os/vow/kit/store"
 )
 
-// feedField is the only field of an entry.
-const feedField = "e"
+// feedField is the field of the last entry of an item of a shard's stream, whose id has its sequence; the entries before it are the fields 1, 2, …: how many
+// entries come after each (schema 2; in schema 1 an item was one entry). An item has at most entriesOfAnItem, a number of lua/commit.lua.
+const (
+	feedField       = "e"
+	entriesOfAnItem = 100
+)
 
-// batch is how many entries of one shard are read at once, and how many a follower gets at once.
-const batch = 500
-
-// decodeEntry makes an entry of a stream's message.
-func decodeEntry(shard int, m redis.XMessage) (*masterv1.FeedEntry, error) {
-	epoch, sequence, ok := strings.Cut(m.ID, "-")
-	record := &storev1.FeedRecord{}
-	value, isString := m.Values[feedField].(string)
-	if !ok || !isString {
-		return nil, fmt.Errorf("cannot decode entry %s of shard %d's feed", m.ID, shard)
+func entryField(after int) string {
+	if after == 0 {
+		return feedField
 	}
-	if err := decode(value, record); err != nil || record.GetEntry() == nil {
-		return nil, fmt.Errorf("cannot decode entry %s of shard %d's feed: %w", m.ID, shard, err)
-	}
-	entry := record.GetEntry()
-	entry.Position = &masterv1.Position{Shard: uint32(shard)}
-	var err error
-	if entry.Position.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil {
-		return nil, err
-	}
-	if entry.Position.Sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
-		return nil, err
-	}
-	return entry, nil
+	return strconv.Itoa(after)
 }
 
-func decodeEntries(shard int, messages []redis.XMessage) ([]*masterv1.FeedEntry, error) {
-	out := make([]*masterv1.FeedEntry, 0, len(messages))
-	for _, m := range messages {
-		e, err := decodeEntry(shard, m)
+const (
+	// batch is how many entries a follower gets at once.
+	batch = 500
+	// itemsAtOnce is how many items of one shard are read at once.
+	itemsAtOnce = 100
+)
+
+// decodeItem makes entries of an item of a shard's stream, in order.
+func decodeItem(shard int, m redis.XMessage) ([]*masterv1.FeedEntry, error) {
+	unreadable := func(err error) error {
+		return fmt.Errorf("cannot decode item %s of shard %d's feed: %w", m.ID, shard, err)
+	}
+	epochText, lastText, _ := strings.Cut(m.ID, "-")
+	epoch, epochErr := strconv.ParseUint(epochText, 10, 64)
+	last, lastErr := strconv.ParseUint(lastText, 10, 64)
+	if err := errors.Join(epochErr, lastErr); err != nil {
+		return nil, unreadable(err)
+	}
+	entries := make([]*masterv1.FeedEntry, len(m.Values))
+	for i := range entries {
+		after := len(entries) - 1 - i
+		value, ok := m.Values[entryField(after)].(string)
+		if !ok || last < uint64(len(entries)) {
+			return nil, unreadable(fmt.Errorf("entry %d of %d is not there", i+1, len(entries)))
+		}
+		record := &storev1.FeedRecord{}
+		if err := decode(value, record); err != nil {
+			return nil, unreadable(err)
+		}
+		if record.GetEntry() == nil {
+			return nil, unreadable(errors.New("an entry is empty"))
+		}
+		entries[i] = record.GetEntry()
+		entries[i].Position = &masterv1.Position{Shard: uint32(shard), Epoch: epoch, Sequence: last - uint64(after)}
+	}
+	return entries, nil
+}
+
+func decodeItems(shard int, items []redis.XMessage) ([]*masterv1.FeedEntry, error) {
+	out := make([]*masterv1.FeedEntry, 0, len(items))
+	for _, m := range items {
+		entries, err := decodeItem(shard, m)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, e)
+		out = append(out, entries...)
 	}
 	return out, nil
 }
@@ -152,7 +176,7 @@ func (s *Store) pollWritten(ctx context.Context, computersAt string) ([]redis.XS
 		s.written.again(written)
 	}
 	for _, stream := range streams {
-		if len(stream.Messages) == batch {
+		if len(stream.Messages) == itemsAtOnce {
 			s.written.tell(stream.Stream)
 		}
 	}
@@ -171,7 +195,7 @@ func (s *Store) readStreams(ctx context.Context, computersAt string) ([]redis.XS
 		args = append(args, fmt.Sprintf("%d-%d", p.epoch, p.sequence))
 	}
 	args = append(args, computersAt)
-	streams, err := s.reading.XRead(ctx, &redis.XReadArgs{Streams: args, Count: batch, Block: s.limits.Block}).Result()
+	streams, err := s.reading.XRead(ctx, &redis.XReadArgs{Streams: args, Count: itemsAtOnce, Block: s.limits.Block}).Result()
 	if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
 		return nil, nil
 	}
@@ -188,7 +212,7 @@ func (s *Store) pollStreams(ctx context.Context, computersAt string, written map
 	read := make([]*redis.XStreamSliceCmd, 0, Shards+1)
 	look := func(stream, after string) {
 		if written == nil || written[stream] {
-			read = append(read, pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{stream, after}, Count: batch, Block: -1}))
+			read = append(read, pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{stream, after}, Count: itemsAtOnce, Block: -1}))
 		}
 	}
 	for shard, p := range at {
@@ -225,7 +249,7 @@ func (s *Store) fanOut(streams []redis.XStream, computersAt string) (string, err
 		if err != nil {
 			return computersAt, fmt.Errorf("cannot read stream %q: %w", stream.Stream, err)
 		}
-		entries, err := decodeEntries(shard, stream.Messages)
+		entries, err := decodeItems(shard, stream.Messages)
 		if err != nil {
 			return computersAt, err
 		}

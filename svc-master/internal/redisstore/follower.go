@@ -19,6 +19,7 @@ type Follower struct {
 	backlog []int
 	seen    [Shards]position
 	until   [Shards]position
+	stored  []*masterv1.FeedEntry // read of the first of them, and not given out yet
 	pending News
 }
 
@@ -74,31 +75,40 @@ func (f *Follower) Next(ctx context.Context) (entries []*masterv1.FeedEntry, res
 func (f *Follower) nextStored(ctx context.Context) ([]*masterv1.FeedEntry, []*masterv1.Position, error) {
 	shard := f.backlog[0]
 	seen, until := f.seen[shard], f.until[shard]
-	ctx, cancel := f.store.bounded(ctx)
-	defer cancel()
-	messages, err := f.store.client.XRangeN(ctx, keysOfShard(shard).feed,
-		fmt.Sprintf("%d-%d", seen.epoch, seen.sequence+1), fmt.Sprintf("%d-%d", until.epoch, until.sequence), batch).Result()
-	if err != nil {
-		return nil, nil, &UnavailableError{"cannot read the feed", err}
+	if len(f.stored) == 0 {
+		ctx, cancel := f.store.bounded(ctx)
+		defer cancel()
+		items, err := f.store.client.XRangeN(ctx, keysOfShard(shard).feed,
+			fmt.Sprintf("%d-%d", seen.epoch, seen.sequence+1), fmt.Sprintf("%d-%d", until.epoch, until.sequence), itemsAtOnce).Result()
+		if err != nil {
+			return nil, nil, &UnavailableError{"cannot read the feed", err}
+		}
+		if f.stored, err = decodeItems(shard, items); err != nil {
+			return nil, nil, err
+		}
 	}
-	entries, err := decodeEntries(shard, messages)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i, e := range entries {
-		if e.GetPosition().GetSequence() != seen.sequence+1 {
-			entries = entries[:i]
+	var entries []*masterv1.FeedEntry
+	for len(f.stored) > 0 && len(entries) < batch {
+		e := f.stored[0]
+		f.stored = f.stored[1:]
+		sequence := e.GetPosition().GetSequence()
+		if sequence <= seen.sequence {
+			continue // of the item that it stopped in
+		}
+		if sequence != seen.sequence+1 {
+			f.stored = nil // what comes before it is trimmed
 			break
 		}
+		entries = append(entries, e)
 		seen.sequence++
 	}
 	f.seen[shard] = seen
 	switch {
 	case seen.sequence == until.sequence:
-		f.backlog = f.backlog[1:]
+		f.backlog, f.stored = f.backlog[1:], nil
 	case len(entries) == 0:
 		// Trimmed between the look at the floor and now.
-		f.backlog = f.backlog[1:]
+		f.backlog, f.stored = f.backlog[1:], nil
 		f.seen[shard] = until
 		return nil, []*masterv1.Position{wirePosition(shard, until)}, nil
 	}

@@ -189,13 +189,16 @@ func (w *writes) encodeRecords(*fleet.Tree) error {
 	return nil
 }
 
+// encodeFeed names each entry by how many come after it in its item of the stream.
 func (w *writes) encodeFeed(*fleet.Tree) error {
+	w.entries = make([]any, 0, 2*len(w.feed))
 	for i := range w.feed {
 		value, err := encode(feedRecord(&w.feed[i]))
 		if err != nil {
 			return err
 		}
-		w.entries = append(w.entries, value)
+		itemEnd := min(len(w.feed), i-i%entriesOfAnItem+entriesOfAnItem)
+		w.entries = append(w.entries, entryField(itemEnd-1-i), value)
 	}
 	return nil
 }
