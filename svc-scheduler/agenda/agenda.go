@@ -25,8 +25,7 @@ type Agenda struct {
 	Orders uint64
 
 	queue  queue
-	active int               // entries ordered or running
-	turns  map[string]uint64 // tree -> value of Orders at its last order: whose turn it is
+	active int // entries ordered or running
 	change change
 	gone   map[string]departed // by partition: the allocation that left it last
 	whole  time.Time           // when the newest reading of the whole computer was asked for
@@ -83,7 +82,7 @@ type Order struct {
 
 // New makes the agenda of a computer from its stored entries, which it keeps.
 func New(computer string, entries ...*Entry) *Agenda {
-	a := &Agenda{Computer: computer, Slots: 1, Entries: map[string]*Entry{}, turns: map[string]uint64{}, gone: map[string]departed{}}
+	a := &Agenda{Computer: computer, Slots: 1, Entries: map[string]*Entry{}, queue: newQueue(), gone: map[string]departed{}}
 	for _, e := range entries {
 		a.add(e)
 	}
@@ -91,7 +90,8 @@ func New(computer string, entries ...*Entry) *Agenda {
 }
 
 func (a *Agenda) add(e *Entry) {
-	e.key, e.spot = a.Computer+"/"+e.Partition, -1
+	e.line = nil // of another agenda, when the entry was copied
+	e.key, e.spot, e.inLine, e.inLongest = a.Computer+"/"+e.Partition, -1, -1, -1
 	if e.Period <= 0 || e.Period > MaxPeriod {
 		e.Period = MaxPeriod
 	}
@@ -165,7 +165,11 @@ func (a *Agenda) Active() int { return a.active }
 // Overdue counts the entries that are due and have not begun, and those of them that have been due for more than after. It looks at what is due and
 // not at what exists: it is called after every Apply.
 func (a *Agenda) Overdue(now time.Time, after time.Duration) (due, overdue int) {
-	count := func(e *Entry) {
+	due = len(a.queue.ready.longest.items)
+	long := now.Add(-after)
+	a.queue.ready.longest.visit(func(e *Entry) bool { return e.dueSince.Before(long) }, func(*Entry) { overdue++ })
+	// An order waits for its begin for BeginWithin: it needs attention before that is over.
+	a.queue.before(now.Add(BeginWithin), func(e *Entry) {
 		at := e.Run.Due
 		if e.State == Waiting {
 			_, at = e.DueCause(now)
@@ -174,15 +178,10 @@ func (a *Agenda) Overdue(now time.Time, after time.Duration) (due, overdue int) 
 			return
 		}
 		due++
-		if now.Sub(at) > after {
+		if at.Before(long) {
 			overdue++
 		}
-	}
-	for _, e := range a.queue.ready {
-		count(e)
-	}
-	// An order waits for its begin for BeginWithin: it is in the heap before what needs attention later than that.
-	a.queue.before(now.Add(BeginWithin), count)
+	})
 	return due, overdue
 }
 
@@ -208,7 +207,7 @@ func (a *Agenda) Clone() *Agenda {
 	c := New(a.Computer, entries...)
 	c.Session, c.Connected, c.Slots, c.BootID, c.Orders = a.Session, a.Connected, a.Slots, a.BootID, a.Orders
 	c.Paused, c.PauseReason = a.Paused, a.PauseReason
-	c.turns, c.gone, c.whole = maps.Clone(a.turns), maps.Clone(a.gone), a.whole
+	c.queue.ready.turns, c.gone, c.whole = maps.Clone(a.queue.ready.turns), maps.Clone(a.gone), a.whole
 	return c
 }
 
@@ -258,5 +257,5 @@ func (a *Agenda) remove(e *Entry) {
 			return
 		}
 	}
-	delete(a.turns, e.TreeID)
+	delete(a.queue.ready.turns, e.TreeID)
 }

@@ -7,7 +7,7 @@ import (
 
 // Check returns the first invariant that does not hold, or nil. The simulators and tests call it after every step.
 func (a *Agenda) Check() error {
-	active, filed := 0, 0
+	active, filed, ready := 0, 0, 0
 	runs := map[string]string{}
 	for partition, e := range a.Entries {
 		if err := a.checkEntry(partition, e); err != nil {
@@ -23,12 +23,20 @@ func (a *Agenda) Check() error {
 		if e.spot >= 0 {
 			filed++
 		}
+		if e.ready() {
+			ready++
+		}
 	}
 	if active != a.active {
 		return fmt.Errorf("cannot trust the agenda of %s: %d entries are active, %d counted", a.Computer, active, a.active)
 	}
-	if filed != len(a.queue.heap)+len(a.queue.ready) {
-		return fmt.Errorf("cannot trust the agenda of %s: %d entries filed, the queue has %d", a.Computer, filed, len(a.queue.heap)+len(a.queue.ready))
+	inLines := 0
+	for _, l := range a.queue.ready.lines {
+		inLines += len(l.entries.items)
+	}
+	if filed != len(a.queue.later.items) || ready != len(a.queue.ready.longest.items) || ready != inLines {
+		return fmt.Errorf("cannot trust the agenda of %s: of %d and %d entries that are filed and ready, the queue has %d, %d and %d",
+			a.Computer, filed, ready, len(a.queue.later.items), len(a.queue.ready.longest.items), inLines)
 	}
 	return nil
 }
@@ -37,12 +45,14 @@ func (a *Agenda) checkEntry(partition string, e *Entry) error {
 	switch {
 	case e.Partition != partition:
 		return fmt.Errorf("it calls itself %s", e.Partition)
-	case e.spot < 0:
+	case e.spot < 0 && !e.ready():
 		return fmt.Errorf("it is in no queue")
-	case e.late && (e.spot >= len(a.queue.ready) || a.queue.ready[e.spot] != e), !e.late && (e.spot >= len(a.queue.heap) || a.queue.heap[e.spot] != e):
+	case e.spot >= 0 && a.queue.later.items[e.spot] != e, e.ready() && (a.queue.ready.longest.items[e.inLongest] != e || e.line.entries.items[e.inLine] != e):
 		return fmt.Errorf("the queue has another entry in its place")
-	case !e.late && !e.next.Equal(e.Next()):
+	case !e.ready() && !e.next.Equal(e.Next()):
 		return fmt.Errorf("it is filed under %s and needs attention at %s", e.next, e.Next())
+	case e.ready() && (e.State != Waiting || e.line.lineKey != lineKey{e.cause, e.TreeID} || !e.dueSince.Equal(e.Due[e.cause])):
+		return fmt.Errorf("it is ready for %s since %s, and that is not so", e.cause, e.dueSince)
 	case len(e.Bangs) > MaxBangs || len(e.Requests) > MaxRequests:
 		return fmt.Errorf("it remembers %d bangs and %d requests", len(e.Bangs), len(e.Requests))
 	case e.Settled.After(e.Wanted) && e.Wanted != (Generation{}):

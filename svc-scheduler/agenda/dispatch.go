@@ -24,14 +24,14 @@ func (a *Agenda) dispatch(now time.Time) []Order {
 		e.Run.Handed++
 		orders = append(orders, a.order(e, now))
 	}
-	for len(a.queue.ready) > 0 && a.active < a.Slots {
-		e := a.pick(now)
+	for a.active < a.Slots {
+		e := a.pick()
 		if e == nil {
-			break // the clock went back: nothing is due any more
+			break
 		}
 		a.Orders++
-		a.turns[e.TreeID] = a.Orders
-		cause, due := e.DueCause(now)
+		a.queue.ready.took(e.TreeID, a.Orders)
+		cause, due := e.cause, e.dueSince
 		a.move(e, HandOver)
 		id := e.Spare
 		if e.Spare = ""; id == "" {
@@ -61,34 +61,6 @@ func (a *Agenda) order(e *Entry, now time.Time) Order {
 }
 
 // pick takes the next of the ready entries: by cause, then round robin by tree, then the longest due; each fourth is the longest due of all.
-func (a *Agenda) pick(now time.Time) *Entry {
-	longest := a.Orders%LongestDueTurn == LongestDueTurn-1
-	var best *Entry
-	var bestCause Cause
-	var bestDue time.Time
-	for _, e := range a.queue.ready {
-		cause, due := e.DueCause(now)
-		if cause == None {
-			continue
-		}
-		if best == nil || a.before(longest, e, cause, due, best, bestCause, bestDue) {
-			best, bestCause, bestDue = e, cause, due
-		}
-	}
-	return best
-}
-
-func (a *Agenda) before(longest bool, x *Entry, xc Cause, xd time.Time, y *Entry, yc Cause, yd time.Time) bool {
-	if !longest {
-		if xc != yc {
-			return xc < yc
-		}
-		if tx, ty := a.turns[x.TreeID], a.turns[y.TreeID]; tx != ty {
-			return tx < ty
-		}
-	}
-	if !xd.Equal(yd) {
-		return xd.Before(yd)
-	}
-	return x.Partition < y.Partition // a total order: replays are exact
+func (a *Agenda) pick() *Entry {
+	return a.queue.ready.first(a.Orders%LongestDueTurn == LongestDueTurn-1)
 }

@@ -51,8 +51,12 @@ type Entry struct {
 
 	key  string    // computer/partition: id of its phase and jitter
 	next time.Time // when it needs attention
-	spot int       // index in the queue's heap or ready list; -1 = in none
-	late bool      // true = in the ready list
+	spot int       // index among what needs attention later; -1 = it does not
+	// While it is ready: what it is due for and since when, its line and its places; nil and -1 otherwise.
+	cause             Cause
+	dueSince          time.Time
+	line              *line
+	inLine, inLongest int
 
 	decisions []Decision // oldest first
 }
@@ -198,5 +202,6 @@ func (e *Entry) clone() *Entry {
 	c.Bangs = append([]Bang(nil), e.Bangs...)
 	c.Requests = append([]string(nil), e.Requests...)
 	c.decisions = append([]Decision(nil), e.decisions...)
+	c.line = nil
 	return &c
 }

@@ -2,128 +2,96 @@ package agenda
 
 import "time"
 
-// queue finds what needs attention in time that grows with what is due: a heap by Next for what does not need it yet, and the list of
-// waiting entries that are due and have no slot.
+// queue finds what needs attention in time that grows with what is due, and whose turn it is in time that grows with the logarithm of that.
+//
+//	later ── by when it needs attention: what waits, is ordered or runs; and what is ready and will be due for a better cause
+//	ready ── what is due and waits for a slot
 type queue struct {
-	heap  []*Entry
-	ready []*Entry
+	later heap[*Entry]
+	ready ready
+	// seen is the time of the latest attend: a clock that went back makes what is ready wait again.
+	seen time.Time
+}
+
+func newQueue() queue {
+	return queue{
+		later: heap[*Entry]{
+			before: func(a, b *Entry) bool {
+				if !a.next.Equal(b.next) {
+					return a.next.Before(b.next)
+				}
+				return a.Partition < b.Partition
+			},
+			place: func(e *Entry) *int { return &e.spot },
+		},
+		ready: newReady(),
+	}
 }
 
 // put files an entry anew, after anything of it changed.
 func (q *queue) put(e *Entry) {
 	q.drop(e)
-	e.next = e.Next()
-	if e.next.IsZero() {
-		return
+	if e.next = e.Next(); !e.next.IsZero() {
+		q.later.put(e)
 	}
-	e.late, e.spot = false, len(q.heap)
-	q.heap = append(q.heap, e)
-	q.up(e.spot)
 }
 
 // drop takes an entry out.
 func (q *queue) drop(e *Entry) {
-	if e.spot < 0 {
-		return
-	}
-	i := e.spot
-	e.spot = -1
-	if e.late {
-		e.late = false
-		last := len(q.ready) - 1
-		if i != last {
-			q.ready[i] = q.ready[last]
-			q.ready[i].spot = i
-		}
-		q.ready[last] = nil
-		q.ready = q.ready[:last]
-		return
-	}
-	last := len(q.heap) - 1
-	moved := q.heap[last]
-	q.heap[last] = nil
-	q.heap = q.heap[:last]
-	if i == last {
-		return
-	}
-	q.heap[i], moved.spot = moved, i
-	q.up(i)
-	q.down(moved.spot)
+	q.later.drop(e)
+	q.ready.drop(e)
 }
 
-// attend moves what needs attention at now out of the heap: waiting entries to the ready list, others to the caller.
+// attend makes ready what waits and is due at now; others that need attention go to the caller, which files them anew.
 func (q *queue) attend(now time.Time, other func(*Entry)) {
-	for len(q.heap) > 0 && !q.heap[0].next.After(now) {
-		e := q.heap[0]
+	if now.Before(q.seen) {
+		for len(q.ready.longest.items) > 0 {
+			q.put(q.ready.longest.items[0])
+		}
+	}
+	q.seen = now
+	for len(q.later.items) > 0 && !q.later.items[0].next.After(now) {
+		e := q.later.items[0]
 		q.drop(e)
 		if e.State != Waiting {
 			other(e)
 			continue
 		}
-		e.late, e.spot = true, len(q.ready)
-		q.ready = append(q.ready, e)
+		e.cause, e.dueSince = e.DueCause(now)
+		q.ready.put(e)
+		if e.next = e.better(now); !e.next.IsZero() {
+			q.later.put(e)
+		}
 	}
 }
 
-// next is when the heap's first entry needs attention; zero = none does.
+// next is when the first entry needs attention; zero = none does.
 func (q *queue) next() time.Time {
-	if len(q.heap) == 0 {
+	if len(q.later.items) == 0 {
 		return time.Time{}
 	}
-	return q.heap[0].next
+	return q.later.items[0].next
 }
 
-func (q *queue) less(i, j int) bool {
-	a, b := q.heap[i], q.heap[j]
-	if !a.next.Equal(b.next) {
-		return a.next.Before(b.next)
-	}
-	return a.Partition < b.Partition // a total order: replays are exact
-}
-
-func (q *queue) swap(i, j int) {
-	q.heap[i], q.heap[j] = q.heap[j], q.heap[i]
-	q.heap[i].spot, q.heap[j].spot = i, j
-}
-
-func (q *queue) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !q.less(i, parent) {
-			return
-		}
-		q.swap(i, parent)
-		i = parent
-	}
-}
-
-func (q *queue) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(q.heap) {
-			return
-		}
-		if right := child + 1; right < len(q.heap) && q.less(right, child) {
-			child = right
-		}
-		if !q.less(child, i) {
-			return
-		}
-		q.swap(i, child)
-		i = child
-	}
-}
-
-// before calls do for each entry of the heap that needs attention at or before a time, in no order, without looking at the others.
+// before calls do for each entry that is not ready and needs attention at or before a time, in no order, without looking at the others.
 func (q *queue) before(limit time.Time, do func(*Entry)) {
-	var visit func(i int)
-	visit = func(i int) {
-		if i >= len(q.heap) || q.heap[i].next.After(limit) {
-			return
+	q.later.visit(func(e *Entry) bool { return !e.next.After(limit) }, func(e *Entry) {
+		if !e.ready() {
+			do(e)
 		}
-		do(q.heap[i])
-		visit(2*i + 1)
-		visit(2*i + 2)
-	}
-	visit(0)
+	})
 }
+
+// better is when an entry that is ready will be due for a cause that wins over the one it is due for; zero = for none.
+func (e *Entry) better(now time.Time) time.Time {
+	var at time.Time
+	for c := Manual; c < e.cause; c++ {
+		if t := e.Due[c]; t.After(now) && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	return at
+}
+
+// ready tells whether an entry is due and waits for a slot.
+func (e *Entry) ready() bool { return e.inLongest >= 0 }

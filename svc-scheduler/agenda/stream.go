@@ -17,7 +17,7 @@ func (a *Agenda) opened(ev StreamOpened, now time.Time) {
 	booted := a.BootID != "" && ev.BootID != "" && a.BootID != ev.BootID
 	if ev.Session != a.Session {
 		a.Orders = 0
-		clear(a.turns)
+		a.queue.ready.begin()
 	}
 	a.Session, a.Connected, a.Slots = ev.Session, true, max(ev.Slots, 1)
 	a.change.head = true

@@ -60,6 +60,7 @@ func benchRedis(b *testing.B) *store.Store {
 
 func muster(b *testing.B, partitions int) *crew {
 	c := &crew{partitions: partitions, acks: make(chan struct{}, 1), late: func(time.Duration) {}}
+	c.tokens.Store(uint64(time.Now().UnixNano())) // above those of an earlier benchmark on the same server: svc-master's only grow
 	c.owners = owner.New(redisstore.New(benchRedis(b)), settled{partitions}, nil)
 	for i := range benchComputers {
 		stream, err := c.owners.Open(b.Context(), owner.Hello{Computer: fmt.Sprint("c", i), BootID: "b", Slots: benchSlots})
@@ -90,7 +91,7 @@ func (c *crew) work(ctx context.Context, stream *owner.Stream) {
 			token := c.tokens.Add(1)
 			c.owners.Deliver(o.Computer,
 				agenda.Begun{Partition: o.Partition, AllocationID: o.AllocationID, RunSeen: agenda.RunSeen{RunID: o.RunID, Token: token, Generation: g}},
-				agenda.Reported{Partition: o.Partition, AllocationID: o.AllocationID, Token: token, RunEnded: agenda.RunEnded{RunID: o.RunID, Success: true, Result: "success"}})
+				agenda.Reported{Partition: o.Partition, AllocationID: o.AllocationID, Token: token, Generation: g, RunEnded: agenda.RunEnded{RunID: o.RunID, Success: true, Result: "success"}})
 			c.acked.Add(1)
 		}
 		select {
