@@ -863,6 +863,116 @@ func (x *WatchConvergenceResponse) GetConvergence() *Convergence {
 	return nil
 }
 
+// AbandonConvergenceRequest names one.
+type AbandonConvergenceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, or that of a bang of it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who, as the caller says: there is no identity yet.
+	By            string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbandonConvergenceRequest) Reset() {
+	*x = AbandonConvergenceRequest{}
+	mi := &file_vow_master_v1_convergence_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbandonConvergenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbandonConvergenceRequest) ProtoMessage() {}
+
+func (x *AbandonConvergenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_convergence_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbandonConvergenceRequest.ProtoReflect.Descriptor instead.
+func (*AbandonConvergenceRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_convergence_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AbandonConvergenceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AbandonConvergenceRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AbandonConvergenceRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// AbandonConvergenceResponse is how it ended.
+type AbandonConvergenceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The convergence, with the members that it had at its end.
+	Convergence   *Convergence `protobuf:"bytes,1,opt,name=convergence,proto3" json:"convergence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbandonConvergenceResponse) Reset() {
+	*x = AbandonConvergenceResponse{}
+	mi := &file_vow_master_v1_convergence_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbandonConvergenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbandonConvergenceResponse) ProtoMessage() {}
+
+func (x *AbandonConvergenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_convergence_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbandonConvergenceResponse.ProtoReflect.Descriptor instead.
+func (*AbandonConvergenceResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_convergence_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AbandonConvergenceResponse) GetConvergence() *Convergence {
+	if x != nil {
+		return x.Convergence
+	}
+	return nil
+}
+
 var File_vow_master_v1_convergence_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_convergence_proto_rawDesc = "" +
@@ -920,6 +1030,12 @@ const file_vow_master_v1_convergence_proto_rawDesc = "" +
 	"\x17WatchConvergenceRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x02id\"X\n" +
 	"\x18WatchConvergenceResponse\x12<\n" +
+	"\vconvergence\x18\x01 \x01(\v2\x1a.vow.master.v1.ConvergenceR\vconvergence\"r\n" +
+	"\x19AbandonConvergenceRequest\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x02id\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reason\x12\x18\n" +
+	"\x02by\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"Z\n" +
+	"\x1aAbandonConvergenceResponse\x12<\n" +
 	"\vconvergence\x18\x01 \x01(\v2\x1a.vow.master.v1.ConvergenceR\vconvergence*\xb5\x01\n" +
 	"\x10ConvergenceState\x12!\n" +
 	"\x1dCONVERGENCE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
@@ -940,11 +1056,12 @@ const file_vow_master_v1_convergence_proto_rawDesc = "" +
 	"\x10MOMENT_SATISFIED\x10\b\x12\x11\n" +
 	"\rMOMENT_JOINED\x10\t\x12\x11\n" +
 	"\rMOMENT_CLOSED\x10\n" +
-	"2\xbf\x02\n" +
+	"2\xaa\x03\n" +
 	"\x12ConvergenceService\x12]\n" +
 	"\x0eGetConvergence\x12$.vow.master.v1.GetConvergenceRequest\x1a%.vow.master.v1.GetConvergenceResponse\x12c\n" +
 	"\x10ListConvergences\x12&.vow.master.v1.ListConvergencesRequest\x1a'.vow.master.v1.ListConvergencesResponse\x12e\n" +
-	"\x10WatchConvergence\x12&.vow.master.v1.WatchConvergenceRequest\x1a'.vow.master.v1.WatchConvergenceResponse0\x01B\xad\x01\n" +
+	"\x10WatchConvergence\x12&.vow.master.v1.WatchConvergenceRequest\x1a'.vow.master.v1.WatchConvergenceResponse0\x01\x12i\n" +
+	"\x12AbandonConvergence\x12(.vow.master.v1.AbandonConvergenceRequest\x1a).vow.master.v1.AbandonConvergenceResponseB\xad\x01\n" +
 	"\x11com.vow.master.v1B\x10ConvergenceProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
 var (
@@ -960,47 +1077,52 @@ func file_vow_master_v1_convergence_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_master_v1_convergence_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vow_master_v1_convergence_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_vow_master_v1_convergence_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_master_v1_convergence_proto_goTypes = []any{
-	(ConvergenceState)(0),            // 0: vow.master.v1.ConvergenceState
-	(Moment)(0),                      // 1: vow.master.v1.Moment
-	(*TimelineEntry)(nil),            // 2: vow.master.v1.TimelineEntry
-	(*ConvergenceMember)(nil),        // 3: vow.master.v1.ConvergenceMember
-	(*Convergence)(nil),              // 4: vow.master.v1.Convergence
-	(*GetConvergenceRequest)(nil),    // 5: vow.master.v1.GetConvergenceRequest
-	(*GetConvergenceResponse)(nil),   // 6: vow.master.v1.GetConvergenceResponse
-	(*ListConvergencesRequest)(nil),  // 7: vow.master.v1.ListConvergencesRequest
-	(*ListConvergencesResponse)(nil), // 8: vow.master.v1.ListConvergencesResponse
-	(*WatchConvergenceRequest)(nil),  // 9: vow.master.v1.WatchConvergenceRequest
-	(*WatchConvergenceResponse)(nil), // 10: vow.master.v1.WatchConvergenceResponse
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
-	(v1.RunResult)(0),                // 12: vow.type.v1.RunResult
-	(v1.BangOrigin)(0),               // 13: vow.type.v1.BangOrigin
+	(ConvergenceState)(0),              // 0: vow.master.v1.ConvergenceState
+	(Moment)(0),                        // 1: vow.master.v1.Moment
+	(*TimelineEntry)(nil),              // 2: vow.master.v1.TimelineEntry
+	(*ConvergenceMember)(nil),          // 3: vow.master.v1.ConvergenceMember
+	(*Convergence)(nil),                // 4: vow.master.v1.Convergence
+	(*GetConvergenceRequest)(nil),      // 5: vow.master.v1.GetConvergenceRequest
+	(*GetConvergenceResponse)(nil),     // 6: vow.master.v1.GetConvergenceResponse
+	(*ListConvergencesRequest)(nil),    // 7: vow.master.v1.ListConvergencesRequest
+	(*ListConvergencesResponse)(nil),   // 8: vow.master.v1.ListConvergencesResponse
+	(*WatchConvergenceRequest)(nil),    // 9: vow.master.v1.WatchConvergenceRequest
+	(*WatchConvergenceResponse)(nil),   // 10: vow.master.v1.WatchConvergenceResponse
+	(*AbandonConvergenceRequest)(nil),  // 11: vow.master.v1.AbandonConvergenceRequest
+	(*AbandonConvergenceResponse)(nil), // 12: vow.master.v1.AbandonConvergenceResponse
+	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
+	(v1.RunResult)(0),                  // 14: vow.type.v1.RunResult
+	(v1.BangOrigin)(0),                 // 15: vow.type.v1.BangOrigin
 }
 var file_vow_master_v1_convergence_proto_depIdxs = []int32{
-	11, // 0: vow.master.v1.TimelineEntry.at:type_name -> google.protobuf.Timestamp
+	13, // 0: vow.master.v1.TimelineEntry.at:type_name -> google.protobuf.Timestamp
 	1,  // 1: vow.master.v1.TimelineEntry.moment:type_name -> vow.master.v1.Moment
-	12, // 2: vow.master.v1.TimelineEntry.result:type_name -> vow.type.v1.RunResult
+	14, // 2: vow.master.v1.TimelineEntry.result:type_name -> vow.type.v1.RunResult
 	0,  // 3: vow.master.v1.Convergence.state:type_name -> vow.master.v1.ConvergenceState
-	13, // 4: vow.master.v1.Convergence.origin:type_name -> vow.type.v1.BangOrigin
-	11, // 5: vow.master.v1.Convergence.opened_at:type_name -> google.protobuf.Timestamp
-	11, // 6: vow.master.v1.Convergence.closed_at:type_name -> google.protobuf.Timestamp
+	15, // 4: vow.master.v1.Convergence.origin:type_name -> vow.type.v1.BangOrigin
+	13, // 5: vow.master.v1.Convergence.opened_at:type_name -> google.protobuf.Timestamp
+	13, // 6: vow.master.v1.Convergence.closed_at:type_name -> google.protobuf.Timestamp
 	3,  // 7: vow.master.v1.Convergence.members:type_name -> vow.master.v1.ConvergenceMember
 	2,  // 8: vow.master.v1.Convergence.timeline:type_name -> vow.master.v1.TimelineEntry
 	4,  // 9: vow.master.v1.GetConvergenceResponse.convergence:type_name -> vow.master.v1.Convergence
 	4,  // 10: vow.master.v1.ListConvergencesResponse.convergences:type_name -> vow.master.v1.Convergence
 	4,  // 11: vow.master.v1.WatchConvergenceResponse.convergence:type_name -> vow.master.v1.Convergence
-	5,  // 12: vow.master.v1.ConvergenceService.GetConvergence:input_type -> vow.master.v1.GetConvergenceRequest
-	7,  // 13: vow.master.v1.ConvergenceService.ListConvergences:input_type -> vow.master.v1.ListConvergencesRequest
-	9,  // 14: vow.master.v1.ConvergenceService.WatchConvergence:input_type -> vow.master.v1.WatchConvergenceRequest
-	6,  // 15: vow.master.v1.ConvergenceService.GetConvergence:output_type -> vow.master.v1.GetConvergenceResponse
-	8,  // 16: vow.master.v1.ConvergenceService.ListConvergences:output_type -> vow.master.v1.ListConvergencesResponse
-	10, // 17: vow.master.v1.ConvergenceService.WatchConvergence:output_type -> vow.master.v1.WatchConvergenceResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	4,  // 12: vow.master.v1.AbandonConvergenceResponse.convergence:type_name -> vow.master.v1.Convergence
+	5,  // 13: vow.master.v1.ConvergenceService.GetConvergence:input_type -> vow.master.v1.GetConvergenceRequest
+	7,  // 14: vow.master.v1.ConvergenceService.ListConvergences:input_type -> vow.master.v1.ListConvergencesRequest
+	9,  // 15: vow.master.v1.ConvergenceService.WatchConvergence:input_type -> vow.master.v1.WatchConvergenceRequest
+	11, // 16: vow.master.v1.ConvergenceService.AbandonConvergence:input_type -> vow.master.v1.AbandonConvergenceRequest
+	6,  // 17: vow.master.v1.ConvergenceService.GetConvergence:output_type -> vow.master.v1.GetConvergenceResponse
+	8,  // 18: vow.master.v1.ConvergenceService.ListConvergences:output_type -> vow.master.v1.ListConvergencesResponse
+	10, // 19: vow.master.v1.ConvergenceService.WatchConvergence:output_type -> vow.master.v1.WatchConvergenceResponse
+	12, // 20: vow.master.v1.ConvergenceService.AbandonConvergence:output_type -> vow.master.v1.AbandonConvergenceResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_convergence_proto_init() }
@@ -1014,7 +1136,7 @@ func file_vow_master_v1_convergence_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_convergence_proto_rawDesc), len(file_vow_master_v1_convergence_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ConvergenceService_GetConvergence_FullMethodName   = "/vow.master.v1.ConvergenceService/GetConvergence"
-	ConvergenceService_ListConvergences_FullMethodName = "/vow.master.v1.ConvergenceService/ListConvergences"
-	ConvergenceService_WatchConvergence_FullMethodName = "/vow.master.v1.ConvergenceService/WatchConvergence"
+	ConvergenceService_GetConvergence_FullMethodName     = "/vow.master.v1.ConvergenceService/GetConvergence"
+	ConvergenceService_ListConvergences_FullMethodName   = "/vow.master.v1.ConvergenceService/ListConvergences"
+	ConvergenceService_WatchConvergence_FullMethodName   = "/vow.master.v1.ConvergenceService/WatchConvergence"
+	ConvergenceService_AbandonConvergence_FullMethodName = "/vow.master.v1.ConvergenceService/AbandonConvergence"
 )
 
 // ConvergenceServiceClient is the client API for ConvergenceService service.
@@ -36,6 +37,9 @@ type ConvergenceServiceClient interface {
 	ListConvergences(ctx context.Context, in *ListConvergencesRequest, opts ...grpc.CallOption) (*ListConvergencesResponse, error)
 	// WatchConvergence streams a convergence, whole, at each change, and ends when it is closed. Errors: NOT_FOUND. Callers: anyone.
 	WatchConvergence(ctx context.Context, in *WatchConvergenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConvergenceResponse], error)
+	// AbandonConvergence ends an open convergence by hand: nobody waits for it any more. It cancels no run; svc-scheduler's Cancel does. Idempotent: one that has
+	// ended is returned as it is. Errors: NOT_FOUND. Callers: operators.
+	AbandonConvergence(ctx context.Context, in *AbandonConvergenceRequest, opts ...grpc.CallOption) (*AbandonConvergenceResponse, error)
 }
 
 type convergenceServiceClient struct {
@@ -85,6 +89,16 @@ func (c *convergenceServiceClient) WatchConvergence(ctx context.Context, in *Wat
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConvergenceService_WatchConvergenceClient = grpc.ServerStreamingClient[WatchConvergenceResponse]
 
+func (c *convergenceServiceClient) AbandonConvergence(ctx context.Context, in *AbandonConvergenceRequest, opts ...grpc.CallOption) (*AbandonConvergenceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AbandonConvergenceResponse)
+	err := c.cc.Invoke(ctx, ConvergenceService_AbandonConvergence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ConvergenceServiceServer is the server API for ConvergenceService service.
 // All implementations must embed UnimplementedConvergenceServiceServer
 // for forward compatibility.
@@ -97,6 +111,9 @@ type ConvergenceServiceServer interface {
 	ListConvergences(context.Context, *ListConvergencesRequest) (*ListConvergencesResponse, error)
 	// WatchConvergence streams a convergence, whole, at each change, and ends when it is closed. Errors: NOT_FOUND. Callers: anyone.
 	WatchConvergence(*WatchConvergenceRequest, grpc.ServerStreamingServer[WatchConvergenceResponse]) error
+	// AbandonConvergence ends an open convergence by hand: nobody waits for it any more. It cancels no run; svc-scheduler's Cancel does. Idempotent: one that has
+	// ended is returned as it is. Errors: NOT_FOUND. Callers: operators.
+	AbandonConvergence(context.Context, *AbandonConvergenceRequest) (*AbandonConvergenceResponse, error)
 	mustEmbedUnimplementedConvergenceServiceServer()
 }
 
@@ -115,6 +132,9 @@ func (UnimplementedConvergenceServiceServer) ListConvergences(context.Context, *
 }
 func (UnimplementedConvergenceServiceServer) WatchConvergence(*WatchConvergenceRequest, grpc.ServerStreamingServer[WatchConvergenceResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchConvergence not implemented")
+}
+func (UnimplementedConvergenceServiceServer) AbandonConvergence(context.Context, *AbandonConvergenceRequest) (*AbandonConvergenceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AbandonConvergence not implemented")
 }
 func (UnimplementedConvergenceServiceServer) mustEmbedUnimplementedConvergenceServiceServer() {}
 func (UnimplementedConvergenceServiceServer) testEmbeddedByValue()                            {}
@@ -184,6 +204,24 @@ func _ConvergenceService_WatchConvergence_Handler(srv interface{}, stream grpc.S
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConvergenceService_WatchConvergenceServer = grpc.ServerStreamingServer[WatchConvergenceResponse]
 
+func _ConvergenceService_AbandonConvergence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AbandonConvergenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConvergenceServiceServer).AbandonConvergence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConvergenceService_AbandonConvergence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConvergenceServiceServer).AbandonConvergence(ctx, req.(*AbandonConvergenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ConvergenceService_ServiceDesc is the grpc.ServiceDesc for ConvergenceService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -198,6 +236,10 @@ var ConvergenceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListConvergences",
 			Handler:    _ConvergenceService_ListConvergences_Handler,
+		},
+		{
+			MethodName: "AbandonConvergence",
+			Handler:    _ConvergenceService_AbandonConvergence_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

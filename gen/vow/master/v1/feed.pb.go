@@ -342,7 +342,7 @@ type FeedEntry struct {
 	TreeId string `protobuf:"bytes,3,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
 	// The tree's generation after it.
 	Generation *v1.Generation `protobuf:"bytes,4,opt,name=generation,proto3" json:"generation,omitempty"`
-	// Version of the tree's membership (who is allocated where, states, periods); a follower that has another one asks ListAllocations.
+	// Version of the tree's membership (who is allocated where, states, periods, pauses); a follower that has another one asks ListAllocations.
 	Membership uint64 `protobuf:"varint,5,opt,name=membership,proto3" json:"membership,omitempty"`
 	// CHANGED: instances concerned. BEGUN, REPORTED, WITHHELD: the one.
 	InstanceIds []string `protobuf:"bytes,6,rep,name=instance_ids,json=instanceIds,proto3" json:"instance_ids,omitempty"`
@@ -658,7 +658,9 @@ type Allocation struct {
 	// The latest reported run, without the text of its error; unset = none.
 	Latest *RunSummary `protobuf:"bytes,16,opt,name=latest,proto3" json:"latest,omitempty"`
 	// Version of the tree's membership.
-	Membership    uint64 `protobuf:"varint,17,opt,name=membership,proto3" json:"membership,omitempty"`
+	Membership uint64 `protobuf:"varint,17,opt,name=membership,proto3" json:"membership,omitempty"`
+	// The newest pause of its tree, or the end of one; unset = it was never paused.
+	Pause         *v1.Pause `protobuf:"bytes,18,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,6 +812,13 @@ func (x *Allocation) GetMembership() uint64 {
 		return x.Membership
 	}
 	return 0
+}
+
+func (x *Allocation) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
 }
 
 // ListAllocationsRequest says of what.
@@ -974,7 +983,7 @@ const file_vow_master_v1_feed_proto_rawDesc = "" +
 	"\x0eFollowResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.vow.master.v1.FeedEntryR\aentries\x12/\n" +
 	"\x06rescan\x18\x02 \x03(\v2\x17.vow.master.v1.PositionR\x06rescan\x12-\n" +
-	"\x05start\x18\x03 \x03(\v2\x17.vow.master.v1.PositionR\x05start\"\xd0\x05\n" +
+	"\x05start\x18\x03 \x03(\v2\x17.vow.master.v1.PositionR\x05start\"\xfa\x05\n" +
 	"\n" +
 	"Allocation\x12#\n" +
 	"\rallocation_id\x18\x01 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -997,7 +1006,8 @@ const file_vow_master_v1_feed_proto_rawDesc = "" +
 	"\x06latest\x18\x10 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12\x1e\n" +
 	"\n" +
 	"membership\x18\x11 \x01(\x04R\n" +
-	"membership\"\x83\x01\n" +
+	"membership\x12(\n" +
+	"\x05pause\x18\x12 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\"\x83\x01\n" +
 	"\x16ListAllocationsRequest\x12#\n" +
 	"\btree_ids\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\atreeIds\x12&\n" +
 	"\tcomputers\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\tcomputers\x12\x1c\n" +
@@ -1050,6 +1060,7 @@ var file_vow_master_v1_feed_proto_goTypes = []any{
 	(v1.RequestedState)(0),          // 15: vow.type.v1.RequestedState
 	(v1.Cause)(0),                   // 16: vow.type.v1.Cause
 	(*RunSummary)(nil),              // 17: vow.master.v1.RunSummary
+	(*v1.Pause)(nil),                // 18: vow.type.v1.Pause
 }
 var file_vow_master_v1_feed_proto_depIdxs = []int32{
 	10, // 0: vow.master.v1.BangHint.at:type_name -> google.protobuf.Timestamp
@@ -1079,16 +1090,17 @@ var file_vow_master_v1_feed_proto_depIdxs = []int32{
 	3,  // 24: vow.master.v1.Allocation.run:type_name -> vow.master.v1.RunHint
 	10, // 25: vow.master.v1.Allocation.begun_at:type_name -> google.protobuf.Timestamp
 	17, // 26: vow.master.v1.Allocation.latest:type_name -> vow.master.v1.RunSummary
-	7,  // 27: vow.master.v1.ListAllocationsResponse.allocations:type_name -> vow.master.v1.Allocation
-	5,  // 28: vow.master.v1.FeedService.Follow:input_type -> vow.master.v1.FollowRequest
-	8,  // 29: vow.master.v1.FeedService.ListAllocations:input_type -> vow.master.v1.ListAllocationsRequest
-	6,  // 30: vow.master.v1.FeedService.Follow:output_type -> vow.master.v1.FollowResponse
-	9,  // 31: vow.master.v1.FeedService.ListAllocations:output_type -> vow.master.v1.ListAllocationsResponse
-	30, // [30:32] is the sub-list for method output_type
-	28, // [28:30] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	18, // 27: vow.master.v1.Allocation.pause:type_name -> vow.type.v1.Pause
+	7,  // 28: vow.master.v1.ListAllocationsResponse.allocations:type_name -> vow.master.v1.Allocation
+	5,  // 29: vow.master.v1.FeedService.Follow:input_type -> vow.master.v1.FollowRequest
+	8,  // 30: vow.master.v1.FeedService.ListAllocations:input_type -> vow.master.v1.ListAllocationsRequest
+	6,  // 31: vow.master.v1.FeedService.Follow:output_type -> vow.master.v1.FollowResponse
+	9,  // 32: vow.master.v1.FeedService.ListAllocations:output_type -> vow.master.v1.ListAllocationsResponse
+	31, // [31:33] is the sub-list for method output_type
+	29, // [29:31] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_feed_proto_init() }

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/vow-os/vow/gen/vow/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -48,7 +49,9 @@ type Tree struct {
 	// Its instances, root first, then by id; only from GetTree.
 	Instances []*Instance `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
 	// Monitoring crimes of its partitions' runs, by allocation and crime.
-	Crimes        []*RunCrime `protobuf:"bytes,11,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	Crimes []*RunCrime `protobuf:"bytes,11,rep,name=crimes,proto3" json:"crimes,omitempty"`
+	// The pause in force; unset = none.
+	Pause         *v1.Pause `protobuf:"bytes,12,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -156,6 +159,13 @@ func (x *Tree) GetInstances() []*Instance {
 func (x *Tree) GetCrimes() []*RunCrime {
 	if x != nil {
 		return x.Crimes
+	}
+	return nil
+}
+
+func (x *Tree) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
 	}
 	return nil
 }
@@ -877,11 +887,222 @@ func (x *InstanceColour) GetError() string {
 	return ""
 }
 
+// PauseTreeRequest says which tree, and for how long.
+type PauseTreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tree, or of anything in it.
+	TreeId string `protobuf:"bytes,1,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// How long, from now on: 1 s to 30 days; unset = 30 days.
+	Duration *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who pauses it, as the caller says: there is no identity yet.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseTreeRequest) Reset() {
+	*x = PauseTreeRequest{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseTreeRequest) ProtoMessage() {}
+
+func (x *PauseTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseTreeRequest.ProtoReflect.Descriptor instead.
+func (*PauseTreeRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PauseTreeRequest) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *PauseTreeRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *PauseTreeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PauseTreeRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// PauseTreeResponse is the pause in force.
+type PauseTreeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The pause.
+	Pause         *v1.Pause `protobuf:"bytes,1,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseTreeResponse) Reset() {
+	*x = PauseTreeResponse{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseTreeResponse) ProtoMessage() {}
+
+func (x *PauseTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseTreeResponse.ProtoReflect.Descriptor instead.
+func (*PauseTreeResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PauseTreeResponse) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// ResumeTreeRequest says which tree.
+type ResumeTreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the tree, or of anything in it.
+	TreeId string `protobuf:"bytes,1,opt,name=tree_id,json=treeId,proto3" json:"tree_id,omitempty"`
+	// Who ends it, as the caller says.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeTreeRequest) Reset() {
+	*x = ResumeTreeRequest{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeTreeRequest) ProtoMessage() {}
+
+func (x *ResumeTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeTreeRequest.ProtoReflect.Descriptor instead.
+func (*ResumeTreeRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResumeTreeRequest) GetTreeId() string {
+	if x != nil {
+		return x.TreeId
+	}
+	return ""
+}
+
+func (x *ResumeTreeRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// ResumeTreeResponse acknowledges.
+type ResumeTreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeTreeResponse) Reset() {
+	*x = ResumeTreeResponse{}
+	mi := &file_vow_master_v1_tree_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeTreeResponse) ProtoMessage() {}
+
+func (x *ResumeTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_tree_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeTreeResponse.ProtoReflect.Descriptor instead.
+func (*ResumeTreeResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_tree_proto_rawDescGZIP(), []int{14}
+}
+
 var File_vow_master_v1_tree_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\n" +
-	"\x18vow/master/v1/tree.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x16vow/type/v1/type.proto\"\xaa\x03\n" +
+	"\x18vow/master/v1/tree.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x16vow/type/v1/type.proto\"\xd4\x03\n" +
 	"\x04Tree\x12\x17\n" +
 	"\atree_id\x18\x01 \x01(\tR\x06treeId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -900,7 +1121,8 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"conditions\x125\n" +
 	"\tinstances\x18\n" +
 	" \x03(\v2\x17.vow.master.v1.InstanceR\tinstances\x12/\n" +
-	"\x06crimes\x18\v \x03(\v2\x17.vow.master.v1.RunCrimeR\x06crimes\"\xcb\x03\n" +
+	"\x06crimes\x18\v \x03(\v2\x17.vow.master.v1.RunCrimeR\x06crimes\x12(\n" +
+	"\x05pause\x18\f \x01(\v2\x12.vow.type.v1.PauseR\x05pause\"\xcb\x03\n" +
 	"\bRunCrime\x122\n" +
 	"\x05crime\x18\x01 \x01(\x0e2\x1c.vow.type.v1.MonitoringCrimeR\x05crime\x12\x17\n" +
 	"\atree_id\x18\x02 \x01(\tR\x06treeId\x12\x14\n" +
@@ -950,12 +1172,26 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\bcomputer\x18\x03 \x01(\tR\bcomputer\x12\x1c\n" +
 	"\tpartition\x18\x04 \x01(\tR\tpartition\x121\n" +
 	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xea\x02\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"\xbc\x01\n" +
+	"\x10PauseTreeRequest\x12\"\n" +
+	"\atree_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06treeId\x12H\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\bduration\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reason\x12\x18\n" +
+	"\x02by\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"=\n" +
+	"\x11PauseTreeResponse\x12(\n" +
+	"\x05pause\x18\x01 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\"Q\n" +
+	"\x11ResumeTreeRequest\x12\"\n" +
+	"\atree_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06treeId\x12\x18\n" +
+	"\x02by\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"\x14\n" +
+	"\x12ResumeTreeResponse2\x8d\x04\n" +
 	"\vTreeService\x12H\n" +
 	"\aGetTree\x12\x1d.vow.master.v1.GetTreeRequest\x1a\x1e.vow.master.v1.GetTreeResponse\x12N\n" +
 	"\tListTrees\x12\x1f.vow.master.v1.ListTreesRequest\x1a .vow.master.v1.ListTreesResponse\x12Z\n" +
 	"\rListRunCrimes\x12#.vow.master.v1.ListRunCrimesRequest\x1a$.vow.master.v1.ListRunCrimesResponse\x12e\n" +
-	"\x10WatchTreeColours\x12&.vow.master.v1.WatchTreeColoursRequest\x1a'.vow.master.v1.WatchTreeColoursResponse0\x01B\xa6\x01\n" +
+	"\x10WatchTreeColours\x12&.vow.master.v1.WatchTreeColoursRequest\x1a'.vow.master.v1.WatchTreeColoursResponse0\x01\x12N\n" +
+	"\tPauseTree\x12\x1f.vow.master.v1.PauseTreeRequest\x1a .vow.master.v1.PauseTreeResponse\x12Q\n" +
+	"\n" +
+	"ResumeTree\x12 .vow.master.v1.ResumeTreeRequest\x1a!.vow.master.v1.ResumeTreeResponseB\xa6\x01\n" +
 	"\x11com.vow.master.v1B\tTreeProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
 var (
@@ -970,7 +1206,7 @@ func file_vow_master_v1_tree_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_tree_proto_rawDescData
 }
 
-var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_vow_master_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_vow_master_v1_tree_proto_goTypes = []any{
 	(*Tree)(nil),                     // 0: vow.master.v1.Tree
 	(*RunCrime)(nil),                 // 1: vow.master.v1.RunCrime
@@ -983,41 +1219,54 @@ var file_vow_master_v1_tree_proto_goTypes = []any{
 	(*WatchTreeColoursRequest)(nil),  // 8: vow.master.v1.WatchTreeColoursRequest
 	(*WatchTreeColoursResponse)(nil), // 9: vow.master.v1.WatchTreeColoursResponse
 	(*InstanceColour)(nil),           // 10: vow.master.v1.InstanceColour
-	(*v1.Generation)(nil),            // 11: vow.type.v1.Generation
-	(*v1.ColourStatus)(nil),          // 12: vow.type.v1.ColourStatus
-	(*Instance)(nil),                 // 13: vow.master.v1.Instance
-	(v1.MonitoringCrime)(0),          // 14: vow.type.v1.MonitoringCrime
-	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
-	(*v1.ReleaseCrime)(nil),          // 16: vow.type.v1.ReleaseCrime
+	(*PauseTreeRequest)(nil),         // 11: vow.master.v1.PauseTreeRequest
+	(*PauseTreeResponse)(nil),        // 12: vow.master.v1.PauseTreeResponse
+	(*ResumeTreeRequest)(nil),        // 13: vow.master.v1.ResumeTreeRequest
+	(*ResumeTreeResponse)(nil),       // 14: vow.master.v1.ResumeTreeResponse
+	(*v1.Generation)(nil),            // 15: vow.type.v1.Generation
+	(*v1.ColourStatus)(nil),          // 16: vow.type.v1.ColourStatus
+	(*Instance)(nil),                 // 17: vow.master.v1.Instance
+	(*v1.Pause)(nil),                 // 18: vow.type.v1.Pause
+	(v1.MonitoringCrime)(0),          // 19: vow.type.v1.MonitoringCrime
+	(*timestamppb.Timestamp)(nil),    // 20: google.protobuf.Timestamp
+	(*v1.ReleaseCrime)(nil),          // 21: vow.type.v1.ReleaseCrime
+	(*durationpb.Duration)(nil),      // 22: google.protobuf.Duration
 }
 var file_vow_master_v1_tree_proto_depIdxs = []int32{
-	11, // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
-	12, // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
-	13, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
+	15, // 0: vow.master.v1.Tree.generation:type_name -> vow.type.v1.Generation
+	16, // 1: vow.master.v1.Tree.colour:type_name -> vow.type.v1.ColourStatus
+	17, // 2: vow.master.v1.Tree.instances:type_name -> vow.master.v1.Instance
 	1,  // 3: vow.master.v1.Tree.crimes:type_name -> vow.master.v1.RunCrime
-	14, // 4: vow.master.v1.RunCrime.crime:type_name -> vow.type.v1.MonitoringCrime
-	15, // 5: vow.master.v1.RunCrime.since:type_name -> google.protobuf.Timestamp
-	15, // 6: vow.master.v1.RunCrime.seen:type_name -> google.protobuf.Timestamp
-	0,  // 7: vow.master.v1.GetTreeResponse.tree:type_name -> vow.master.v1.Tree
-	0,  // 8: vow.master.v1.ListTreesResponse.trees:type_name -> vow.master.v1.Tree
-	1,  // 9: vow.master.v1.ListRunCrimesResponse.crimes:type_name -> vow.master.v1.RunCrime
-	16, // 10: vow.master.v1.ListRunCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
-	12, // 11: vow.master.v1.WatchTreeColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
-	10, // 12: vow.master.v1.WatchTreeColoursResponse.instances:type_name -> vow.master.v1.InstanceColour
-	12, // 13: vow.master.v1.InstanceColour.colour:type_name -> vow.type.v1.ColourStatus
-	2,  // 14: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
-	4,  // 15: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
-	6,  // 16: vow.master.v1.TreeService.ListRunCrimes:input_type -> vow.master.v1.ListRunCrimesRequest
-	8,  // 17: vow.master.v1.TreeService.WatchTreeColours:input_type -> vow.master.v1.WatchTreeColoursRequest
-	3,  // 18: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
-	5,  // 19: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
-	7,  // 20: vow.master.v1.TreeService.ListRunCrimes:output_type -> vow.master.v1.ListRunCrimesResponse
-	9,  // 21: vow.master.v1.TreeService.WatchTreeColours:output_type -> vow.master.v1.WatchTreeColoursResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	18, // 4: vow.master.v1.Tree.pause:type_name -> vow.type.v1.Pause
+	19, // 5: vow.master.v1.RunCrime.crime:type_name -> vow.type.v1.MonitoringCrime
+	20, // 6: vow.master.v1.RunCrime.since:type_name -> google.protobuf.Timestamp
+	20, // 7: vow.master.v1.RunCrime.seen:type_name -> google.protobuf.Timestamp
+	0,  // 8: vow.master.v1.GetTreeResponse.tree:type_name -> vow.master.v1.Tree
+	0,  // 9: vow.master.v1.ListTreesResponse.trees:type_name -> vow.master.v1.Tree
+	1,  // 10: vow.master.v1.ListRunCrimesResponse.crimes:type_name -> vow.master.v1.RunCrime
+	21, // 11: vow.master.v1.ListRunCrimesResponse.releases:type_name -> vow.type.v1.ReleaseCrime
+	16, // 12: vow.master.v1.WatchTreeColoursResponse.colour:type_name -> vow.type.v1.ColourStatus
+	10, // 13: vow.master.v1.WatchTreeColoursResponse.instances:type_name -> vow.master.v1.InstanceColour
+	16, // 14: vow.master.v1.InstanceColour.colour:type_name -> vow.type.v1.ColourStatus
+	22, // 15: vow.master.v1.PauseTreeRequest.duration:type_name -> google.protobuf.Duration
+	18, // 16: vow.master.v1.PauseTreeResponse.pause:type_name -> vow.type.v1.Pause
+	2,  // 17: vow.master.v1.TreeService.GetTree:input_type -> vow.master.v1.GetTreeRequest
+	4,  // 18: vow.master.v1.TreeService.ListTrees:input_type -> vow.master.v1.ListTreesRequest
+	6,  // 19: vow.master.v1.TreeService.ListRunCrimes:input_type -> vow.master.v1.ListRunCrimesRequest
+	8,  // 20: vow.master.v1.TreeService.WatchTreeColours:input_type -> vow.master.v1.WatchTreeColoursRequest
+	11, // 21: vow.master.v1.TreeService.PauseTree:input_type -> vow.master.v1.PauseTreeRequest
+	13, // 22: vow.master.v1.TreeService.ResumeTree:input_type -> vow.master.v1.ResumeTreeRequest
+	3,  // 23: vow.master.v1.TreeService.GetTree:output_type -> vow.master.v1.GetTreeResponse
+	5,  // 24: vow.master.v1.TreeService.ListTrees:output_type -> vow.master.v1.ListTreesResponse
+	7,  // 25: vow.master.v1.TreeService.ListRunCrimes:output_type -> vow.master.v1.ListRunCrimesResponse
+	9,  // 26: vow.master.v1.TreeService.WatchTreeColours:output_type -> vow.master.v1.WatchTreeColoursResponse
+	12, // 27: vow.master.v1.TreeService.PauseTree:output_type -> vow.master.v1.PauseTreeResponse
+	14, // 28: vow.master.v1.TreeService.ResumeTree:output_type -> vow.master.v1.ResumeTreeResponse
+	23, // [23:29] is the sub-list for method output_type
+	17, // [17:23] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_tree_proto_init() }
@@ -1036,7 +1285,7 @@ func file_vow_master_v1_tree_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_tree_proto_rawDesc), len(file_vow_master_v1_tree_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

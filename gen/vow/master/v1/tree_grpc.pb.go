@@ -23,13 +23,15 @@ const (
 	TreeService_ListTrees_FullMethodName        = "/vow.master.v1.TreeService/ListTrees"
 	TreeService_ListRunCrimes_FullMethodName    = "/vow.master.v1.TreeService/ListRunCrimes"
 	TreeService_WatchTreeColours_FullMethodName = "/vow.master.v1.TreeService/WatchTreeColours"
+	TreeService_PauseTree_FullMethodName        = "/vow.master.v1.TreeService/PauseTree"
+	TreeService_ResumeTree_FullMethodName       = "/vow.master.v1.TreeService/ResumeTree"
 )
 
 // TreeServiceClient is the client API for TreeService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// TreeService reads instance trees.
+// TreeService reads and pauses instance trees.
 type TreeServiceClient interface {
 	// GetTree returns a tree with all its instances and their states. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetTree(ctx context.Context, in *GetTreeRequest, opts ...grpc.CallOption) (*GetTreeResponse, error)
@@ -41,6 +43,13 @@ type TreeServiceClient interface {
 	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
 	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(ctx context.Context, in *WatchTreeColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTreeColoursResponse], error)
+	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
+	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed). Callers: operators, through svc-scheduler's Pause.
+	PauseTree(ctx context.Context, in *PauseTreeRequest, opts ...grpc.CallOption) (*PauseTreeResponse, error)
+	// ResumeTree ends a pause: what is due runs. Idempotent: a tree that is not paused stays as it is. Errors: NOT_FOUND. Callers: operators, through
+	// svc-scheduler's Resume.
+	ResumeTree(ctx context.Context, in *ResumeTreeRequest, opts ...grpc.CallOption) (*ResumeTreeResponse, error)
 }
 
 type treeServiceClient struct {
@@ -100,11 +109,31 @@ func (c *treeServiceClient) WatchTreeColours(ctx context.Context, in *WatchTreeC
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TreeService_WatchTreeColoursClient = grpc.ServerStreamingClient[WatchTreeColoursResponse]
 
+func (c *treeServiceClient) PauseTree(ctx context.Context, in *PauseTreeRequest, opts ...grpc.CallOption) (*PauseTreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseTreeResponse)
+	err := c.cc.Invoke(ctx, TreeService_PauseTree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *treeServiceClient) ResumeTree(ctx context.Context, in *ResumeTreeRequest, opts ...grpc.CallOption) (*ResumeTreeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeTreeResponse)
+	err := c.cc.Invoke(ctx, TreeService_ResumeTree_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TreeServiceServer is the server API for TreeService service.
 // All implementations must embed UnimplementedTreeServiceServer
 // for forward compatibility.
 //
-// TreeService reads instance trees.
+// TreeService reads and pauses instance trees.
 type TreeServiceServer interface {
 	// GetTree returns a tree with all its instances and their states. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetTree(context.Context, *GetTreeRequest) (*GetTreeResponse, error)
@@ -116,6 +145,13 @@ type TreeServiceServer interface {
 	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
 	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(*WatchTreeColoursRequest, grpc.ServerStreamingServer[WatchTreeColoursResponse]) error
+	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
+	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed). Callers: operators, through svc-scheduler's Pause.
+	PauseTree(context.Context, *PauseTreeRequest) (*PauseTreeResponse, error)
+	// ResumeTree ends a pause: what is due runs. Idempotent: a tree that is not paused stays as it is. Errors: NOT_FOUND. Callers: operators, through
+	// svc-scheduler's Resume.
+	ResumeTree(context.Context, *ResumeTreeRequest) (*ResumeTreeResponse, error)
 	mustEmbedUnimplementedTreeServiceServer()
 }
 
@@ -137,6 +173,12 @@ func (UnimplementedTreeServiceServer) ListRunCrimes(context.Context, *ListRunCri
 }
 func (UnimplementedTreeServiceServer) WatchTreeColours(*WatchTreeColoursRequest, grpc.ServerStreamingServer[WatchTreeColoursResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchTreeColours not implemented")
+}
+func (UnimplementedTreeServiceServer) PauseTree(context.Context, *PauseTreeRequest) (*PauseTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseTree not implemented")
+}
+func (UnimplementedTreeServiceServer) ResumeTree(context.Context, *ResumeTreeRequest) (*ResumeTreeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeTree not implemented")
 }
 func (UnimplementedTreeServiceServer) mustEmbedUnimplementedTreeServiceServer() {}
 func (UnimplementedTreeServiceServer) testEmbeddedByValue()                     {}
@@ -224,6 +266,42 @@ func _TreeService_WatchTreeColours_Handler(srv interface{}, stream grpc.ServerSt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type TreeService_WatchTreeColoursServer = grpc.ServerStreamingServer[WatchTreeColoursResponse]
 
+func _TreeService_PauseTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseTreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreeServiceServer).PauseTree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreeService_PauseTree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreeServiceServer).PauseTree(ctx, req.(*PauseTreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TreeService_ResumeTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeTreeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TreeServiceServer).ResumeTree(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TreeService_ResumeTree_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TreeServiceServer).ResumeTree(ctx, req.(*ResumeTreeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TreeService_ServiceDesc is the grpc.ServiceDesc for TreeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -242,6 +320,14 @@ var TreeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRunCrimes",
 			Handler:    _TreeService_ListRunCrimes_Handler,
+		},
+		{
+			MethodName: "PauseTree",
+			Handler:    _TreeService_PauseTree_Handler,
+		},
+		{
+			MethodName: "ResumeTree",
+			Handler:    _TreeService_ResumeTree_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

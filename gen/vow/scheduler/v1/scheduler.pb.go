@@ -13,6 +13,7 @@ import (
 	v1 "github.com/vow-os/vow/gen/vow/type/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -472,7 +473,9 @@ type AgendaEntry struct {
 	Connected bool `protobuf:"varint,13,opt,name=connected,proto3" json:"connected,omitempty"`
 	// What was decided about the partition last, newest first, at most 12; of GetAgenda only. Kept in memory by the replica that owns the agenda, from the
 	// beginning of the stream on: empty without one.
-	Decisions     []*AgendaDecision `protobuf:"bytes,14,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	Decisions []*AgendaDecision `protobuf:"bytes,14,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	// The pause in force, of its tree or of its computer, whichever ends later; unset = none.
+	Pause         *v1.Pause `protobuf:"bytes,15,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +604,13 @@ func (x *AgendaEntry) GetConnected() bool {
 func (x *AgendaEntry) GetDecisions() []*AgendaDecision {
 	if x != nil {
 		return x.Decisions
+	}
+	return nil
+}
+
+func (x *AgendaEntry) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
 	}
 	return nil
 }
@@ -864,7 +874,11 @@ type PauseRequest struct {
 	//	*PauseRequest_TreeId
 	Target isPauseRequest_Target `protobuf_oneof:"target"`
 	// Why, for people.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long, from now on: 1 s to 30 days; unset = 30 days.
+	Duration *durationpb.Duration `protobuf:"bytes,4,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Who pauses, as the caller says: there is no identity yet.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -931,6 +945,20 @@ func (x *PauseRequest) GetReason() string {
 	return ""
 }
 
+func (x *PauseRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *PauseRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
 type isPauseRequest_Target interface {
 	isPauseRequest_Target()
 }
@@ -949,9 +977,11 @@ func (*PauseRequest_Computer) isPauseRequest_Target() {}
 
 func (*PauseRequest_TreeId) isPauseRequest_Target() {}
 
-// PauseResponse acknowledges.
+// PauseResponse is the pause in force.
 type PauseResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The pause.
+	Pause         *v1.Pause `protobuf:"bytes,1,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -986,6 +1016,13 @@ func (*PauseResponse) Descriptor() ([]byte, []int) {
 	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{12}
 }
 
+func (x *PauseResponse) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
 // ResumeRequest names what to resume.
 type ResumeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -995,7 +1032,9 @@ type ResumeRequest struct {
 	//
 	//	*ResumeRequest_Computer
 	//	*ResumeRequest_TreeId
-	Target        isResumeRequest_Target `protobuf_oneof:"target"`
+	Target isResumeRequest_Target `protobuf_oneof:"target"`
+	// Who ends the pause, as the caller says.
+	By            string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1051,6 +1090,13 @@ func (x *ResumeRequest) GetTreeId() string {
 		if x, ok := x.Target.(*ResumeRequest_TreeId); ok {
 			return x.TreeId
 		}
+	}
+	return ""
+}
+
+func (x *ResumeRequest) GetBy() string {
+	if x != nil {
+		return x.By
 	}
 	return ""
 }
@@ -1211,11 +1257,148 @@ func (*RunNowResponse) Descriptor() ([]byte, []int) {
 	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{16}
 }
 
+// CancelRequest names a partition.
+type CancelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Makes a repeated call safe; at most 64 bytes.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The computer's name.
+	Computer string `protobuf:"bytes,2,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Name of the partition.
+	Partition string `protobuf:"bytes,3,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who cancels, as the caller says.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequest) Reset() {
+	*x = CancelRequest{}
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequest) ProtoMessage() {}
+
+func (x *CancelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequest) Descriptor() ([]byte, []int) {
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CancelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetPartition() string {
+	if x != nil {
+		return x.Partition
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// CancelResponse says what follows.
+type CancelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The causes that were taken out, in their order; empty when a repeated call found it done.
+	Cancelled []v1.Cause `protobuf:"varint,1,rep,packed,name=cancelled,proto3,enum=vow.type.v1.Cause" json:"cancelled,omitempty"`
+	// The entry after it: when the partition runs next, and why.
+	Entry         *AgendaEntry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelResponse) Reset() {
+	*x = CancelResponse{}
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelResponse) ProtoMessage() {}
+
+func (x *CancelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_scheduler_v1_scheduler_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
+func (*CancelResponse) Descriptor() ([]byte, []int) {
+	return file_vow_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CancelResponse) GetCancelled() []v1.Cause {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *CancelResponse) GetEntry() *AgendaEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
 var File_vow_scheduler_v1_scheduler_proto protoreflect.FileDescriptor
 
 const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\n" +
-	" vow/scheduler/v1/scheduler.proto\x12\x10vow.scheduler.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\x9f\x01\n" +
+	" vow/scheduler/v1/scheduler.proto\x12\x10vow.scheduler.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\x9f\x01\n" +
 	"\rOrdersRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12 \n" +
 	"\aboot_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\x06bootId\x12 \n" +
@@ -1246,7 +1429,7 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x05order\x18\x02 \x01(\v2\x17.vow.scheduler.v1.OrderH\x00R\x05orderB\t\n" +
 	"\amessage\"!\n" +
 	"\aSession\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x04R\x06number\"\xed\x03\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"\x97\x04\n" +
 	"\vAgendaEntry\x12\x1a\n" +
 	"\bcomputer\x18\x01 \x01(\tR\bcomputer\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\tR\tpartition\x12#\n" +
@@ -1263,7 +1446,8 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\aattempt\x18\v \x01(\rR\aattempt\x12\x14\n" +
 	"\x05folds\x18\f \x01(\x04R\x05folds\x12\x1c\n" +
 	"\tconnected\x18\r \x01(\bR\tconnected\x12>\n" +
-	"\tdecisions\x18\x0e \x03(\v2 .vow.scheduler.v1.AgendaDecisionR\tdecisions\"P\n" +
+	"\tdecisions\x18\x0e \x03(\v2 .vow.scheduler.v1.AgendaDecisionR\tdecisions\x12(\n" +
+	"\x05pause\x18\x0f \x01(\v2\x12.vow.type.v1.PauseR\x05pause\"P\n" +
 	"\x0eAgendaDecision\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"b\n" +
@@ -1275,16 +1459,20 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x11ListAgendaRequest\x12#\n" +
 	"\bcomputer\x18\x01 \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\"M\n" +
 	"\x12ListAgendaResponse\x127\n" +
-	"\aentries\x18\x01 \x03(\v2\x1d.vow.scheduler.v1.AgendaEntryR\aentries\"\x90\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x1d.vow.scheduler.v1.AgendaEntryR\aentries\"\xf4\x01\n" +
 	"\fPauseRequest\x12'\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?H\x00R\bcomputer\x12$\n" +
 	"\atree_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x06treeId\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reasonB\x0f\n" +
-	"\x06target\x12\x05\xbaH\x02\b\x01\"\x0f\n" +
-	"\rPauseResponse\"o\n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reason\x12H\n" +
+	"\bduration\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\bduration\x12\x18\n" +
+	"\x02by\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02byB\x0f\n" +
+	"\x06target\x12\x05\xbaH\x02\b\x01\"9\n" +
+	"\rPauseResponse\x12(\n" +
+	"\x05pause\x18\x01 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\"\x89\x01\n" +
 	"\rResumeRequest\x12'\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?H\x00R\bcomputer\x12$\n" +
-	"\atree_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x06treeIdB\x0f\n" +
+	"\atree_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x06treeId\x12\x18\n" +
+	"\x02by\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02byB\x0f\n" +
 	"\x06target\x12\x05\xbaH\x02\b\x01\"\x10\n" +
 	"\x0eResumeResponse\"\x89\x01\n" +
 	"\rRunNowRequest\x12(\n" +
@@ -1292,16 +1480,27 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\trequestId\x12%\n" +
 	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
 	"\tpartition\x18\x03 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\"\x10\n" +
-	"\x0eRunNowResponse2]\n" +
+	"\x0eRunNowResponse\"\xc5\x01\n" +
+	"\rCancelRequest\x12(\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\trequestId\x12%\n" +
+	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12'\n" +
+	"\tpartition\x18\x03 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xe8\aR\x06reason\x12\x18\n" +
+	"\x02by\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\"w\n" +
+	"\x0eCancelResponse\x120\n" +
+	"\tcancelled\x18\x01 \x03(\x0e2\x12.vow.type.v1.CauseR\tcancelled\x123\n" +
+	"\x05entry\x18\x02 \x01(\v2\x1d.vow.scheduler.v1.AgendaEntryR\x05entry2]\n" +
 	"\fOrderService\x12M\n" +
-	"\x06Orders\x12\x1f.vow.scheduler.v1.OrdersRequest\x1a .vow.scheduler.v1.OrdersResponse0\x012\xa2\x03\n" +
+	"\x06Orders\x12\x1f.vow.scheduler.v1.OrdersRequest\x1a .vow.scheduler.v1.OrdersResponse0\x012\xef\x03\n" +
 	"\rAgendaService\x12T\n" +
 	"\tGetAgenda\x12\".vow.scheduler.v1.GetAgendaRequest\x1a#.vow.scheduler.v1.GetAgendaResponse\x12W\n" +
 	"\n" +
 	"ListAgenda\x12#.vow.scheduler.v1.ListAgendaRequest\x1a$.vow.scheduler.v1.ListAgendaResponse\x12H\n" +
 	"\x05Pause\x12\x1e.vow.scheduler.v1.PauseRequest\x1a\x1f.vow.scheduler.v1.PauseResponse\x12K\n" +
 	"\x06Resume\x12\x1f.vow.scheduler.v1.ResumeRequest\x1a .vow.scheduler.v1.ResumeResponse\x12K\n" +
-	"\x06RunNow\x12\x1f.vow.scheduler.v1.RunNowRequest\x1a .vow.scheduler.v1.RunNowResponseB\xc0\x01\n" +
+	"\x06RunNow\x12\x1f.vow.scheduler.v1.RunNowRequest\x1a .vow.scheduler.v1.RunNowResponse\x12K\n" +
+	"\x06Cancel\x12\x1f.vow.scheduler.v1.CancelRequest\x1a .vow.scheduler.v1.CancelResponseB\xc0\x01\n" +
 	"\x14com.vow.scheduler.v1B\x0eSchedulerProtoP\x01Z6github.com/vow-os/vow/gen/vow/scheduler/v1;schedulerv1\xa2\x02\x03VSX\xaa\x02\x10Vow.Scheduler.V1\xca\x02\x10Vow\\Scheduler\\V1\xe2\x02\x1cVow\\Scheduler\\V1\\GPBMetadata\xea\x02\x12Vow::Scheduler::V1b\x06proto3"
 
 var (
@@ -1316,7 +1515,7 @@ func file_vow_scheduler_v1_scheduler_proto_rawDescGZIP() []byte {
 	return file_vow_scheduler_v1_scheduler_proto_rawDescData
 }
 
-var file_vow_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_vow_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_vow_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*OrdersRequest)(nil),         // 0: vow.scheduler.v1.OrdersRequest
 	(*BangReference)(nil),         // 1: vow.scheduler.v1.BangReference
@@ -1335,43 +1534,54 @@ var file_vow_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*ResumeResponse)(nil),        // 14: vow.scheduler.v1.ResumeResponse
 	(*RunNowRequest)(nil),         // 15: vow.scheduler.v1.RunNowRequest
 	(*RunNowResponse)(nil),        // 16: vow.scheduler.v1.RunNowResponse
-	(*v1.TraceContext)(nil),       // 17: vow.type.v1.TraceContext
-	(v1.Cause)(0),                 // 18: vow.type.v1.Cause
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*CancelRequest)(nil),         // 17: vow.scheduler.v1.CancelRequest
+	(*CancelResponse)(nil),        // 18: vow.scheduler.v1.CancelResponse
+	(*v1.TraceContext)(nil),       // 19: vow.type.v1.TraceContext
+	(v1.Cause)(0),                 // 20: vow.type.v1.Cause
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*v1.Pause)(nil),              // 22: vow.type.v1.Pause
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
 }
 var file_vow_scheduler_v1_scheduler_proto_depIdxs = []int32{
-	17, // 0: vow.scheduler.v1.BangReference.trace:type_name -> vow.type.v1.TraceContext
-	18, // 1: vow.scheduler.v1.Order.cause:type_name -> vow.type.v1.Cause
-	19, // 2: vow.scheduler.v1.Order.due_at:type_name -> google.protobuf.Timestamp
-	19, // 3: vow.scheduler.v1.Order.ordered_at:type_name -> google.protobuf.Timestamp
+	19, // 0: vow.scheduler.v1.BangReference.trace:type_name -> vow.type.v1.TraceContext
+	20, // 1: vow.scheduler.v1.Order.cause:type_name -> vow.type.v1.Cause
+	21, // 2: vow.scheduler.v1.Order.due_at:type_name -> google.protobuf.Timestamp
+	21, // 3: vow.scheduler.v1.Order.ordered_at:type_name -> google.protobuf.Timestamp
 	1,  // 4: vow.scheduler.v1.Order.bangs:type_name -> vow.scheduler.v1.BangReference
-	17, // 5: vow.scheduler.v1.Order.trace:type_name -> vow.type.v1.TraceContext
+	19, // 5: vow.scheduler.v1.Order.trace:type_name -> vow.type.v1.TraceContext
 	4,  // 6: vow.scheduler.v1.OrdersResponse.session:type_name -> vow.scheduler.v1.Session
 	2,  // 7: vow.scheduler.v1.OrdersResponse.order:type_name -> vow.scheduler.v1.Order
-	19, // 8: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
-	18, // 9: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
-	19, // 10: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
+	21, // 8: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
+	20, // 9: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
+	21, // 10: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
 	6,  // 11: vow.scheduler.v1.AgendaEntry.decisions:type_name -> vow.scheduler.v1.AgendaDecision
-	19, // 12: vow.scheduler.v1.AgendaDecision.at:type_name -> google.protobuf.Timestamp
-	5,  // 13: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
-	5,  // 14: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
-	0,  // 15: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
-	7,  // 16: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
-	9,  // 17: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
-	11, // 18: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
-	13, // 19: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
-	15, // 20: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
-	3,  // 21: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
-	8,  // 22: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
-	10, // 23: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
-	12, // 24: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
-	14, // 25: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
-	16, // 26: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	22, // 12: vow.scheduler.v1.AgendaEntry.pause:type_name -> vow.type.v1.Pause
+	21, // 13: vow.scheduler.v1.AgendaDecision.at:type_name -> google.protobuf.Timestamp
+	5,  // 14: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
+	5,  // 15: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
+	23, // 16: vow.scheduler.v1.PauseRequest.duration:type_name -> google.protobuf.Duration
+	22, // 17: vow.scheduler.v1.PauseResponse.pause:type_name -> vow.type.v1.Pause
+	20, // 18: vow.scheduler.v1.CancelResponse.cancelled:type_name -> vow.type.v1.Cause
+	5,  // 19: vow.scheduler.v1.CancelResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
+	0,  // 20: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
+	7,  // 21: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
+	9,  // 22: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
+	11, // 23: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
+	13, // 24: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
+	15, // 25: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
+	17, // 26: vow.scheduler.v1.AgendaService.Cancel:input_type -> vow.scheduler.v1.CancelRequest
+	3,  // 27: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
+	8,  // 28: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
+	10, // 29: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
+	12, // 30: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
+	14, // 31: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
+	16, // 32: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
+	18, // 33: vow.scheduler.v1.AgendaService.Cancel:output_type -> vow.scheduler.v1.CancelResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_vow_scheduler_v1_scheduler_proto_init() }
@@ -1397,7 +1607,7 @@ func file_vow_scheduler_v1_scheduler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_scheduler_v1_scheduler_proto_rawDesc), len(file_vow_scheduler_v1_scheduler_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

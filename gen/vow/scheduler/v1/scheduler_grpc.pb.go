@@ -139,6 +139,7 @@ const (
 	AgendaService_Pause_FullMethodName      = "/vow.scheduler.v1.AgendaService/Pause"
 	AgendaService_Resume_FullMethodName     = "/vow.scheduler.v1.AgendaService/Resume"
 	AgendaService_RunNow_FullMethodName     = "/vow.scheduler.v1.AgendaService/RunNow"
+	AgendaService_Cancel_FullMethodName     = "/vow.scheduler.v1.AgendaService/Cancel"
 )
 
 // AgendaServiceClient is the client API for AgendaService service.
@@ -151,12 +152,18 @@ type AgendaServiceClient interface {
 	GetAgenda(ctx context.Context, in *GetAgendaRequest, opts ...grpc.CallOption) (*GetAgendaResponse, error)
 	// ListAgenda returns the agenda of a computer, or of all, next due first. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListAgenda(ctx context.Context, in *ListAgendaRequest, opts ...grpc.CallOption) (*ListAgendaResponse, error)
-	// Pause stops orders to a computer or a tree. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
+	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
 	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error)
 	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(ctx context.Context, in *RunNowRequest, opts ...grpc.CallOption) (*RunNowResponse, error)
+	// Cancel takes out the runs of a partition that are due, or wait with a delay: manual, bang, changed, boot, retry. Next is the periodic run, or what comes meanwhile.
+	// What is wanted stays wanted: its convergence stays open until that run. Idempotent by request_id. Errors: NOT_FOUND, FAILED_PRECONDITION (an order
+	// was handed over, a run began, or only the periodic run is due). Callers: operators.
+	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 }
 
 type agendaServiceClient struct {
@@ -217,6 +224,16 @@ func (c *agendaServiceClient) RunNow(ctx context.Context, in *RunNowRequest, opt
 	return out, nil
 }
 
+func (c *agendaServiceClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelResponse)
+	err := c.cc.Invoke(ctx, AgendaService_Cancel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgendaServiceServer is the server API for AgendaService service.
 // All implementations must embed UnimplementedAgendaServiceServer
 // for forward compatibility.
@@ -227,12 +244,18 @@ type AgendaServiceServer interface {
 	GetAgenda(context.Context, *GetAgendaRequest) (*GetAgendaResponse, error)
 	// ListAgenda returns the agenda of a computer, or of all, next due first. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListAgenda(context.Context, *ListAgendaRequest) (*ListAgendaResponse, error)
-	// Pause stops orders to a computer or a tree. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
+	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
 	Pause(context.Context, *PauseRequest) (*PauseResponse, error)
 	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
 	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *RunNowRequest) (*RunNowResponse, error)
+	// Cancel takes out the runs of a partition that are due, or wait with a delay: manual, bang, changed, boot, retry. Next is the periodic run, or what comes meanwhile.
+	// What is wanted stays wanted: its convergence stays open until that run. Idempotent by request_id. Errors: NOT_FOUND, FAILED_PRECONDITION (an order
+	// was handed over, a run began, or only the periodic run is due). Callers: operators.
+	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	mustEmbedUnimplementedAgendaServiceServer()
 }
 
@@ -257,6 +280,9 @@ func (UnimplementedAgendaServiceServer) Resume(context.Context, *ResumeRequest) 
 }
 func (UnimplementedAgendaServiceServer) RunNow(context.Context, *RunNowRequest) (*RunNowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RunNow not implemented")
+}
+func (UnimplementedAgendaServiceServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
 }
 func (UnimplementedAgendaServiceServer) mustEmbedUnimplementedAgendaServiceServer() {}
 func (UnimplementedAgendaServiceServer) testEmbeddedByValue()                       {}
@@ -369,6 +395,24 @@ func _AgendaService_RunNow_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgendaService_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgendaServiceServer).Cancel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgendaService_Cancel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgendaServiceServer).Cancel(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AgendaService_ServiceDesc is the grpc.ServiceDesc for AgendaService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -395,6 +439,10 @@ var AgendaService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RunNow",
 			Handler:    _AgendaService_RunNow_Handler,
+		},
+		{
+			MethodName: "Cancel",
+			Handler:    _AgendaService_Cancel_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -36,7 +36,13 @@ type AgendaHead struct {
 	// Why, for people.
 	PauseReason string `protobuf:"bytes,4,opt,name=pause_reason,json=pauseReason,proto3" json:"pause_reason,omitempty"`
 	// True while a stream of the session is open.
-	Connected     bool `protobuf:"varint,5,opt,name=connected,proto3" json:"connected,omitempty"`
+	Connected bool `protobuf:"varint,5,opt,name=connected,proto3" json:"connected,omitempty"`
+	// When the pause ends; unset = never (it was written before pauses had an end).
+	PausedUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
+	// Who paused.
+	PausedBy string `protobuf:"bytes,7,opt,name=paused_by,json=pausedBy,proto3" json:"paused_by,omitempty"`
+	// When it was paused.
+	PausedAt      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -106,6 +112,27 @@ func (x *AgendaHead) GetConnected() bool {
 	return false
 }
 
+func (x *AgendaHead) GetPausedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedUntil
+	}
+	return nil
+}
+
+func (x *AgendaHead) GetPausedBy() string {
+	if x != nil {
+		return x.PausedBy
+	}
+	return ""
+}
+
+func (x *AgendaHead) GetPausedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedAt
+	}
+	return nil
+}
+
 // AgendaRecord is an entry of the agenda: field `<partition>` of `{c:<computer>}agenda`.
 type AgendaRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -164,7 +191,11 @@ type AgendaRecord struct {
 	// When the scheduler learnt of the allocation.
 	Learnt *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=learnt,proto3" json:"learnt,omitempty"`
 	// Id of a run that was handed over and did not begin because the node began one of its own: the next order takes it.
-	Spare         string `protobuf:"bytes,28,opt,name=spare,proto3" json:"spare,omitempty"`
+	Spare string `protobuf:"bytes,28,opt,name=spare,proto3" json:"spare,omitempty"`
+	// The newest pause of the tree, or the end of one; unset = none is known.
+	Pause *v1.Pause `protobuf:"bytes,29,opt,name=pause,proto3" json:"pause,omitempty"`
+	// Generation up to which its runs were cancelled.
+	Cancelled     *v1.Generation `protobuf:"bytes,30,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +424,20 @@ func (x *AgendaRecord) GetSpare() string {
 		return x.Spare
 	}
 	return ""
+}
+
+func (x *AgendaRecord) GetPause() *v1.Pause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+func (x *AgendaRecord) GetCancelled() *v1.Generation {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
 }
 
 // AgendaDue is a due time.
@@ -663,14 +708,17 @@ var File_vow_store_v1_scheduler_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_scheduler_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/store/v1/scheduler.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\x94\x01\n" +
+	"\x1cvow/store/v1/scheduler.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xa9\x02\n" +
 	"\n" +
 	"AgendaHead\x12\x17\n" +
 	"\aboot_id\x18\x01 \x01(\tR\x06bootId\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x16\n" +
 	"\x06paused\x18\x03 \x01(\bR\x06paused\x12!\n" +
 	"\fpause_reason\x18\x04 \x01(\tR\vpauseReason\x12\x1c\n" +
-	"\tconnected\x18\x05 \x01(\bR\tconnected\"\x9f\b\n" +
+	"\tconnected\x18\x05 \x01(\bR\tconnected\x12=\n" +
+	"\fpaused_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12\x1b\n" +
+	"\tpaused_by\x18\a \x01(\tR\bpausedBy\x127\n" +
+	"\tpaused_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\"\x80\t\n" +
 	"\fAgendaRecord\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -706,7 +754,9 @@ const file_vow_store_v1_scheduler_proto_rawDesc = "" +
 	"latestSeen\x12,\n" +
 	"\x03ran\x18\x1a \x01(\v2\x1a.google.protobuf.TimestampR\x03ran\x122\n" +
 	"\x06learnt\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\x06learnt\x12\x14\n" +
-	"\x05spare\x18\x1c \x01(\tR\x05spare\"a\n" +
+	"\x05spare\x18\x1c \x01(\tR\x05spare\x12(\n" +
+	"\x05pause\x18\x1d \x01(\v2\x12.vow.type.v1.PauseR\x05pause\x125\n" +
+	"\tcancelled\x18\x1e \x01(\v2\x17.vow.type.v1.GenerationR\tcancelled\"a\n" +
 	"\tAgendaDue\x12(\n" +
 	"\x05cause\x18\x01 \x01(\x0e2\x12.vow.type.v1.CauseR\x05cause\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xa1\x02\n" +
@@ -753,42 +803,47 @@ var file_vow_store_v1_scheduler_proto_goTypes = []any{
 	(*AgendaDue)(nil),             // 2: vow.store.v1.AgendaDue
 	(*AgendaBang)(nil),            // 3: vow.store.v1.AgendaBang
 	(*AgendaRun)(nil),             // 4: vow.store.v1.AgendaRun
-	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
-	(*v1.Generation)(nil),         // 6: vow.type.v1.Generation
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(v1.Cause)(0),                 // 8: vow.type.v1.Cause
-	(*v1.TraceContext)(nil),       // 9: vow.type.v1.TraceContext
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
+	(*v1.Generation)(nil),         // 7: vow.type.v1.Generation
+	(*v1.Pause)(nil),              // 8: vow.type.v1.Pause
+	(v1.Cause)(0),                 // 9: vow.type.v1.Cause
+	(*v1.TraceContext)(nil),       // 10: vow.type.v1.TraceContext
 }
 var file_vow_store_v1_scheduler_proto_depIdxs = []int32{
-	5,  // 0: vow.store.v1.AgendaRecord.period:type_name -> google.protobuf.Duration
-	6,  // 1: vow.store.v1.AgendaRecord.wanted:type_name -> vow.type.v1.Generation
-	6,  // 2: vow.store.v1.AgendaRecord.bang_wanted:type_name -> vow.type.v1.Generation
-	6,  // 3: vow.store.v1.AgendaRecord.changed:type_name -> vow.type.v1.Generation
-	6,  // 4: vow.store.v1.AgendaRecord.answered:type_name -> vow.type.v1.Generation
-	6,  // 5: vow.store.v1.AgendaRecord.settled:type_name -> vow.type.v1.Generation
-	2,  // 6: vow.store.v1.AgendaRecord.due:type_name -> vow.store.v1.AgendaDue
-	3,  // 7: vow.store.v1.AgendaRecord.bangs:type_name -> vow.store.v1.AgendaBang
-	4,  // 8: vow.store.v1.AgendaRecord.run:type_name -> vow.store.v1.AgendaRun
-	7,  // 9: vow.store.v1.AgendaRecord.latest_seen:type_name -> google.protobuf.Timestamp
-	7,  // 10: vow.store.v1.AgendaRecord.ran:type_name -> google.protobuf.Timestamp
-	7,  // 11: vow.store.v1.AgendaRecord.learnt:type_name -> google.protobuf.Timestamp
-	8,  // 12: vow.store.v1.AgendaDue.cause:type_name -> vow.type.v1.Cause
-	7,  // 13: vow.store.v1.AgendaDue.at:type_name -> google.protobuf.Timestamp
-	7,  // 14: vow.store.v1.AgendaBang.at:type_name -> google.protobuf.Timestamp
-	6,  // 15: vow.store.v1.AgendaBang.generation:type_name -> vow.type.v1.Generation
-	9,  // 16: vow.store.v1.AgendaBang.trace:type_name -> vow.type.v1.TraceContext
-	9,  // 17: vow.store.v1.AgendaBang.fan_out:type_name -> vow.type.v1.TraceContext
-	8,  // 18: vow.store.v1.AgendaRun.cause:type_name -> vow.type.v1.Cause
-	7,  // 19: vow.store.v1.AgendaRun.due:type_name -> google.protobuf.Timestamp
-	7,  // 20: vow.store.v1.AgendaRun.ordered:type_name -> google.protobuf.Timestamp
-	7,  // 21: vow.store.v1.AgendaRun.began:type_name -> google.protobuf.Timestamp
-	6,  // 22: vow.store.v1.AgendaRun.generation:type_name -> vow.type.v1.Generation
-	9,  // 23: vow.store.v1.AgendaRun.trace:type_name -> vow.type.v1.TraceContext
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	5,  // 0: vow.store.v1.AgendaHead.paused_until:type_name -> google.protobuf.Timestamp
+	5,  // 1: vow.store.v1.AgendaHead.paused_at:type_name -> google.protobuf.Timestamp
+	6,  // 2: vow.store.v1.AgendaRecord.period:type_name -> google.protobuf.Duration
+	7,  // 3: vow.store.v1.AgendaRecord.wanted:type_name -> vow.type.v1.Generation
+	7,  // 4: vow.store.v1.AgendaRecord.bang_wanted:type_name -> vow.type.v1.Generation
+	7,  // 5: vow.store.v1.AgendaRecord.changed:type_name -> vow.type.v1.Generation
+	7,  // 6: vow.store.v1.AgendaRecord.answered:type_name -> vow.type.v1.Generation
+	7,  // 7: vow.store.v1.AgendaRecord.settled:type_name -> vow.type.v1.Generation
+	2,  // 8: vow.store.v1.AgendaRecord.due:type_name -> vow.store.v1.AgendaDue
+	3,  // 9: vow.store.v1.AgendaRecord.bangs:type_name -> vow.store.v1.AgendaBang
+	4,  // 10: vow.store.v1.AgendaRecord.run:type_name -> vow.store.v1.AgendaRun
+	5,  // 11: vow.store.v1.AgendaRecord.latest_seen:type_name -> google.protobuf.Timestamp
+	5,  // 12: vow.store.v1.AgendaRecord.ran:type_name -> google.protobuf.Timestamp
+	5,  // 13: vow.store.v1.AgendaRecord.learnt:type_name -> google.protobuf.Timestamp
+	8,  // 14: vow.store.v1.AgendaRecord.pause:type_name -> vow.type.v1.Pause
+	7,  // 15: vow.store.v1.AgendaRecord.cancelled:type_name -> vow.type.v1.Generation
+	9,  // 16: vow.store.v1.AgendaDue.cause:type_name -> vow.type.v1.Cause
+	5,  // 17: vow.store.v1.AgendaDue.at:type_name -> google.protobuf.Timestamp
+	5,  // 18: vow.store.v1.AgendaBang.at:type_name -> google.protobuf.Timestamp
+	7,  // 19: vow.store.v1.AgendaBang.generation:type_name -> vow.type.v1.Generation
+	10, // 20: vow.store.v1.AgendaBang.trace:type_name -> vow.type.v1.TraceContext
+	10, // 21: vow.store.v1.AgendaBang.fan_out:type_name -> vow.type.v1.TraceContext
+	9,  // 22: vow.store.v1.AgendaRun.cause:type_name -> vow.type.v1.Cause
+	5,  // 23: vow.store.v1.AgendaRun.due:type_name -> google.protobuf.Timestamp
+	5,  // 24: vow.store.v1.AgendaRun.ordered:type_name -> google.protobuf.Timestamp
+	5,  // 25: vow.store.v1.AgendaRun.began:type_name -> google.protobuf.Timestamp
+	7,  // 26: vow.store.v1.AgendaRun.generation:type_name -> vow.type.v1.Generation
+	10, // 27: vow.store.v1.AgendaRun.trace:type_name -> vow.type.v1.TraceContext
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_scheduler_proto_init() }

@@ -1171,6 +1171,88 @@ func (x *Mute) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// Pause keeps the partitions of a tree, or of a computer, from running (maintenance). What began goes on; what becomes due waits until it ends.
+type Pause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Generation of the tree that the pause, or its end, made: a newer one replaces an older one. Unset for a computer.
+	Generation *Generation `protobuf:"bytes,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// When it ends, judged by the clock of whoever reads it; unset = it was ended: nothing is paused.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who paused, or ended the pause.
+	By string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	// When, stamped by the service that owns it: svc-master for a tree, svc-scheduler for a computer.
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pause) Reset() {
+	*x = Pause{}
+	mi := &file_vow_type_v1_type_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pause) ProtoMessage() {}
+
+func (x *Pause) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_type_v1_type_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pause.ProtoReflect.Descriptor instead.
+func (*Pause) Descriptor() ([]byte, []int) {
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Pause) GetGeneration() *Generation {
+	if x != nil {
+		return x.Generation
+	}
+	return nil
+}
+
+func (x *Pause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Pause) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Pause) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Pause) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Verdict is what the window of a promise says.
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1194,7 +1276,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_vow_type_v1_type_proto_msgTypes[8]
+	mi := &file_vow_type_v1_type_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1288,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_type_v1_type_proto_msgTypes[8]
+	mi := &file_vow_type_v1_type_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1301,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{8}
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Verdict) GetPromise() string {
@@ -1292,7 +1374,7 @@ type ReleaseCrime struct {
 
 func (x *ReleaseCrime) Reset() {
 	*x = ReleaseCrime{}
-	mi := &file_vow_type_v1_type_proto_msgTypes[9]
+	mi := &file_vow_type_v1_type_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1386,7 @@ func (x *ReleaseCrime) String() string {
 func (*ReleaseCrime) ProtoMessage() {}
 
 func (x *ReleaseCrime) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_type_v1_type_proto_msgTypes[9]
+	mi := &file_vow_type_v1_type_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1399,7 @@ func (x *ReleaseCrime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseCrime.ProtoReflect.Descriptor instead.
 func (*ReleaseCrime) Descriptor() ([]byte, []int) {
-	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{9}
+	return file_vow_type_v1_type_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReleaseCrime) GetSoftwareRelease() string {
@@ -1422,7 +1504,15 @@ const file_vow_type_v1_type_proto_rawDesc = "" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xed\x01\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xc6\x01\n" +
+	"\x05Pause\x127\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\v2\x17.vow.type.v1.GenerationR\n" +
+	"generation\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xed\x01\n" +
 	"\aVerdict\x12\x18\n" +
 	"\apromise\x18\x01 \x01(\tR\apromise\x12\x1f\n" +
 	"\vtest_failed\x18\x02 \x01(\bR\n" +
@@ -1510,7 +1600,7 @@ func file_vow_type_v1_type_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_type_v1_type_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_vow_type_v1_type_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_type_v1_type_proto_goTypes = []any{
 	(RequestedState)(0),           // 0: vow.type.v1.RequestedState
 	(Cause)(0),                    // 1: vow.type.v1.Cause
@@ -1528,32 +1618,36 @@ var file_vow_type_v1_type_proto_goTypes = []any{
 	(*OwnVerdict)(nil),            // 13: vow.type.v1.OwnVerdict
 	(*SenseGroup)(nil),            // 14: vow.type.v1.SenseGroup
 	(*Mute)(nil),                  // 15: vow.type.v1.Mute
-	(*Verdict)(nil),               // 16: vow.type.v1.Verdict
-	(*ReleaseCrime)(nil),          // 17: vow.type.v1.ReleaseCrime
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Pause)(nil),                 // 16: vow.type.v1.Pause
+	(*Verdict)(nil),               // 17: vow.type.v1.Verdict
+	(*ReleaseCrime)(nil),          // 18: vow.type.v1.ReleaseCrime
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_vow_type_v1_type_proto_depIdxs = []int32{
 	2,  // 0: vow.type.v1.ColourStatus.colour:type_name -> vow.type.v1.Colour
-	18, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
+	19, // 1: vow.type.v1.ColourStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 2: vow.type.v1.LogEntry.level:type_name -> vow.type.v1.LogLevel
-	18, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
+	19, // 3: vow.type.v1.SenseGroup.at:type_name -> google.protobuf.Timestamp
 	11, // 4: vow.type.v1.SenseGroup.entries:type_name -> vow.type.v1.LogEntry
 	12, // 5: vow.type.v1.SenseGroup.test:type_name -> vow.type.v1.Rule
 	12, // 6: vow.type.v1.SenseGroup.anomaly:type_name -> vow.type.v1.Rule
 	6,  // 7: vow.type.v1.SenseGroup.kind:type_name -> vow.type.v1.PromiseKind
 	13, // 8: vow.type.v1.SenseGroup.own_test:type_name -> vow.type.v1.OwnVerdict
 	13, // 9: vow.type.v1.SenseGroup.own_anomaly:type_name -> vow.type.v1.OwnVerdict
-	18, // 10: vow.type.v1.Mute.until:type_name -> google.protobuf.Timestamp
-	18, // 11: vow.type.v1.Mute.at:type_name -> google.protobuf.Timestamp
-	18, // 12: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
-	15, // 13: vow.type.v1.Verdict.mute:type_name -> vow.type.v1.Mute
-	7,  // 14: vow.type.v1.ReleaseCrime.crime:type_name -> vow.type.v1.MonitoringCrime
-	18, // 15: vow.type.v1.ReleaseCrime.since:type_name -> google.protobuf.Timestamp
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	19, // 10: vow.type.v1.Mute.until:type_name -> google.protobuf.Timestamp
+	19, // 11: vow.type.v1.Mute.at:type_name -> google.protobuf.Timestamp
+	9,  // 12: vow.type.v1.Pause.generation:type_name -> vow.type.v1.Generation
+	19, // 13: vow.type.v1.Pause.until:type_name -> google.protobuf.Timestamp
+	19, // 14: vow.type.v1.Pause.at:type_name -> google.protobuf.Timestamp
+	19, // 15: vow.type.v1.Verdict.since:type_name -> google.protobuf.Timestamp
+	15, // 16: vow.type.v1.Verdict.mute:type_name -> vow.type.v1.Mute
+	7,  // 17: vow.type.v1.ReleaseCrime.crime:type_name -> vow.type.v1.MonitoringCrime
+	19, // 18: vow.type.v1.ReleaseCrime.since:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_vow_type_v1_type_proto_init() }
@@ -1568,7 +1662,7 @@ func file_vow_type_v1_type_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_type_v1_type_proto_rawDesc), len(file_vow_type_v1_type_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

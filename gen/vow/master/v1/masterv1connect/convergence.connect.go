@@ -42,6 +42,9 @@ const (
 	// ConvergenceServiceWatchConvergenceProcedure is the fully-qualified name of the
 	// ConvergenceService's WatchConvergence RPC.
 	ConvergenceServiceWatchConvergenceProcedure = "/vow.master.v1.ConvergenceService/WatchConvergence"
+	// ConvergenceServiceAbandonConvergenceProcedure is the fully-qualified name of the
+	// ConvergenceService's AbandonConvergence RPC.
+	ConvergenceServiceAbandonConvergenceProcedure = "/vow.master.v1.ConvergenceService/AbandonConvergence"
 )
 
 // ConvergenceServiceClient is a client for the vow.master.v1.ConvergenceService service.
@@ -52,6 +55,9 @@ type ConvergenceServiceClient interface {
 	ListConvergences(context.Context, *v1.ListConvergencesRequest) (*v1.ListConvergencesResponse, error)
 	// WatchConvergence streams a convergence, whole, at each change, and ends when it is closed. Errors: NOT_FOUND. Callers: anyone.
 	WatchConvergence(context.Context, *v1.WatchConvergenceRequest) (*connect.ServerStreamForClient[v1.WatchConvergenceResponse], error)
+	// AbandonConvergence ends an open convergence by hand: nobody waits for it any more. It cancels no run; svc-scheduler's Cancel does. Idempotent: one that has
+	// ended is returned as it is. Errors: NOT_FOUND. Callers: operators.
+	AbandonConvergence(context.Context, *v1.AbandonConvergenceRequest) (*v1.AbandonConvergenceResponse, error)
 }
 
 // NewConvergenceServiceClient constructs a client for the vow.master.v1.ConvergenceService service.
@@ -83,14 +89,21 @@ func NewConvergenceServiceClient(httpClient connect.HTTPClient, baseURL string, 
 			connect.WithSchema(convergenceServiceMethods.ByName("WatchConvergence")),
 			connect.WithClientOptions(opts...),
 		),
+		abandonConvergence: connect.NewClient[v1.AbandonConvergenceRequest, v1.AbandonConvergenceResponse](
+			httpClient,
+			baseURL+ConvergenceServiceAbandonConvergenceProcedure,
+			connect.WithSchema(convergenceServiceMethods.ByName("AbandonConvergence")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // convergenceServiceClient implements ConvergenceServiceClient.
 type convergenceServiceClient struct {
-	getConvergence   *connect.Client[v1.GetConvergenceRequest, v1.GetConvergenceResponse]
-	listConvergences *connect.Client[v1.ListConvergencesRequest, v1.ListConvergencesResponse]
-	watchConvergence *connect.Client[v1.WatchConvergenceRequest, v1.WatchConvergenceResponse]
+	getConvergence     *connect.Client[v1.GetConvergenceRequest, v1.GetConvergenceResponse]
+	listConvergences   *connect.Client[v1.ListConvergencesRequest, v1.ListConvergencesResponse]
+	watchConvergence   *connect.Client[v1.WatchConvergenceRequest, v1.WatchConvergenceResponse]
+	abandonConvergence *connect.Client[v1.AbandonConvergenceRequest, v1.AbandonConvergenceResponse]
 }
 
 // GetConvergence calls vow.master.v1.ConvergenceService.GetConvergence.
@@ -116,6 +129,15 @@ func (c *convergenceServiceClient) WatchConvergence(ctx context.Context, req *v1
 	return c.watchConvergence.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// AbandonConvergence calls vow.master.v1.ConvergenceService.AbandonConvergence.
+func (c *convergenceServiceClient) AbandonConvergence(ctx context.Context, req *v1.AbandonConvergenceRequest) (*v1.AbandonConvergenceResponse, error) {
+	response, err := c.abandonConvergence.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ConvergenceServiceHandler is an implementation of the vow.master.v1.ConvergenceService service.
 type ConvergenceServiceHandler interface {
 	// GetConvergence returns one convergence with its timeline. Reads only. Errors: NOT_FOUND. Callers: anyone.
@@ -124,6 +146,9 @@ type ConvergenceServiceHandler interface {
 	ListConvergences(context.Context, *v1.ListConvergencesRequest) (*v1.ListConvergencesResponse, error)
 	// WatchConvergence streams a convergence, whole, at each change, and ends when it is closed. Errors: NOT_FOUND. Callers: anyone.
 	WatchConvergence(context.Context, *v1.WatchConvergenceRequest, *connect.ServerStream[v1.WatchConvergenceResponse]) error
+	// AbandonConvergence ends an open convergence by hand: nobody waits for it any more. It cancels no run; svc-scheduler's Cancel does. Idempotent: one that has
+	// ended is returned as it is. Errors: NOT_FOUND. Callers: operators.
+	AbandonConvergence(context.Context, *v1.AbandonConvergenceRequest) (*v1.AbandonConvergenceResponse, error)
 }
 
 // NewConvergenceServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -151,6 +176,12 @@ func NewConvergenceServiceHandler(svc ConvergenceServiceHandler, opts ...connect
 		connect.WithSchema(convergenceServiceMethods.ByName("WatchConvergence")),
 		connect.WithHandlerOptions(opts...),
 	)
+	convergenceServiceAbandonConvergenceHandler := connect.NewUnaryHandlerSimple(
+		ConvergenceServiceAbandonConvergenceProcedure,
+		svc.AbandonConvergence,
+		connect.WithSchema(convergenceServiceMethods.ByName("AbandonConvergence")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.ConvergenceService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ConvergenceServiceGetConvergenceProcedure:
@@ -159,6 +190,8 @@ func NewConvergenceServiceHandler(svc ConvergenceServiceHandler, opts ...connect
 			convergenceServiceListConvergencesHandler.ServeHTTP(w, r)
 		case ConvergenceServiceWatchConvergenceProcedure:
 			convergenceServiceWatchConvergenceHandler.ServeHTTP(w, r)
+		case ConvergenceServiceAbandonConvergenceProcedure:
+			convergenceServiceAbandonConvergenceHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -178,4 +211,8 @@ func (UnimplementedConvergenceServiceHandler) ListConvergences(context.Context, 
 
 func (UnimplementedConvergenceServiceHandler) WatchConvergence(context.Context, *v1.WatchConvergenceRequest, *connect.ServerStream[v1.WatchConvergenceResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ConvergenceService.WatchConvergence is not implemented"))
+}
+
+func (UnimplementedConvergenceServiceHandler) AbandonConvergence(context.Context, *v1.AbandonConvergenceRequest) (*v1.AbandonConvergenceResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.ConvergenceService.AbandonConvergence is not implemented"))
 }

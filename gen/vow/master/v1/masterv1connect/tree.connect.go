@@ -43,6 +43,10 @@ const (
 	// TreeServiceWatchTreeColoursProcedure is the fully-qualified name of the TreeService's
 	// WatchTreeColours RPC.
 	TreeServiceWatchTreeColoursProcedure = "/vow.master.v1.TreeService/WatchTreeColours"
+	// TreeServicePauseTreeProcedure is the fully-qualified name of the TreeService's PauseTree RPC.
+	TreeServicePauseTreeProcedure = "/vow.master.v1.TreeService/PauseTree"
+	// TreeServiceResumeTreeProcedure is the fully-qualified name of the TreeService's ResumeTree RPC.
+	TreeServiceResumeTreeProcedure = "/vow.master.v1.TreeService/ResumeTree"
 )
 
 // TreeServiceClient is a client for the vow.master.v1.TreeService service.
@@ -57,6 +61,13 @@ type TreeServiceClient interface {
 	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
 	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest) (*connect.ServerStreamForClient[v1.WatchTreeColoursResponse], error)
+	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
+	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed). Callers: operators, through svc-scheduler's Pause.
+	PauseTree(context.Context, *v1.PauseTreeRequest) (*v1.PauseTreeResponse, error)
+	// ResumeTree ends a pause: what is due runs. Idempotent: a tree that is not paused stays as it is. Errors: NOT_FOUND. Callers: operators, through
+	// svc-scheduler's Resume.
+	ResumeTree(context.Context, *v1.ResumeTreeRequest) (*v1.ResumeTreeResponse, error)
 }
 
 // NewTreeServiceClient constructs a client for the vow.master.v1.TreeService service. By default,
@@ -94,6 +105,18 @@ func NewTreeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(treeServiceMethods.ByName("WatchTreeColours")),
 			connect.WithClientOptions(opts...),
 		),
+		pauseTree: connect.NewClient[v1.PauseTreeRequest, v1.PauseTreeResponse](
+			httpClient,
+			baseURL+TreeServicePauseTreeProcedure,
+			connect.WithSchema(treeServiceMethods.ByName("PauseTree")),
+			connect.WithClientOptions(opts...),
+		),
+		resumeTree: connect.NewClient[v1.ResumeTreeRequest, v1.ResumeTreeResponse](
+			httpClient,
+			baseURL+TreeServiceResumeTreeProcedure,
+			connect.WithSchema(treeServiceMethods.ByName("ResumeTree")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -103,6 +126,8 @@ type treeServiceClient struct {
 	listTrees        *connect.Client[v1.ListTreesRequest, v1.ListTreesResponse]
 	listRunCrimes    *connect.Client[v1.ListRunCrimesRequest, v1.ListRunCrimesResponse]
 	watchTreeColours *connect.Client[v1.WatchTreeColoursRequest, v1.WatchTreeColoursResponse]
+	pauseTree        *connect.Client[v1.PauseTreeRequest, v1.PauseTreeResponse]
+	resumeTree       *connect.Client[v1.ResumeTreeRequest, v1.ResumeTreeResponse]
 }
 
 // GetTree calls vow.master.v1.TreeService.GetTree.
@@ -137,6 +162,24 @@ func (c *treeServiceClient) WatchTreeColours(ctx context.Context, req *v1.WatchT
 	return c.watchTreeColours.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// PauseTree calls vow.master.v1.TreeService.PauseTree.
+func (c *treeServiceClient) PauseTree(ctx context.Context, req *v1.PauseTreeRequest) (*v1.PauseTreeResponse, error) {
+	response, err := c.pauseTree.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResumeTree calls vow.master.v1.TreeService.ResumeTree.
+func (c *treeServiceClient) ResumeTree(ctx context.Context, req *v1.ResumeTreeRequest) (*v1.ResumeTreeResponse, error) {
+	response, err := c.resumeTree.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TreeServiceHandler is an implementation of the vow.master.v1.TreeService service.
 type TreeServiceHandler interface {
 	// GetTree returns a tree with all its instances and their states. Reads only. Errors: NOT_FOUND. Callers: anyone.
@@ -149,6 +192,13 @@ type TreeServiceHandler interface {
 	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
 	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest, *connect.ServerStream[v1.WatchTreeColoursResponse]) error
+	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
+	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed). Callers: operators, through svc-scheduler's Pause.
+	PauseTree(context.Context, *v1.PauseTreeRequest) (*v1.PauseTreeResponse, error)
+	// ResumeTree ends a pause: what is due runs. Idempotent: a tree that is not paused stays as it is. Errors: NOT_FOUND. Callers: operators, through
+	// svc-scheduler's Resume.
+	ResumeTree(context.Context, *v1.ResumeTreeRequest) (*v1.ResumeTreeResponse, error)
 }
 
 // NewTreeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -182,6 +232,18 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(treeServiceMethods.ByName("WatchTreeColours")),
 		connect.WithHandlerOptions(opts...),
 	)
+	treeServicePauseTreeHandler := connect.NewUnaryHandlerSimple(
+		TreeServicePauseTreeProcedure,
+		svc.PauseTree,
+		connect.WithSchema(treeServiceMethods.ByName("PauseTree")),
+		connect.WithHandlerOptions(opts...),
+	)
+	treeServiceResumeTreeHandler := connect.NewUnaryHandlerSimple(
+		TreeServiceResumeTreeProcedure,
+		svc.ResumeTree,
+		connect.WithSchema(treeServiceMethods.ByName("ResumeTree")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.TreeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TreeServiceGetTreeProcedure:
@@ -192,6 +254,10 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 			treeServiceListRunCrimesHandler.ServeHTTP(w, r)
 		case TreeServiceWatchTreeColoursProcedure:
 			treeServiceWatchTreeColoursHandler.ServeHTTP(w, r)
+		case TreeServicePauseTreeProcedure:
+			treeServicePauseTreeHandler.ServeHTTP(w, r)
+		case TreeServiceResumeTreeProcedure:
+			treeServiceResumeTreeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -215,4 +281,12 @@ func (UnimplementedTreeServiceHandler) ListRunCrimes(context.Context, *v1.ListRu
 
 func (UnimplementedTreeServiceHandler) WatchTreeColours(context.Context, *v1.WatchTreeColoursRequest, *connect.ServerStream[v1.WatchTreeColoursResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.WatchTreeColours is not implemented"))
+}
+
+func (UnimplementedTreeServiceHandler) PauseTree(context.Context, *v1.PauseTreeRequest) (*v1.PauseTreeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.PauseTree is not implemented"))
+}
+
+func (UnimplementedTreeServiceHandler) ResumeTree(context.Context, *v1.ResumeTreeRequest) (*v1.ResumeTreeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.TreeService.ResumeTree is not implemented"))
 }

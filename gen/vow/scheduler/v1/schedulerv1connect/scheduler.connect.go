@@ -49,6 +49,8 @@ const (
 	AgendaServiceResumeProcedure = "/vow.scheduler.v1.AgendaService/Resume"
 	// AgendaServiceRunNowProcedure is the fully-qualified name of the AgendaService's RunNow RPC.
 	AgendaServiceRunNowProcedure = "/vow.scheduler.v1.AgendaService/RunNow"
+	// AgendaServiceCancelProcedure is the fully-qualified name of the AgendaService's Cancel RPC.
+	AgendaServiceCancelProcedure = "/vow.scheduler.v1.AgendaService/Cancel"
 )
 
 // OrderServiceClient is a client for the vow.scheduler.v1.OrderService service.
@@ -131,12 +133,18 @@ type AgendaServiceClient interface {
 	GetAgenda(context.Context, *v1.GetAgendaRequest) (*v1.GetAgendaResponse, error)
 	// ListAgenda returns the agenda of a computer, or of all, next due first. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListAgenda(context.Context, *v1.ListAgendaRequest) (*v1.ListAgendaResponse, error)
-	// Pause stops orders to a computer or a tree. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
+	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
 	Pause(context.Context, *v1.PauseRequest) (*v1.PauseResponse, error)
 	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
 	Resume(context.Context, *v1.ResumeRequest) (*v1.ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *v1.RunNowRequest) (*v1.RunNowResponse, error)
+	// Cancel takes out the runs of a partition that are due, or wait with a delay: manual, bang, changed, boot, retry. Next is the periodic run, or what comes meanwhile.
+	// What is wanted stays wanted: its convergence stays open until that run. Idempotent by request_id. Errors: NOT_FOUND, FAILED_PRECONDITION (an order
+	// was handed over, a run began, or only the periodic run is due). Callers: operators.
+	Cancel(context.Context, *v1.CancelRequest) (*v1.CancelResponse, error)
 }
 
 // NewAgendaServiceClient constructs a client for the vow.scheduler.v1.AgendaService service. By
@@ -180,6 +188,12 @@ func NewAgendaServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(agendaServiceMethods.ByName("RunNow")),
 			connect.WithClientOptions(opts...),
 		),
+		cancel: connect.NewClient[v1.CancelRequest, v1.CancelResponse](
+			httpClient,
+			baseURL+AgendaServiceCancelProcedure,
+			connect.WithSchema(agendaServiceMethods.ByName("Cancel")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -190,6 +204,7 @@ type agendaServiceClient struct {
 	pause      *connect.Client[v1.PauseRequest, v1.PauseResponse]
 	resume     *connect.Client[v1.ResumeRequest, v1.ResumeResponse]
 	runNow     *connect.Client[v1.RunNowRequest, v1.RunNowResponse]
+	cancel     *connect.Client[v1.CancelRequest, v1.CancelResponse]
 }
 
 // GetAgenda calls vow.scheduler.v1.AgendaService.GetAgenda.
@@ -237,18 +252,33 @@ func (c *agendaServiceClient) RunNow(ctx context.Context, req *v1.RunNowRequest)
 	return nil, err
 }
 
+// Cancel calls vow.scheduler.v1.AgendaService.Cancel.
+func (c *agendaServiceClient) Cancel(ctx context.Context, req *v1.CancelRequest) (*v1.CancelResponse, error) {
+	response, err := c.cancel.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AgendaServiceHandler is an implementation of the vow.scheduler.v1.AgendaService service.
 type AgendaServiceHandler interface {
 	// GetAgenda returns when a partition runs next and why. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetAgenda(context.Context, *v1.GetAgendaRequest) (*v1.GetAgendaResponse, error)
 	// ListAgenda returns the agenda of a computer, or of all, next due first. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListAgenda(context.Context, *v1.ListAgendaRequest) (*v1.ListAgendaResponse, error)
-	// Pause stops orders to a computer or a tree. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
+	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
 	Pause(context.Context, *v1.PauseRequest) (*v1.PauseResponse, error)
 	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
 	Resume(context.Context, *v1.ResumeRequest) (*v1.ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *v1.RunNowRequest) (*v1.RunNowResponse, error)
+	// Cancel takes out the runs of a partition that are due, or wait with a delay: manual, bang, changed, boot, retry. Next is the periodic run, or what comes meanwhile.
+	// What is wanted stays wanted: its convergence stays open until that run. Idempotent by request_id. Errors: NOT_FOUND, FAILED_PRECONDITION (an order
+	// was handed over, a run began, or only the periodic run is due). Callers: operators.
+	Cancel(context.Context, *v1.CancelRequest) (*v1.CancelResponse, error)
 }
 
 // NewAgendaServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -288,6 +318,12 @@ func NewAgendaServiceHandler(svc AgendaServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(agendaServiceMethods.ByName("RunNow")),
 		connect.WithHandlerOptions(opts...),
 	)
+	agendaServiceCancelHandler := connect.NewUnaryHandlerSimple(
+		AgendaServiceCancelProcedure,
+		svc.Cancel,
+		connect.WithSchema(agendaServiceMethods.ByName("Cancel")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.scheduler.v1.AgendaService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AgendaServiceGetAgendaProcedure:
@@ -300,6 +336,8 @@ func NewAgendaServiceHandler(svc AgendaServiceHandler, opts ...connect.HandlerOp
 			agendaServiceResumeHandler.ServeHTTP(w, r)
 		case AgendaServiceRunNowProcedure:
 			agendaServiceRunNowHandler.ServeHTTP(w, r)
+		case AgendaServiceCancelProcedure:
+			agendaServiceCancelHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -327,4 +365,8 @@ func (UnimplementedAgendaServiceHandler) Resume(context.Context, *v1.ResumeReque
 
 func (UnimplementedAgendaServiceHandler) RunNow(context.Context, *v1.RunNowRequest) (*v1.RunNowResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.scheduler.v1.AgendaService.RunNow is not implemented"))
+}
+
+func (UnimplementedAgendaServiceHandler) Cancel(context.Context, *v1.CancelRequest) (*v1.CancelResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.scheduler.v1.AgendaService.Cancel is not implemented"))
 }
