@@ -35,6 +35,9 @@ func (t *Tree) EpochMoved(e EpochMoved, now time.Time) (EpochMovedAnswer, Effect
 		}
 		p.Token += gap
 	}
+	if t.Pause.Generation != (Generation{}) {
+		t.Pause.Generation = t.next() // whoever knows of a newer one knows what is lost
+	}
 	t.membershipChanged()
 	if len(t.Instances) > 0 { // the root's descendants, and remnants
 		t.changed(&fx, t.sorted(), true, 0, Trace{}, now)

@@ -61,6 +61,10 @@ func (t *Tree) BeginRun(e BeginRun, now time.Time) (BeginRunAnswer, Effects, err
 		return BeginRunAnswer{}, Effects{}, fail(FailedPrecondition, "cannot begin run %s: it has ended", e.RunID)
 	}
 
+	if t.Paused(now) {
+		return BeginRunAnswer{}, Effects{}, fail(FailedPrecondition, "cannot begin run %s of tree %q: it is %s", e.RunID, t.Title, t.Pause.words())
+	}
+
 	var fx Effects
 	fx.Changed.partition(p.InstanceID)
 	if p.Run != nil {

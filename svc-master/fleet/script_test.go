@@ -169,6 +169,10 @@ func (s *script) do(words []string) (told string, failed bool) {
 	case "quota":
 		limit := uint32(n("limit"))
 		return s.step(SetQuota{Limit: &limit})
+	case "pause":
+		return s.step(PauseTree{For: d("for"), Reason: strings.Join(at, " "), By: options["by"]})
+	case "resume":
+		return s.step(ResumeTree{})
 	case "bang":
 		e := Bang{AllocationID: s.allocation(arg(0)), Source: arg(2), Message: "it broke", Up: d("up"), ExitSequence: n("exit"), LastSuccessRunID: options["last"], RunInProgress: options["in"], NotAllowed: options["allowed"] == "no"}
 		e.Origin = map[string]Origin{"promise": OriginPromise, "process": OriginProcess, "manual": OriginManual}[arg(1)]

@@ -73,6 +73,8 @@ func (t *Tree) blocker(p *Partition, contacts map[string]time.Time, now, start t
 		return "computer " + p.Computer + " dead since " + contact.UTC().Format(time.RFC3339)
 	case p.Run != nil:
 		return "run in progress for " + words(now.Sub(p.Run.BegunAt))
+	case t.Paused(now):
+		return t.Pause.words()
 	case p.Latest != nil && p.Latest.Result != Success:
 		return fmt.Sprintf("last run failed, attempt %d: %s", p.Latest.Attempt, reasonOf(p.Latest))
 	}
@@ -108,10 +110,13 @@ func (t *Tree) WantedCause(p *Partition) Cause {
 	return CauseUnspecified
 }
 
-// Conditions are what is worth telling of the tree: bang storms, publish loops, monitoring crimes and problems that nodes
+// Conditions are what is worth telling of the tree: that it is paused, bang storms, publish loops, monitoring crimes and problems that nodes
 // told, by member.
 func (t *Tree) Conditions(now time.Time) []string {
 	var told []string
+	if t.Paused(now) {
+		told = append(told, t.Pause.words())
+	}
 	for _, m := range t.view().order {
 		for i := range m.partition.Rows {
 			if row := &m.partition.Rows[i]; row.storm(now) {

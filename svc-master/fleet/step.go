@@ -87,6 +87,14 @@ func (e SetQuota) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.SetQuota(e, now))
 }
 
+func (e PauseTree) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.PauseTree(e, now))
+}
+
+func (e ResumeTree) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.ResumeTree(e, now))
+}
+
 func (e Bang) apply(t *Tree, now time.Time) (Answer, Effects, error) { return answer(t.Bang(e, now)) }
 
 func (e BeginRun) apply(t *Tree, now time.Time) (Answer, Effects, error) {

@@ -37,7 +37,7 @@ type Header struct {
 	CreatedAt time.Time
 	// Generation is the last one given out.
 	Generation Generation
-	// Membership counts the changes of who is allocated where, of states and of periods.
+	// Membership counts the changes of who is allocated where, of states, of periods and of pauses.
 	Membership uint64
 	// Last numbers given out, each counted from 1.
 	LastInstance, LastAllocation, LastBang, LastConvergence uint64
@@ -47,6 +47,8 @@ type Header struct {
 	BangedNow Generation
 	// Quota of bangs.
 	Quota Quota
+	// Pause is the newest one, or its end.
+	Pause Pause
 }
 
 // BangMark is a bang as those it concerns remember it.

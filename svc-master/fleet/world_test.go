@@ -153,7 +153,11 @@ func (w *world) move(m move) {
 }
 
 func (w *world) rare(m move) {
-	switch m.x % 9 {
+	switch m.x % 11 {
+	case 9:
+		w.step(PauseTree{For: time.Duration(m.y%3) * 10 * time.Minute, Reason: "maintenance"})
+	case 10:
+		w.step(ResumeTree{})
 	case 0:
 		w.step(Abandon{})
 	case 1:

@@ -72,8 +72,17 @@ type Desired struct {
 	Generation   Generation
 	Requested    Requested
 	// Period is the longest time between two runs; 0 = DefaultPeriod.
-	Period  time.Duration
+	Period time.Duration
+	// Pause of its tree.
+	Pause   Pause
 	Content any
+}
+
+// Pause is the newest pause of a tree, or the end of one. It changes without a generation of what is wanted, and has one of its own.
+type Pause struct {
+	Generation Generation
+	// Until then the node begins no run by itself; zero = it is not paused. What is ordered, svc-master refuses to begin.
+	Until time.Time
 }
 
 // Handle names a run.
@@ -213,6 +222,15 @@ func (p Partition) enter(phase Phase, now time.Time) Partition {
 
 func (p Partition) desire(item Desired, now time.Time) (Partition, []Effect, string) {
 	if p.Phase != Free && p.Desired.AllocationID == item.AllocationID {
+		if !p.Desired.Pause.Generation.Less(item.Pause.Generation) {
+			item.Pause = p.Desired.Pause
+		} else if !p.Desired.Generation.Less(item.Generation) {
+			p.Desired.Pause = item.Pause
+			if p.Desired.Generation == item.Generation {
+				p.Desired = item
+			}
+			return p, []Effect{Store{p}}, "another pause"
+		}
 		if p.Desired.Generation == item.Generation && p.Desired.Period != item.Period {
 			p.Desired = item // the period is the computer's and the release's: it changes without a generation of the tree
 			return p, []Effect{Store{p}}, "another period"
@@ -388,6 +406,9 @@ func (p Partition) due(alone time.Time) (time.Time, Cause) {
 	}
 	if at.Before(p.NotBefore) {
 		at = p.NotBefore
+	}
+	if at.Before(p.Desired.Pause.Until) {
+		at = p.Desired.Pause.Until
 	}
 	return at, cause
 }

@@ -99,10 +99,21 @@ func event(t *testing.T, line string) converge.Event {
 				t.Fatal(err)
 			}
 		}
-		return converge.Desired{
+		item := converge.Desired{
 			Partition: f[1], AllocationID: f[2], Generation: converge.Generation{Epoch: number(e), Number: number(n)},
 			Requested: requested[f[4]], Period: period,
 		}
+		if len(f) > 7 { // paused by its generation, until a time
+			until, err := time.ParseDuration(f[7])
+			if err != nil {
+				t.Fatal(err)
+			}
+			item.Pause.Generation = converge.Generation{Epoch: 1, Number: number(f[6])}
+			if until > 0 {
+				item.Pause.Until = epoch.Add(until)
+			}
+		}
+		return item
 	}
 	switch f[0] {
 	case "start":

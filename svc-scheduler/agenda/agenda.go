@@ -16,9 +16,8 @@ type Agenda struct {
 	Slots int
 	// BootID of the machine when it was seen last; empty = never.
 	BootID string
-	// Paused says that no orders are handed over, PauseReason why.
-	Paused      bool
-	PauseReason string
+	// Pause of the computer: no orders are handed over until its end.
+	Pause Paused
 	// Entries by partition.
 	Entries map[string]*Entry
 	// Orders counts what was handed over for the first time in this session; with the session it makes run ids.
@@ -44,7 +43,7 @@ type change struct {
 // Outcome is what the caller does next, in this order: store, hand over, wake.
 type Outcome struct {
 	// Stored are the partitions whose entries changed, Removed those that are gone; both sorted. Head tells whether the agenda's own
-	// fields changed (BootID, Paused, Connected).
+	// fields changed (BootID, Pause, Connected).
 	Stored, Removed []string
 	Head            bool
 	// Orders to hand over, once all of the above is stored.
@@ -133,12 +132,12 @@ func (a *Agenda) apply(event Event, now time.Time) {
 		a.reported(ev, now)
 	case RunNow:
 		a.runNow(ev, now)
+	case Cancel:
+		a.cancel(ev, now)
 	case Pause:
-		a.Paused, a.PauseReason, a.change.head = true, ev.Reason, true
-		a.say("paused: %s", ev.Reason)
+		a.pause(ev, now)
 	case Resume:
-		a.Paused, a.PauseReason, a.change.head = false, "", true
-		a.say("resumed")
+		a.resume(ev)
 	case Due:
 	}
 }
@@ -151,10 +150,13 @@ func (a *Agenda) SetTrace(order *Order, trace Trace) {
 	}
 }
 
-// wake is when time alone changes something: never without a stream or while paused, when nothing may be handed over.
+// wake is when time alone changes something: never without a stream, when nothing may be handed over.
 func (a *Agenda) wake() time.Time {
-	if !a.Connected || a.Paused {
+	switch {
+	case !a.Connected:
 		return time.Time{}
+	case a.Pause != (Paused{}):
+		return a.Pause.Until
 	}
 	return a.queue.next()
 }
@@ -174,7 +176,7 @@ func (a *Agenda) Overdue(now time.Time, after time.Duration) (due, overdue int) 
 		if e.State == Waiting {
 			_, at = e.DueCause(now)
 		}
-		if e.State == Running || at.IsZero() {
+		if e.State == Running || at.IsZero() || e.Pause.In(now) {
 			return
 		}
 		due++
@@ -206,7 +208,7 @@ func (a *Agenda) Clone() *Agenda {
 	}
 	c := New(a.Computer, entries...)
 	c.Session, c.Connected, c.Slots, c.BootID, c.Orders = a.Session, a.Connected, a.Slots, a.BootID, a.Orders
-	c.Paused, c.PauseReason = a.Paused, a.PauseReason
+	c.Pause = a.Pause
 	c.queue.ready.turns, c.gone, c.whole = maps.Clone(a.queue.ready.turns), maps.Clone(a.gone), a.whole
 	return c
 }

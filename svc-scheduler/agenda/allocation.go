@@ -99,6 +99,7 @@ func (a *Agenda) take(e *Entry, l *Allocation, asked, now time.Time) {
 			e.periodic(since)
 		}
 	}
+	a.takePause(e, l.Pause, now)
 	a.takeRuns(e, l, asked, now)
 	a.takeWanted(e, l, now)
 	e.ensure(now)
@@ -175,6 +176,6 @@ func same(a, b *Entry) bool {
 	}
 	return a.InstanceID == b.InstanceID && a.TreeID == b.TreeID && a.Title == b.Title && a.Period == b.Period &&
 		a.Wanted == b.Wanted && a.BangWanted == b.BangWanted && a.Changed == b.Changed && a.Answered == b.Answered && a.Settled == b.Settled &&
-		a.Due == b.Due && a.State == b.State && a.Run == b.Run && a.Epoch == b.Epoch && a.Token == b.Token &&
+		a.Due == b.Due && a.Pause.Generation == b.Pause.Generation && a.State == b.State && a.Run == b.Run && a.Epoch == b.Epoch && a.Token == b.Token &&
 		a.Spare == b.Spare && a.Attempt == b.Attempt && a.LatestRun == b.LatestRun && a.Ran.Equal(b.Ran)
 }

@@ -66,7 +66,7 @@ func (a *Agenda) checkEntry(partition string, e *Entry) error {
 			return fmt.Errorf("it waits and has run %s in hand", e.Run.ID)
 		case e.Next().IsZero():
 			return fmt.Errorf("it waits and will never be due")
-		case e.Wanted.After(e.Settled) && e.Due[Manual].IsZero() && e.Due[FromBang].IsZero() && e.Due[Changed].IsZero() && e.Due[Retry].IsZero():
+		case e.unanswered() && e.Due[Manual].IsZero() && e.Due[FromBang].IsZero() && e.Due[Changed].IsZero() && e.Due[Retry].IsZero():
 			return fmt.Errorf("generation %s is wanted, %s settled, and no run is due for it", e.Wanted, e.Settled)
 		}
 		return nil
@@ -78,7 +78,7 @@ func (a *Agenda) checkEntry(partition string, e *Entry) error {
 		return fmt.Errorf("run %s is running and did not begin", e.Run.ID)
 	case e.State == Ordered && e.Run.Ordered.IsZero():
 		return fmt.Errorf("run %s is ordered and was not handed over", e.Run.ID)
-	case e.State == Running && e.BangWanted.After(e.Answered) && e.Due[FromBang].IsZero():
+	case e.State == Running && e.BangWanted.After(e.Answered) && e.BangWanted.After(e.Cancelled) && e.Due[FromBang].IsZero():
 		return fmt.Errorf("bang generation %s came during run %s and left no dirty mark", e.BangWanted, e.Run.ID)
 	}
 	return nil

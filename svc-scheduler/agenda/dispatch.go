@@ -2,16 +2,22 @@ package agenda
 
 import "time"
 
-// dispatch hands over what is due, as far as slots allow. Without a stream or while paused nothing is handed over.
+// dispatch hands over what is due, as far as slots allow. Without a stream or while the computer is paused nothing is handed over; what a paused tree has
+// waits in the queue until the pause ends.
 func (a *Agenda) dispatch(now time.Time) []Order {
-	if !a.Connected || a.Paused {
+	if !a.Connected || a.Pause.In(now) {
 		return nil
 	}
+	a.resume(Resume{}) // its time is over
 	var orders []Order
 	var again []*Entry
 	a.queue.attend(now, func(e *Entry) {
 		if e.State == Running {
 			a.lose(e, now, "no report within "+RunBound.String())
+			return
+		}
+		if e.Pause.In(now) {
+			a.hold(e, now)
 			return
 		}
 		if e.Run.Handed >= MaxHanded {

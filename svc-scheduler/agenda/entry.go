@@ -19,6 +19,10 @@ type Entry struct {
 	// Wanted is the last generation that concerns it, BangWanted the last that a bang made, Changed the last change of its desired state,
 	// Answered the one that the newest begun run was given, Settled the highest that a success was given.
 	Wanted, BangWanted, Changed, Answered, Settled Generation
+	// Cancelled is the generation up to which its runs were cancelled: what is wanted up to it makes no run of its own.
+	Cancelled Generation
+	// Pause of its tree, the newest that is known, or the end of one: it is not handed over before the end.
+	Pause Paused
 	// Due is when it is due for each cause; zero = not due for it. Kept until a run begins that answers it.
 	Due [Causes]time.Time
 	// Bangs that are not settled, newest first, at most MaxBangs.
@@ -77,7 +81,7 @@ type Run struct {
 	Trace Trace
 }
 
-// Next is when the entry needs attention: its earliest due time, the handing over again of its order, or the end of the wait for its report.
+// Next is when the entry needs attention: its earliest due time or the end of its tree's pause, the handing over again of its order, or the end of the wait for its report.
 func (e *Entry) Next() time.Time {
 	switch e.State {
 	case Ordered:
@@ -92,7 +96,20 @@ func (e *Entry) Next() time.Time {
 			next = t
 		}
 	}
+	if !next.IsZero() && next.Before(e.Pause.Until) {
+		return e.Pause.Until
+	}
 	return next
+}
+
+// unanswered tells whether something is wanted for which a run must be due.
+func (e *Entry) unanswered() bool { return e.Wanted.After(e.Settled) && e.Wanted.After(e.Cancelled) }
+
+// asked remembers the id of a request of a person.
+func (e *Entry) asked(request string) {
+	if request != "" {
+		e.Requests = append([]string{request}, e.Requests[:min(len(e.Requests), MaxRequests-1)]...)
+	}
 }
 
 // DueCause is the first cause in order that is due at now, with its time; None when nothing is.

@@ -58,6 +58,8 @@ type Allocation struct {
 	Run RunSeen
 	// Latest reported run; an empty RunID = none.
 	Latest RunEnded
+	// Pause of its tree, the newest, or the end of one.
+	Pause Paused
 }
 
 // RunSeen is a run that began.
@@ -110,12 +112,6 @@ type Reported struct {
 // RunNow makes one run due now (manual). Idempotent by RequestID among the newest MaxRequests of the partition.
 type RunNow struct{ Partition, RequestID string }
 
-// Pause stops orders to the computer; what began goes on. The reason is for people.
-type Pause struct{ Reason string }
-
-// Resume lets orders flow again.
-type Resume struct{}
-
 // Due says that time passed.
 type Due struct{}
 
@@ -126,6 +122,4 @@ func (Wanted) event()       {}
 func (Begun) event()        {}
 func (Reported) event()     {}
 func (RunNow) event()       {}
-func (Pause) event()        {}
-func (Resume) event()       {}
 func (Due) event()          {}

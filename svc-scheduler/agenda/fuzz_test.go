@@ -15,7 +15,7 @@ func FuzzApply(f *testing.F) {
 		a := agenda.New("c1")
 		now := start
 		for len(data) >= 4 {
-			what, x, y, z := data[0]%12, uint64(data[1]%5), uint64(data[2]), data[3]
+			what, x, y, z := data[0]%13, uint64(data[1]%5), uint64(data[2]), data[3]
 			data = data[4:]
 			p, alloc := "p"+string(rune('0'+x)), "a"+string(rune('0'+z%2))
 			g := agenda.Generation{Epoch: 1 + uint64(z%3), Number: y}
@@ -32,6 +32,9 @@ func FuzzApply(f *testing.F) {
 					Wanted: g, Settled: agenda.Generation{Epoch: g.Epoch, Number: y / 2}, Changed: agenda.Generation{Epoch: g.Epoch, Number: y / 3},
 					WantedCause: agenda.Cause(2 + z%2),
 				}}
+				if z%5 == 3 {
+					list[0].Pause = agenda.Paused{Generation: g, Until: now.Add(time.Duration(int(y)-128) * time.Minute)}
+				}
 				if z%4 == 1 {
 					list[0].Run = run
 				}
@@ -54,12 +57,14 @@ func FuzzApply(f *testing.F) {
 			case 7:
 				event = agenda.RunNow{Partition: p, RequestID: string(rune('a' + z%26))}
 			case 8:
-				event = agenda.Pause{}
+				event = agenda.Pause{For: time.Duration(z) * time.Second}
 			case 9:
 				event = agenda.Resume{}
 			case 10:
 				a = a.Clone()
 				event = agenda.Due{}
+			case 11:
+				event = agenda.Cancel{Partition: p, RequestID: string(rune('a' + z%26))}
 			default:
 				now = now.Add(time.Duration(int(z)-20) * time.Duration(y) * time.Second) // also back
 				event = agenda.Due{}

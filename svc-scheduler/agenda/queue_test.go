@@ -40,7 +40,7 @@ func TestWhoseTurnItIsIsFoundAsIfAllWereLookedAt(t *testing.T) {
 				event = Reported{Partition: e.Partition, AllocationID: e.AllocationID, Token: step, Generation: Generation{1, step + 1}, RunEnded: RunEnded{RunID: e.Run.ID, Success: random.IntN(2) == 0}}
 			}
 			// What the model chooses from is the agenda after the event, and before an order is made: nothing is due while it is paused.
-			a.Apply(now, Pause{}, event)
+			a.Apply(now, Pause{For: time.Hour}, event)
 			want := a.model(now)
 			turn := a.active < a.Slots
 			out := a.Apply(now, Resume{})

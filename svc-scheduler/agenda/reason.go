@@ -27,13 +27,15 @@ func (e *Entry) Reason(now time.Time) string {
 // Explain is Reason with what holds the whole computer back.
 func (a *Agenda) Explain(e *Entry, now time.Time) string {
 	why := e.Reason(now)
-	switch {
-	case e.State != Waiting:
+	if e.State != Waiting {
 		return why
-	case a.Paused && a.PauseReason == "":
-		return "paused; then " + why
-	case a.Paused:
-		return "paused: " + a.PauseReason + "; then " + why
+	}
+	p, paused := a.PauseOf(e, now)
+	switch {
+	case paused && p == a.Pause:
+		return "computer " + p.String() + "; then " + why
+	case paused:
+		return "tree " + p.String() + "; then " + why
 	case !a.Connected:
 		return "computer has no stream; then " + why
 	}

@@ -129,7 +129,7 @@ func (e *Entry) ensure(now time.Time) {
 	if e.State != Waiting {
 		return
 	}
-	if e.Wanted.After(e.Settled) && e.Due[Manual].IsZero() && e.Due[FromBang].IsZero() && e.Due[Changed].IsZero() && e.Due[Retry].IsZero() {
+	if e.unanswered() && e.Due[Manual].IsZero() && e.Due[FromBang].IsZero() && e.Due[Changed].IsZero() && e.Due[Retry].IsZero() {
 		e.Due[Retry], e.Due[Periodicity] = now, time.Time{}
 	}
 	if e.Due[Retry].IsZero() && e.Due[Periodicity].IsZero() {
@@ -155,11 +155,16 @@ func (a *Agenda) withdraw(e *Entry, now time.Time) {
 	a.move(e, Lose)
 	a.change.lost++
 	e.Spare = ""
+	a.settle(e, now)
+	a.changed(e)
+}
+
+// settle makes an entry due whose order was taken back: for what it was for, or for its period.
+func (a *Agenda) settle(e *Entry, now time.Time) {
 	if c, _ := e.NextCause(now); c == None {
 		e.periodic(now)
 	}
 	e.ensure(now)
-	a.changed(e)
 }
 
 // runID makes a UUID of version 7 from the time and from what is handed out only once: the computer's session and the number of the order in it.

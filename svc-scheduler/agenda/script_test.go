@@ -137,6 +137,9 @@ func scripted(t *testing.T, a *agenda.Agenda, word string, args map[string]strin
 		return []agenda.Event{agenda.StreamClosed{Session: number("session")}}
 	case "allocated":
 		ev := agenda.Allocations{Scope: agenda.OfComputer, Asked: now}
+		if args["scope"] == "some" {
+			ev.Scope = agenda.Some
+		}
 		for _, p := range partitions {
 			if p == "" {
 				continue
@@ -147,6 +150,12 @@ func scripted(t *testing.T, a *agenda.Agenda, word string, args map[string]strin
 			}
 			if args["tree"] != "" {
 				l.TreeID = args["tree"]
+			}
+			if args["paused"] != "" {
+				l.Pause = agenda.Paused{Generation: gen("paused"), At: now, Reason: args["reason"], By: args["by"]}
+				if args["for"] != "" {
+					l.Pause.Until = now.Add(duration("for"))
+				}
 			}
 			if args["latest"] != "" {
 				l.Latest = agenda.RunEnded{RunID: id(args["latest"]), Success: args["result"] == "success", Result: args["result"], At: now, Attempt: 1}
@@ -175,10 +184,12 @@ func scripted(t *testing.T, a *agenda.Agenda, word string, args map[string]strin
 		}}
 	case "run":
 		return []agenda.Event{agenda.RunNow{Partition: args["p"], RequestID: args["request"]}}
+	case "cancel":
+		return []agenda.Event{agenda.Cancel{Partition: args["p"], RequestID: args["request"], Reason: args["reason"], By: args["by"]}}
 	case "pause":
-		return []agenda.Event{agenda.Pause{Reason: args["reason"]}}
+		return []agenda.Event{agenda.Pause{For: duration("for"), Reason: args["reason"], By: args["by"]}}
 	case "resume":
-		return []agenda.Event{agenda.Resume{}}
+		return []agenda.Event{agenda.Resume{By: args["by"]}}
 	}
 	t.Fatalf("cannot play %q on %s", word, a.Computer)
 	return nil

@@ -90,7 +90,7 @@ func (a *Agenda) runNow(ev RunNow, now time.Time) {
 			a.say("request %s is known", ev.RequestID)
 			return
 		}
-		e.Requests = append([]string{ev.RequestID}, e.Requests[:min(len(e.Requests), MaxRequests-1)]...)
+		e.asked(ev.RequestID)
 	}
 	e.due(Manual, now)
 	a.tell(e, now, "%s is due now: manual", e.Partition)

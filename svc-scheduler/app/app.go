@@ -121,7 +121,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			p.follower = follow.New(master, p.owners, follow.Settings{
 				Name: s.Follower, UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
 			})
-			api.Register(server, p.owners)
+			api.Register(server, p.owners, master)
 			check := func(ctx context.Context) error { return able(ctx, p) }
 			ready.Store(&check)
 			return nil

@@ -437,10 +437,6 @@ func TestRunNowPauseAndResume(t *testing.T) {
 		if _, err := s.agenda().RunNow(ctx, &schedulerv1.RunNowRequest{RequestId: "r2", Computer: "c1", Partition: "slappart7"}); !rpc.IsNotFound(err) {
 			t.Errorf("a free partition: %v", err)
 		}
-		tree := &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_TreeId{TreeId: "t1"}}
-		if _, err := s.agenda().Pause(ctx, tree); !rpc.IsUnimplemented(err) {
-			t.Errorf("pause of a tree: %v", err)
-		}
 	})
 }
 

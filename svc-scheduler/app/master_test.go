@@ -24,6 +24,7 @@ import (
 type master struct {
 	masterv1connect.UnimplementedFeedServiceHandler
 	masterv1connect.UnimplementedLinkServiceHandler
+	masterv1connect.UnimplementedTreeServiceHandler
 
 	mu          sync.Mutex
 	generation  uint64
@@ -190,6 +191,7 @@ func (m *master) serve(t testing.TB, s *story) {
 	}
 	server.Handle(masterv1connect.NewFeedServiceHandler(m, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewLinkServiceHandler(m, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewTreeServiceHandler(m, server.HandlerOptions()...))
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -134,6 +134,9 @@ func (a *API) tree(t *fleet.Tree, now time.Time) *masterv1.Tree {
 		TreeId: t.ID, Title: t.Title, Account: t.Account, Generation: generation(t.Generation), Colour: colour(t.TreeColour(now, a.Started)),
 		BangsToday: t.BangsToday(now), BangQuota: t.QuotaLimit(), Conditions: t.Conditions(now),
 	}
+	if t.Paused(now) {
+		out.Pause = redisstore.PauseRecord(t.Pause)
+	}
 	if t.Convergence != nil {
 		out.ConvergenceId = t.Convergence.ID
 	}
@@ -162,7 +165,7 @@ func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addr
 		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: generation(i.Generation),
 		Title: i.Title, RootTitle: t.Title, SoftwareRelease: i.Release, SoftwareType: i.Type, Parameters: i.Parameters,
 		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
-		RetentionDelay: duration(i.Retention),
+		RetentionDelay: duration(i.Retention), Pause: redisstore.PauseRecord(t.Pause),
 	}
 }
 
@@ -171,6 +174,7 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.
 		AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Title: i.Title, Computer: p.Computer, Partition: p.Name,
 		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Wanted: generation(t.Wanted(p)), WantedCause: typev1.Cause(t.WantedCause(p)),
 		Settled: generation(p.Settled), Changed: generation(p.Changed), Latest: runSummary(p.Latest), Membership: t.Membership,
+		Pause: redisstore.PauseRecord(t.Pause),
 	}
 	if out.Latest != nil {
 		out.Latest.Error = "" // 16 KiB for each of thousands: whoever follows needs its type only
@@ -232,7 +236,7 @@ func convergence(c *fleet.Convergence, titles map[string]string, now time.Time) 
 	out := &masterv1.Convergence{
 		ConvergenceId: c.ID, TreeId: c.TreeID, Title: c.Title, State: masterv1.ConvergenceState(c.State), Origin: typev1.BangOrigin(c.Origin),
 		BangId: c.BangID, Joined: c.Joined, OpenedAt: timestamp(c.OpenedAt), ClosedAt: timestamp(c.ClosedAt),
-		DurationSeconds: c.Duration(now).Seconds(), TraceId: traceID(c.Trace), TimelineDropped: c.Dropped,
+		DurationSeconds: c.Duration(now).Seconds(), TraceId: traceID(c.Trace), TimelineDropped: c.Dropped, Reason: c.Reason,
 	}
 	for _, m := range c.Moments() {
 		out.Timeline = append(out.Timeline, &masterv1.TimelineEntry{

@@ -52,7 +52,7 @@ func (d *desired) since(known []*masterv1.Known) (partitions []*masterv1.Desired
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.partitions)) {
 		p, k := d.partitions[name], has[name]
-		if k == nil || k.GetAllocationId() != p.GetAllocationId() || !proto.Equal(k.GetGeneration(), p.GetGeneration()) {
+		if k == nil || k.GetAllocationId() != p.GetAllocationId() || !proto.Equal(k.GetGeneration(), p.GetGeneration()) || !proto.Equal(k.GetPause(), p.GetPause().GetGeneration()) {
 			partitions = append(partitions, p)
 		}
 	}

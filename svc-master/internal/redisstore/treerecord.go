@@ -15,7 +15,7 @@ func headerRecord(t *fleet.Tree, satisfied []*storev1.SatisfiedRecord) *storev1.
 		Generation: generationRecord(t.Generation), Membership: t.Membership,
 		LastInstance: t.LastInstance, LastAllocation: t.LastAllocation, LastBang: t.LastBang, LastConvergence: t.LastConvergence,
 		Banged: markRecord(t.Banged), BangedNow: generationRecord(t.BangedNow),
-		QuotaOverride: t.Quota.Override, QuotaDay: t.Quota.Day, QuotaUsed: t.Quota.Used, Satisfied: satisfied,
+		QuotaOverride: t.Quota.Override, QuotaDay: t.Quota.Day, QuotaUsed: t.Quota.Used, Satisfied: satisfied, Pause: PauseRecord(t.Pause),
 	}
 }
 
@@ -25,8 +25,20 @@ func headerOf(id string, r *storev1.TreeRecord) fleet.Header {
 		Generation: generationOf(r.GetGeneration()), Membership: r.GetMembership(),
 		LastInstance: r.GetLastInstance(), LastAllocation: r.GetLastAllocation(), LastBang: r.GetLastBang(), LastConvergence: r.GetLastConvergence(),
 		Banged: markOf(r.GetBanged()), BangedNow: generationOf(r.GetBangedNow()),
-		Quota: fleet.Quota{Override: r.QuotaOverride, Day: r.GetQuotaDay(), Used: r.GetQuotaUsed()},
+		Quota: fleet.Quota{Override: r.QuotaOverride, Day: r.GetQuotaDay(), Used: r.GetQuotaUsed()}, Pause: pauseOf(r.GetPause()),
 	}
+}
+
+// PauseRecord is a pause as the contract spells it; nil = the tree was never paused.
+func PauseRecord(p fleet.Pause) *typev1.Pause {
+	if p.Generation == (fleet.Generation{}) {
+		return nil
+	}
+	return &typev1.Pause{Generation: generationRecord(p.Generation), Until: timeRecord(p.Until), Reason: p.Reason, By: p.By, At: timeRecord(p.At)}
+}
+
+func pauseOf(r *typev1.Pause) fleet.Pause {
+	return fleet.Pause{Generation: generationOf(r.GetGeneration()), Until: timeOf(r.GetUntil()), Reason: r.GetReason(), By: r.GetBy(), At: timeOf(r.GetAt())}
 }
 
 func markRecord(m fleet.BangMark) *storev1.BangMarkRecord {

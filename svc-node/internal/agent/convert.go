@@ -17,6 +17,10 @@ func desiredOf(d *masterv1.DesiredPartition) converge.Desired {
 		Partition: d.GetPartition(), AllocationID: d.GetAllocationId(),
 		Generation: converge.Generation{Epoch: d.GetGeneration().GetEpoch(), Number: d.GetGeneration().GetNumber()},
 		Requested:  converge.Requested(d.GetState()), Period: d.GetPeriod().AsDuration(), Content: d,
+		Pause: converge.Pause{
+			Generation: converge.Generation{Epoch: d.GetPause().GetGeneration().GetEpoch(), Number: d.GetPause().GetGeneration().GetNumber()},
+			Until:      timeOf(d.GetPause().GetUntil()),
+		},
 	}
 }
 

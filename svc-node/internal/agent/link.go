@@ -107,7 +107,7 @@ func (a *Agent) desired(ctx context.Context, up func()) error {
 	for _, p := range a.node.Load().Partitions() {
 		if d := contentOf(p.Desired); d != nil {
 			request.Known = append(request.Known, &masterv1.Known{
-				Partition: p.Name, AllocationId: p.Desired.AllocationID, Generation: d.GetGeneration(),
+				Partition: p.Name, AllocationId: p.Desired.AllocationID, Generation: d.GetGeneration(), Pause: d.GetPause().GetGeneration(),
 			})
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
-	"github.com/vow-os/vow/kit/rpc"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
 )
@@ -17,7 +17,10 @@ import (
 // maxEntries is what ListAgenda answers at most.
 const maxEntries = 10000
 
-type agendas struct{ owners *owner.Owners }
+type agendas struct {
+	owners *owner.Owners
+	master *Master
+}
 
 var _ schedulerv1connect.AgendaServiceHandler = (*agendas)(nil)
 
@@ -84,30 +87,65 @@ func (h *agendas) RunNow(ctx context.Context, req *schedulerv1.RunNowRequest) (*
 	return &schedulerv1.RunNowResponse{}, nil
 }
 
-// Pause stops orders to a computer.
+// Pause stops orders to a computer, or runs of a tree.
 func (h *agendas) Pause(ctx context.Context, req *schedulerv1.PauseRequest) (*schedulerv1.PauseResponse, error) {
-	if req.GetTreeId() != "" {
-		return nil, rpc.Unimplemented("Pause of a tree")
+	if tree := req.GetTreeId(); tree != "" {
+		paused, err := h.master.PauseTree(ctx, tree, req)
+		return &schedulerv1.PauseResponse{Pause: paused}, coded(err)
 	}
-	if err := h.owners.Do(ctx, req.GetComputer(), always(agenda.Pause{Reason: req.GetReason()})); err != nil {
+	var paused agenda.Paused
+	err := h.owners.Do(ctx, req.GetComputer(), func(a *agenda.Agenda, now time.Time) ([]agenda.Event, error) {
+		event := agenda.Pause{For: req.GetDuration().AsDuration(), Reason: req.GetReason(), By: req.GetBy()}
+		paused = event.From(now)
+		return []agenda.Event{event}, nil
+	})
+	if err != nil {
 		return nil, coded(err)
 	}
-	return &schedulerv1.PauseResponse{}, nil
+	return &schedulerv1.PauseResponse{Pause: pause(paused)}, nil
 }
 
-// Resume lets orders to a computer flow again.
+// Resume lets orders to a computer flow, or runs of a tree begin, again.
 func (h *agendas) Resume(ctx context.Context, req *schedulerv1.ResumeRequest) (*schedulerv1.ResumeResponse, error) {
-	if req.GetTreeId() != "" {
-		return nil, rpc.Unimplemented("Resume of a tree")
+	if tree := req.GetTreeId(); tree != "" {
+		return &schedulerv1.ResumeResponse{}, coded(h.master.ResumeTree(ctx, tree, req.GetBy()))
 	}
-	if err := h.owners.Do(ctx, req.GetComputer(), always(agenda.Resume{})); err != nil {
+	err := h.owners.Do(ctx, req.GetComputer(), func(*agenda.Agenda, time.Time) ([]agenda.Event, error) {
+		return []agenda.Event{agenda.Resume{By: req.GetBy()}}, nil
+	})
+	if err != nil {
 		return nil, coded(err)
 	}
 	return &schedulerv1.ResumeResponse{}, nil
 }
 
-func always(e agenda.Event) func(*agenda.Agenda, time.Time) ([]agenda.Event, error) {
-	return func(*agenda.Agenda, time.Time) ([]agenda.Event, error) { return []agenda.Event{e}, nil }
+// errNothingToCancel says that nothing is there that can be cancelled.
+var errNothingToCancel = errors.New("nothing can be cancelled")
+
+// Cancel takes out what is due.
+func (h *agendas) Cancel(ctx context.Context, req *schedulerv1.CancelRequest) (*schedulerv1.CancelResponse, error) {
+	res := &schedulerv1.CancelResponse{}
+	err := h.owners.Do(ctx, req.GetComputer(), func(a *agenda.Agenda, _ time.Time) ([]agenda.Event, error) {
+		e, err := find(a, req.GetPartition())
+		if err != nil {
+			return nil, err
+		}
+		causes, err := e.Cancellable(req.GetRequestId())
+		if err != nil {
+			return nil, fmt.Errorf("cannot cancel the run of %s/%s: %w (%w)", a.Computer, e.Partition, err, errNothingToCancel)
+		}
+		res.Cancelled = nil
+		for _, c := range causes {
+			res.Cancelled = append(res.Cancelled, typev1.Cause(c))
+		}
+		return []agenda.Event{agenda.Cancel{Partition: e.Partition, RequestID: req.GetRequestId(), Reason: req.GetReason(), By: req.GetBy()}}, nil
+	})
+	if err != nil {
+		return nil, coded(err)
+	}
+	after, err := h.GetAgenda(ctx, &schedulerv1.GetAgendaRequest{Computer: req.GetComputer(), Partition: req.GetPartition()})
+	res.Entry = after.GetEntry()
+	return res, err
 }
 
 func find(a *agenda.Agenda, partition string) (*agenda.Entry, error) {

@@ -24,6 +24,8 @@ func coded(err error) error {
 		return nil
 	case errors.Is(err, owner.ErrUnknownComputer), errors.Is(err, owner.ErrUnknownPartition):
 		return rpc.NotFound(err)
+	case errors.Is(err, errNothingToCancel):
+		return rpc.FailedPrecondition(err)
 	case errors.Is(err, owner.ErrSuperseded):
 		return rpc.Aborted(err)
 	case errors.Is(err, owner.ErrStopped), errors.Is(err, owner.ErrElsewhere), store.IsUnavailable(err):
@@ -56,12 +58,28 @@ func entry(a *agenda.Agenda, e *agenda.Entry, now time.Time) *schedulerv1.Agenda
 	if e.State == agenda.Ordered {
 		cause, due = e.Run.Cause, e.Run.Due
 	}
-	return &schedulerv1.AgendaEntry{
+	out := &schedulerv1.AgendaEntry{
 		Computer: a.Computer, Partition: e.Partition, AllocationId: e.AllocationID, Title: e.Title,
 		DueAt: stamp(due), Cause: typev1.Cause(cause), Reason: a.Explain(e, now),
 		RunId: e.Run.ID, OrderedAt: stamp(e.Run.Ordered), Begun: e.State == agenda.Running,
 		Attempt: uint32(max(e.Attempt, 0)), Folds: e.Folds(), Connected: a.Connected,
 	}
+	if p, paused := a.PauseOf(e, now); paused {
+		out.Pause = pause(p)
+	}
+	return out
+}
+
+func pause(p agenda.Paused) *typev1.Pause {
+	out := &typev1.Pause{Until: stamp(p.Until), At: stamp(p.At), Reason: p.Reason, By: p.By}
+	if g := p.Generation; g != (agenda.Generation{}) {
+		out.Generation = &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
+	}
+	return out
+}
+
+func pauseOf(p *typev1.Pause) agenda.Paused {
+	return agenda.Paused{Generation: generation(p.GetGeneration()), Until: timeOf(p.GetUntil()), At: timeOf(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
 }
 
 func decisions(e *agenda.Entry) []*schedulerv1.AgendaDecision {
@@ -80,7 +98,7 @@ func placed(list []*masterv1.Allocation) []owner.Placed {
 			Allocation: agenda.Allocation{
 				AllocationID: a.GetAllocationId(), InstanceID: a.GetInstanceId(), TreeID: a.GetTreeId(), Title: a.GetTitle(), Partition: a.GetPartition(),
 				Period: a.GetPeriod().AsDuration(), Wanted: generation(a.GetWanted()), Settled: generation(a.GetSettled()), Changed: generation(a.GetChanged()),
-				WantedCause: agenda.Cause(a.GetWantedCause()), Run: runSeen(a.GetRun()),
+				WantedCause: agenda.Cause(a.GetWantedCause()), Run: runSeen(a.GetRun()), Pause: pauseOf(a.GetPause()),
 			},
 		}
 		if hint := a.GetBang(); hint != nil {

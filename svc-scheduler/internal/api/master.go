@@ -11,6 +11,8 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
+	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-scheduler/internal/follow"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
@@ -20,6 +22,7 @@ import (
 type Master struct {
 	feed masterv1connect.FeedServiceClient
 	link masterv1connect.LinkServiceClient
+	tree masterv1connect.TreeServiceClient
 }
 
 var (
@@ -32,6 +35,7 @@ func NewMaster(c *rpc.Client) *Master {
 	return &Master{
 		feed: masterv1connect.NewFeedServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		link: masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		tree: masterv1connect.NewTreeServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 	}
 }
 
@@ -75,6 +79,18 @@ func (m *Master) ReportContacts(ctx context.Context, contacts map[string]time.Ti
 		req.Contacts = append(req.Contacts, &masterv1.Contact{Computer: computer, At: timestamppb.New(at)})
 	}
 	_, err := m.link.ReportContacts(ctx, req)
+	return err
+}
+
+// PauseTree pauses a tree, whose pause svc-master keeps: all replicas learn it from the feed, this one too.
+func (m *Master) PauseTree(ctx context.Context, tree string, req *schedulerv1.PauseRequest) (*typev1.Pause, error) {
+	res, err := m.tree.PauseTree(ctx, &masterv1.PauseTreeRequest{TreeId: tree, Duration: req.GetDuration(), Reason: req.GetReason(), By: req.GetBy()})
+	return res.GetPause(), err
+}
+
+// ResumeTree ends the pause of a tree.
+func (m *Master) ResumeTree(ctx context.Context, tree, by string) error {
+	_, err := m.tree.ResumeTree(ctx, &masterv1.ResumeTreeRequest{TreeId: tree, By: by})
 	return err
 }
 

@@ -17,10 +17,10 @@ import (
 const WriteTimeout = 10 * time.Second
 
 // Register puts the services of vow.scheduler.v1 on a server.
-func Register(server *rpc.Server, owners *owner.Owners) {
+func Register(server *rpc.Server, owners *owner.Owners, master *Master) {
 	path, handler := schedulerv1connect.NewOrderServiceHandler(&orders{owners: owners}, server.HandlerOptions()...)
 	server.Handle(path, controlled(handler))
-	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners}, server.HandlerOptions()...))
+	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master}, server.HandlerOptions()...))
 }
 
 type controllerKey struct{}

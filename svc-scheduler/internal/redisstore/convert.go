@@ -27,7 +27,7 @@ func decode(fields map[string]string) Stored {
 				continue
 			}
 			s.Head = Head{
-				BootID: head.GetBootId(), Slots: int(head.GetSlots()), Paused: head.GetPaused(), PauseReason: head.GetPauseReason(), Connected: head.GetConnected(),
+				BootID: head.GetBootId(), Slots: int(head.GetSlots()), Connected: head.GetConnected(), Pause: headPause(&head),
 			}
 		case strings.HasPrefix(name, "#"):
 		default:
@@ -46,9 +46,33 @@ func decode(fields map[string]string) Stored {
 
 func encodeHead(h Head) (string, error) {
 	b, err := proto.Marshal(&storev1.AgendaHead{
-		BootId: h.BootID, Slots: uint32(max(h.Slots, 0)), Paused: h.Paused, PauseReason: h.PauseReason, Connected: h.Connected,
+		BootId: h.BootID, Slots: uint32(max(h.Slots, 0)), Connected: h.Connected,
+		Paused: h.Pause != agenda.Paused{}, PauseReason: h.Pause.Reason, PausedUntil: stamp(h.Pause.Until), PausedBy: h.Pause.By, PausedAt: stamp(h.Pause.At),
 	})
 	return string(b), err
+}
+
+// headPause is the pause of a computer. One that was stored before pauses had an end ends after the longest.
+func headPause(h *storev1.AgendaHead) agenda.Paused {
+	if !h.GetPaused() {
+		return agenda.Paused{}
+	}
+	p := agenda.Paused{Until: timeOf(h.GetPausedUntil()), At: timeOf(h.GetPausedAt()), Reason: h.GetPauseReason(), By: h.GetPausedBy()}
+	if p.Until.IsZero() {
+		p.Until = time.Now().Add(agenda.MaxPause)
+	}
+	return p
+}
+
+func pause(p agenda.Paused) *typev1.Pause {
+	if p == (agenda.Paused{}) {
+		return nil
+	}
+	return &typev1.Pause{Generation: generation(p.Generation), Until: stamp(p.Until), At: stamp(p.At), Reason: p.Reason, By: p.By}
+}
+
+func pauseOf(p *typev1.Pause) agenda.Paused {
+	return agenda.Paused{Generation: generationOf(p.GetGeneration()), Until: timeOf(p.GetUntil()), At: timeOf(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
 }
 
 func encodeEntry(e *agenda.Entry) (string, error) {
@@ -63,6 +87,7 @@ func encodeEntry(e *agenda.Entry) (string, error) {
 		FirstBang: e.FirstBang, LastBang: e.LastBang, Requests: e.Requests, State: uint32(e.State),
 		Epoch: e.Epoch, Token: e.Token, Attempt: uint32(max(e.Attempt, 0)), ErrorType: e.ErrorType, Result: e.Result,
 		LatestRun: e.LatestRun, LatestSeen: stamp(e.LatestSeen), Ran: stamp(e.Ran), Learnt: stamp(e.Learnt), Spare: e.Spare,
+		Pause: pause(e.Pause), Cancelled: generation(e.Cancelled),
 	}
 	for cause, at := range e.Due {
 		if !at.IsZero() {
@@ -99,6 +124,7 @@ func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
 		FirstBang: r.GetFirstBang(), LastBang: r.GetLastBang(), Requests: r.GetRequests(), State: agenda.State(r.GetState()),
 		Epoch: r.GetEpoch(), Token: r.GetToken(), Attempt: int(r.GetAttempt()), ErrorType: r.GetErrorType(), Result: r.GetResult(),
 		LatestRun: r.GetLatestRun(), LatestSeen: timeOf(r.GetLatestSeen()), Ran: timeOf(r.GetRan()), Learnt: timeOf(r.GetLearnt()), Spare: r.GetSpare(),
+		Pause: pauseOf(r.GetPause()), Cancelled: generationOf(r.GetCancelled()),
 	}
 	for _, due := range r.GetDue() {
 		if c := int(due.GetCause()); c > 0 && c < agenda.Causes {

@@ -45,11 +45,10 @@ func New(redis *store.Store) *Store {
 
 // Head is what is kept of a computer beside its entries.
 type Head struct {
-	BootID      string
-	Slots       int
-	Paused      bool
-	PauseReason string
-	Connected   bool
+	BootID    string
+	Slots     int
+	Pause     agenda.Paused
+	Connected bool
 }
 
 // Stored is what is kept of a computer.
@@ -68,13 +67,13 @@ type Stored struct {
 func (s Stored) Agenda(computer string) *agenda.Agenda {
 	a := agenda.New(computer, s.Entries...)
 	a.Session, a.BootID, a.Slots = s.Session, s.Head.BootID, max(s.Head.Slots, 1)
-	a.Paused, a.PauseReason = s.Head.Paused, s.Head.PauseReason
+	a.Pause = s.Head.Pause
 	return a
 }
 
 // HeadOf is the head of an aggregate.
 func HeadOf(a *agenda.Agenda) Head {
-	return Head{BootID: a.BootID, Slots: a.Slots, Paused: a.Paused, PauseReason: a.PauseReason, Connected: a.Connected}
+	return Head{BootID: a.BootID, Slots: a.Slots, Pause: a.Pause, Connected: a.Connected}
 }
 
 func key(computer string) string { return "{c:" + computer + "}agenda" }

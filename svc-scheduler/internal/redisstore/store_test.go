@@ -25,6 +25,7 @@ func full(partition string) *agenda.Entry {
 			ID: "t1.b3", Number: 3, At: at, Generation: g(8), Targets: 12,
 			Trace: agenda.Trace{Parent: "p", State: "s", Baggage: "b"}, FanOut: agenda.Trace{Parent: "q"},
 		}},
+		Cancelled: g(4), Pause: agenda.Paused{Generation: g(3), Until: at.Add(time.Hour), At: at, Reason: "new disk", By: "ann@desk"},
 		FirstBang: 2, LastBang: 3, Requests: []string{"r1", "r2"}, State: agenda.Ordered,
 		Run: agenda.Run{
 			ID: "run", Cause: agenda.FromBang, Due: at, Ordered: at.Add(time.Second), Handed: 2, Began: at.Add(2 * time.Second), Generation: g(6),
@@ -80,7 +81,7 @@ func TestStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			head := &redisstore.Head{BootID: "boot", Slots: 4, Paused: true, PauseReason: "moving", Connected: true}
+			head := &redisstore.Head{BootID: "boot", Slots: 4, Pause: agenda.Paused{Until: at.Add(time.Hour), At: at, Reason: "moving", By: "ann"}, Connected: true}
 			if err := s.Save(ctx, "c1", first.Session, head, []*agenda.Entry{full("p1"), full("p2")}, nil); err != nil {
 				t.Fatal(err)
 			}

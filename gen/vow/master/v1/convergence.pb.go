@@ -439,8 +439,10 @@ type Convergence struct {
 	Timeline []*TimelineEntry `protobuf:"bytes,14,rep,name=timeline,proto3" json:"timeline,omitempty"`
 	// Moments that were not kept.
 	TimelineDropped uint64 `protobuf:"varint,15,opt,name=timeline_dropped,json=timelineDropped,proto3" json:"timeline_dropped,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Why it was abandoned, and by whom; empty otherwise.
+	Reason        string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Convergence) Reset() {
@@ -576,6 +578,13 @@ func (x *Convergence) GetTimelineDropped() uint64 {
 		return x.TimelineDropped
 	}
 	return 0
+}
+
+func (x *Convergence) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // GetConvergenceRequest names a convergence.
@@ -1000,7 +1009,7 @@ const file_vow_master_v1_convergence_proto_rawDesc = "" +
 	"\asettled\x18\x05 \x01(\bR\asettled\x12&\n" +
 	"\x0frun_in_progress\x18\x06 \x01(\tR\rrunInProgress\x12\x12\n" +
 	"\x04runs\x18\a \x01(\rR\x04runs\x12\x18\n" +
-	"\ablocker\x18\b \x01(\tR\ablocker\"\xfb\x04\n" +
+	"\ablocker\x18\b \x01(\tR\ablocker\"\x93\x05\n" +
 	"\vConvergence\x12%\n" +
 	"\x0econvergence_id\x18\x01 \x01(\tR\rconvergenceId\x12\x17\n" +
 	"\atree_id\x18\x02 \x01(\tR\x06treeId\x12\x14\n" +
@@ -1017,7 +1026,8 @@ const file_vow_master_v1_convergence_proto_rawDesc = "" +
 	"\amembers\x18\f \x03(\v2 .vow.master.v1.ConvergenceMemberR\amembers\x12$\n" +
 	"\x0enot_waited_for\x18\r \x03(\tR\fnotWaitedFor\x128\n" +
 	"\btimeline\x18\x0e \x03(\v2\x1c.vow.master.v1.TimelineEntryR\btimeline\x12)\n" +
-	"\x10timeline_dropped\x18\x0f \x01(\x04R\x0ftimelineDropped\"2\n" +
+	"\x10timeline_dropped\x18\x0f \x01(\x04R\x0ftimelineDropped\x12\x16\n" +
+	"\x06reason\x18\x10 \x01(\tR\x06reason\"2\n" +
 	"\x15GetConvergenceRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x02id\"V\n" +
 	"\x16GetConvergenceResponse\x12<\n" +

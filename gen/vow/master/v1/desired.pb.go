@@ -12,7 +12,6 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
-	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -33,7 +32,9 @@ type Known struct {
 	// Its allocation.
 	AllocationId string `protobuf:"bytes,2,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
 	// Generation of its last known change.
-	Generation    *v1.Generation `protobuf:"bytes,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation *v1.Generation `protobuf:"bytes,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Generation of the last known pause of its tree, or of the end of one; unset = none is known.
+	Pause         *v1.Generation `protobuf:"bytes,4,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -89,6 +90,13 @@ func (x *Known) GetGeneration() *v1.Generation {
 	return nil
 }
 
+func (x *Known) GetPause() *v1.Generation {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
 // DesiredPartition is what is wanted of one partition.
 type DesiredPartition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -122,8 +130,8 @@ type DesiredPartition struct {
 	ConnectionParameters map[string]string `protobuf:"bytes,14,rep,name=connection_parameters,json=connectionParameters,proto3" json:"connection_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How long the content is kept after the instance is destroyed; unset = not at all. The node freezes it at the first install.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,15,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
-	// Until then the tree is paused, by the node's own clock: the node begins no run of its own. Unset = it is not paused.
-	PausedUntil   *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
+	// The newest pause of the tree, or the end of one: until it ends, by the node's own clock, the node begins no run of its own. Unset = it was never paused.
+	Pause         *v1.Pause `protobuf:"bytes,16,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,9 +271,9 @@ func (x *DesiredPartition) GetRetentionDelay() *durationpb.Duration {
 	return nil
 }
 
-func (x *DesiredPartition) GetPausedUntil() *timestamppb.Timestamp {
+func (x *DesiredPartition) GetPause() *v1.Pause {
 	if x != nil {
-		return x.PausedUntil
+		return x.Pause
 	}
 	return nil
 }
@@ -530,13 +538,14 @@ var File_vow_master_v1_desired_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\n" +
-	"\x1bvow/master/v1/desired.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\x97\x01\n" +
+	"\x1bvow/master/v1/desired.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xc6\x01\n" +
 	"\x05Known\x12'\n" +
 	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12,\n" +
 	"\rallocation_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\x127\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\v2\x17.vow.type.v1.GenerationR\n" +
-	"generation\"\x9d\a\n" +
+	"generation\x12-\n" +
+	"\x05pause\x18\x04 \x01(\v2\x17.vow.type.v1.GenerationR\x05pause\"\x88\a\n" +
 	"\x10DesiredPartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -559,8 +568,8 @@ const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\x06period\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x1c\n" +
 	"\taddresses\x18\r \x03(\tR\taddresses\x12n\n" +
 	"\x15connection_parameters\x18\x0e \x03(\v29.vow.master.v1.DesiredPartition.ConnectionParametersEntryR\x14connectionParameters\x12B\n" +
-	"\x0fretention_delay\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12=\n" +
-	"\fpaused_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x1a=\n" +
+	"\x0fretention_delay\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12(\n" +
+	"\x05pause\x18\x10 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -607,44 +616,45 @@ func file_vow_master_v1_desired_proto_rawDescGZIP() []byte {
 
 var file_vow_master_v1_desired_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_vow_master_v1_desired_proto_goTypes = []any{
-	(*Known)(nil),                 // 0: vow.master.v1.Known
-	(*DesiredPartition)(nil),      // 1: vow.master.v1.DesiredPartition
-	(*GetDesiredRequest)(nil),     // 2: vow.master.v1.GetDesiredRequest
-	(*GetDesiredResponse)(nil),    // 3: vow.master.v1.GetDesiredResponse
-	(*WatchDesiredRequest)(nil),   // 4: vow.master.v1.WatchDesiredRequest
-	(*WatchDesiredResponse)(nil),  // 5: vow.master.v1.WatchDesiredResponse
-	nil,                           // 6: vow.master.v1.DesiredPartition.ParametersEntry
-	nil,                           // 7: vow.master.v1.DesiredPartition.ConnectionParametersEntry
-	(*v1.Generation)(nil),         // 8: vow.type.v1.Generation
-	(v1.RequestedState)(0),        // 9: vow.type.v1.RequestedState
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*Software)(nil),              // 12: vow.master.v1.Software
+	(*Known)(nil),                // 0: vow.master.v1.Known
+	(*DesiredPartition)(nil),     // 1: vow.master.v1.DesiredPartition
+	(*GetDesiredRequest)(nil),    // 2: vow.master.v1.GetDesiredRequest
+	(*GetDesiredResponse)(nil),   // 3: vow.master.v1.GetDesiredResponse
+	(*WatchDesiredRequest)(nil),  // 4: vow.master.v1.WatchDesiredRequest
+	(*WatchDesiredResponse)(nil), // 5: vow.master.v1.WatchDesiredResponse
+	nil,                          // 6: vow.master.v1.DesiredPartition.ParametersEntry
+	nil,                          // 7: vow.master.v1.DesiredPartition.ConnectionParametersEntry
+	(*v1.Generation)(nil),        // 8: vow.type.v1.Generation
+	(v1.RequestedState)(0),       // 9: vow.type.v1.RequestedState
+	(*durationpb.Duration)(nil),  // 10: google.protobuf.Duration
+	(*v1.Pause)(nil),             // 11: vow.type.v1.Pause
+	(*Software)(nil),             // 12: vow.master.v1.Software
 }
 var file_vow_master_v1_desired_proto_depIdxs = []int32{
 	8,  // 0: vow.master.v1.Known.generation:type_name -> vow.type.v1.Generation
-	8,  // 1: vow.master.v1.DesiredPartition.generation:type_name -> vow.type.v1.Generation
-	6,  // 2: vow.master.v1.DesiredPartition.parameters:type_name -> vow.master.v1.DesiredPartition.ParametersEntry
-	9,  // 3: vow.master.v1.DesiredPartition.state:type_name -> vow.type.v1.RequestedState
-	10, // 4: vow.master.v1.DesiredPartition.period:type_name -> google.protobuf.Duration
-	7,  // 5: vow.master.v1.DesiredPartition.connection_parameters:type_name -> vow.master.v1.DesiredPartition.ConnectionParametersEntry
-	10, // 6: vow.master.v1.DesiredPartition.retention_delay:type_name -> google.protobuf.Duration
-	11, // 7: vow.master.v1.DesiredPartition.paused_until:type_name -> google.protobuf.Timestamp
-	0,  // 8: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 9: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	12, // 10: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
-	0,  // 11: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 12: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	12, // 13: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
-	2,  // 14: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
-	4,  // 15: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
-	3,  // 16: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
-	5,  // 17: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	8,  // 1: vow.master.v1.Known.pause:type_name -> vow.type.v1.Generation
+	8,  // 2: vow.master.v1.DesiredPartition.generation:type_name -> vow.type.v1.Generation
+	6,  // 3: vow.master.v1.DesiredPartition.parameters:type_name -> vow.master.v1.DesiredPartition.ParametersEntry
+	9,  // 4: vow.master.v1.DesiredPartition.state:type_name -> vow.type.v1.RequestedState
+	10, // 5: vow.master.v1.DesiredPartition.period:type_name -> google.protobuf.Duration
+	7,  // 6: vow.master.v1.DesiredPartition.connection_parameters:type_name -> vow.master.v1.DesiredPartition.ConnectionParametersEntry
+	10, // 7: vow.master.v1.DesiredPartition.retention_delay:type_name -> google.protobuf.Duration
+	11, // 8: vow.master.v1.DesiredPartition.pause:type_name -> vow.type.v1.Pause
+	0,  // 9: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 10: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	12, // 11: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
+	0,  // 12: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 13: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	12, // 14: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
+	2,  // 15: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
+	4,  // 16: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
+	3,  // 17: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
+	5,  // 18: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_desired_proto_init() }

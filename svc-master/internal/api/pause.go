@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/redisstore"
+	"github.com/vow-os/vow/svc-master/internal/trail"
+)
+
+// PauseTree keeps a tree from running.
+func (a *API) PauseTree(ctx context.Context, req *masterv1.PauseTreeRequest) (*masterv1.PauseTreeResponse, error) {
+	e := fleet.PauseTree{For: req.GetDuration().AsDuration(), Reason: req.GetReason(), By: req.GetBy(), Trace: trail.TraceOf(ctx)}
+	var pause fleet.Pause
+	err := a.pause(ctx, req.GetTreeId(), func(t *fleet.Tree, now time.Time) (effects fleet.Effects, err error) {
+		pause, effects, err = t.PauseTree(e, now)
+		return effects, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &masterv1.PauseTreeResponse{Pause: redisstore.PauseRecord(pause)}, nil
+}
+
+// ResumeTree ends a pause.
+func (a *API) ResumeTree(ctx context.Context, req *masterv1.ResumeTreeRequest) (*masterv1.ResumeTreeResponse, error) {
+	e := fleet.ResumeTree{By: req.GetBy(), Trace: trail.TraceOf(ctx)}
+	err := a.pause(ctx, req.GetTreeId(), func(t *fleet.Tree, now time.Time) (fleet.Effects, error) {
+		_, effects, err := t.ResumeTree(e, now)
+		return effects, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &masterv1.ResumeTreeResponse{}, nil
+}
+
+func (a *API) pause(ctx context.Context, id string, decide func(t *fleet.Tree, now time.Time) (fleet.Effects, error)) error {
+	treeID := fleet.TreeID(id)
+	_, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		if t.Gone() {
+			return nil, fleet.Effects{}, &redisstore.NotFoundError{Kind: "tree", Name: id}
+		}
+		effects, err := decide(t, now)
+		return nil, effects, err
+	}})
+	return coded(renamed(err, "tree", id))
+}
+
+// AbandonConvergence ends an open convergence by hand.
+func (a *API) AbandonConvergence(ctx context.Context, req *masterv1.AbandonConvergenceRequest) (*masterv1.AbandonConvergenceResponse, error) {
+	id, err := a.convergenceID(ctx, req.GetId())
+	if err != nil {
+		return nil, coded(err)
+	}
+	reason := "by hand"
+	if req.GetBy() != "" {
+		reason += " by " + req.GetBy()
+	}
+	if req.GetReason() != "" {
+		reason += ": " + req.GetReason()
+	}
+	treeID := fleet.TreeID(id)
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		_, effects, err := t.Abandon(fleet.Abandon{ConvergenceID: id, Reason: reason, Trace: trail.TraceOf(ctx)}, now)
+		if fleet.KindOf(err) == fleet.NotFound {
+			return nil, fleet.Effects{}, nil // it ended, or never was: reading it says which
+		}
+		return nil, effects, err
+	}})
+	if err != nil {
+		return nil, coded(renamed(err, "convergence", req.GetId()))
+	}
+	a.settle(ctx, treeID, done.Effects)
+	c, err := a.convergence(ctx, id)
+	if err != nil {
+		return nil, coded(err)
+	}
+	return &masterv1.AbandonConvergenceResponse{Convergence: c}, nil
+}
