@@ -154,7 +154,7 @@ func headline(f Facts, status *typev1.ColourStatus, found []diagnosis) string {
 		if storm := withPrefix(f.Tree.GetConditions(), "bang storm"); storm != "" && found[0].rank == rankBang {
 			text = storm
 		}
-		return text
+		return held(f, found[0].instance) + text
 	}
 	for _, name := range sorted(f.Computers) {
 		if c := f.Computers[name]; c.GetColour().GetColour() != typev1.Colour_COLOUR_GREEN {
@@ -171,6 +171,28 @@ func headline(f Facts, status *typev1.ColourStatus, found []diagnosis) string {
 	default:
 		return "nothing is to run: it is stopped or destroyed"
 	}
+}
+
+// held says that no run of an instance begins, because its tree or its computer is paused; empty = it is not so.
+func held(f Facts, i *masterv1.Instance) string {
+	p, what := f.Agenda[i.GetAllocationId()].GetPause(), "tree "
+	switch {
+	case p == nil:
+		p = f.Tree.GetPause()
+	case p.GetGeneration() == nil: // those of trees have one
+		what = "computer "
+	}
+	if p == nil {
+		return ""
+	}
+	text := what + "paused until " + p.GetUntil().AsTime().Format(time.RFC3339)
+	if p.GetBy() != "" {
+		text += " by " + p.GetBy()
+	}
+	if p.GetReason() != "" {
+		text += " (" + firstLine(p.GetReason()) + ")"
+	}
+	return text + ", so nothing mends it before: "
 }
 
 // failing promises with their last values.

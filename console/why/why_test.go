@@ -178,3 +178,17 @@ func TestAGreenInstanceThatIsAskedAboutTellsItsLatestRun(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 }
+
+// A red partition of a paused tree says so in its first line: nothing mends it before the end.
+func TestAPauseIsToldBeforeTheCause(t *testing.T) {
+	f := facts(member("web", failed("profile", "no such section")))
+	f.Tree.Pause = &typev1.Pause{Generation: &typev1.Generation{Epoch: 1, Number: 4}, Until: before(-time.Hour), Reason: "new disk", By: "ann"}
+	if got, want := Of(f, now).Cause, "tree paused until 2026-03-01T13:00:00Z by ann (new disk), so nothing mends it before: web: profile error: no such section"; got != want {
+		t.Errorf("the cause is %q, want %q", got, want)
+	}
+	f.Tree.Pause = nil
+	f.Agenda["t0123456789ab.a-web"] = &schedulerv1.AgendaEntry{Pause: &typev1.Pause{Until: before(-time.Hour)}, Connected: true}
+	if got := Of(f, now).Cause; !strings.HasPrefix(got, "computer paused until 2026-03-01T13:00:00Z, so") {
+		t.Errorf("the cause is %q", got)
+	}
+}

@@ -149,6 +149,20 @@ func (c *checker) stateAcked(p *treePlan, state fleet.State, err error) {
 	c.kept(p.id, m)
 }
 
+// pauseAcked: a pause, or its end, is answered; only a tree that goes refuses one.
+func (c *checker) pauseAcked(p *treePlan, err error) {
+	if err != nil && fleet.KindOf(err) != fleet.FailedPrecondition && (fleet.KindOf(err) != fleet.NotFound || c.w.losses == 0) {
+		_ = c.fail("a pause of %s was refused: %v", p.id, err)
+	}
+}
+
+// notPaused: no run of a tree begins while it is paused.
+func (c *checker) notPaused(t *fleet.Tree, allocation string, now time.Time) {
+	if _, p := t.Allocated(allocation); p != nil && p.Run != nil && t.Paused(now) && p.Run.BegunAt.Equal(now) {
+		_ = c.fail("run %s began in tree %s, which is paused until %s", p.Run.ID, t.ID, t.Pause.Until)
+	}
+}
+
 // restarted: svc-master starts again with what is stored. What was acknowledged is there, and the colours are right at once.
 func (c *checker) restarted(master *master) {
 	for _, id := range sortedKeys(c.trees) {

@@ -65,6 +65,11 @@ func (c *client) next(p *treePlan) {
 			c.setState(p, fleet.Stopped, again)
 		case c.stopped[p.id]:
 			c.setState(p, fleet.Started, again)
+		case w.chance(0.4):
+			c.pause(p, again)
+		case w.chance(0.2):
+			c.cancel(p)
+			again()
 		default:
 			c.runNow(p)
 			again()
@@ -120,6 +125,42 @@ func (c *client) bang(p *treePlan, done func()) {
 		}
 		done()
 	})
+}
+
+// pause pauses a tree for some minutes, and mostly resumes it before they are over.
+func (c *client) pause(p *treePlan, done func()) {
+	w := c.w
+	until := w.between(time.Second, 5*time.Minute)
+	step := func(e fleet.Event, next func()) {
+		patiently(w, c.host, w.master.host, 0, func() (fleet.Pause, error) { return answer[fleet.Pause](w.master.step(p.id, e, "")) }, func(_ fleet.Pause, err error, _ bool) {
+			w.checker.pauseAcked(p, err)
+			next()
+		})
+	}
+	step(fleet.PauseTree{For: until, Reason: "maintenance", By: "client"}, func() {
+		if w.chance(0.3) {
+			done() // it ends by itself
+			return
+		}
+		w.soon(c.host, w.between(0, until), func() { step(fleet.ResumeTree{By: "client"}, done) })
+	})
+}
+
+// cancel takes out what is due of a partition of the tree, if its owner hears; a bang makes sure that it is run nevertheless.
+func (c *client) cancel(p *treePlan) {
+	t := c.w.master.tree(p.id)
+	for _, id := range sortedKeys(t.Partitions) {
+		at := t.Partitions[id]
+		request := c.id()
+		for _, r := range c.w.replicas {
+			c.w.send(c.host, r.host, func() {
+				if o := r.owners[at.Computer]; o != nil && o.agenda != nil {
+					o.apply(agenda.Cancel{Partition: at.Name, RequestID: request, By: "client"})
+				}
+			})
+		}
+	}
+	c.w.soon(c.host, time.Minute, func() { c.bang(p, func() {}) }) // long after the last copy of a cancellation
 }
 
 // runNow asks the replica that owns a computer for a run; if no one does, nobody hears.

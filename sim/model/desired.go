@@ -29,7 +29,8 @@ func (m *master) item(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) conv
 	version, _ := strconv.Atoi(i.Parameters["version"])
 	return converge.Desired{
 		Partition: p.Name, AllocationID: p.AllocationID, Generation: converge.Generation(i.Generation), Requested: converge.Requested(t.Desired(i)),
-		Period: p.Period(), Content: content{tree: t.ID, instance: i.ID, title: i.Title, version: version},
+		Period: p.Period(), Pause: converge.Pause{Generation: converge.Generation(t.Pause.Generation), Until: t.Pause.Until},
+		Content: content{tree: t.ID, instance: i.ID, title: i.Title, version: version},
 	}
 }
 
@@ -61,7 +62,11 @@ func (m *master) tellDesired(t *fleet.Tree, fx *fleet.Effects) {
 		if e.Kind != fleet.FeedChanged {
 			continue
 		}
-		for _, id := range e.InstanceIDs {
+		concerned := e.InstanceIDs
+		if len(concerned) == 0 { // a pause, or the end of one
+			concerned = sortedKeys(t.Partitions)
+		}
+		for _, id := range concerned {
 			if i, p := t.Instances[id], t.Partitions[id]; i != nil && p != nil {
 				changed[p.Computer] = append(changed[p.Computer], m.item(t, i, p))
 			}
@@ -127,6 +132,7 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) agenda.All
 	a := agenda.Allocation{
 		AllocationID: p.AllocationID, InstanceID: i.ID, TreeID: t.ID, Title: i.Title, Partition: p.Name, Period: p.Period(),
 		Wanted: agenda.Generation(t.Wanted(p)), Settled: agenda.Generation(p.Settled), Changed: agenda.Generation(p.Changed), WantedCause: agenda.Cause(t.WantedCause(p)),
+		Pause: agenda.Paused{Generation: agenda.Generation(t.Pause.Generation), Until: t.Pause.Until, At: t.Pause.At, Reason: t.Pause.Reason, By: t.Pause.By},
 	}
 	if mark, ok := t.Unanswered(p); ok {
 		a.Bang = &agenda.Bang{ID: t.ID + ".b" + strconv.FormatUint(mark.Number, 10), Number: mark.Number, At: mark.At, Generation: agenda.Generation(mark.Generation)}

@@ -48,6 +48,7 @@ func (m *master) begin(e fleet.BeginRun) (begun, error) {
 		return begun{}, err
 	}
 	t := m.tree(tree)
+	m.w.checker.notPaused(t, e.AllocationID, m.w.wall(m.host))
 	out := begun{BeginRunAnswer: a}
 	if i, p := t.Allocated(e.AllocationID); i != nil {
 		out.desired = m.item(t, i, p)

@@ -16,11 +16,10 @@ type agendaStore struct {
 
 // agendaRecord is the stored agenda of one computer.
 type agendaRecord struct {
-	session     uint64
-	bootID      string
-	paused      bool
-	pauseReason string
-	entries     map[string]*agenda.Entry
+	session uint64
+	bootID  string
+	pause   agenda.Paused
+	entries map[string]*agenda.Entry
 }
 
 // open raises the session and loads the agenda.
@@ -37,7 +36,7 @@ func (s *agendaStore) open(computer string) *agenda.Agenda {
 	}
 	slices.SortFunc(entries, func(a, b *agenda.Entry) int { return compare(a.Partition, b.Partition) })
 	a := agenda.New(computer, entries...)
-	a.Session, a.BootID, a.Paused, a.PauseReason = r.session, r.bootID, r.paused, r.pauseReason
+	a.Session, a.BootID, a.Pause = r.session, r.bootID, r.pause
 	return a
 }
 
@@ -48,7 +47,7 @@ func (s *agendaStore) save(session uint64, a *agenda.Agenda, out *agenda.Outcome
 		return false
 	}
 	if out.Head {
-		r.bootID, r.paused, r.pauseReason = a.BootID, a.Paused, a.PauseReason
+		r.bootID, r.pause = a.BootID, a.Pause
 	}
 	for _, p := range out.Stored {
 		r.entries[p] = cloneEntry(a.Entries[p])

@@ -16,9 +16,9 @@ import (
 
 // newAgenda is `vow agenda`: when each partition runs next and why.
 func newAgenda(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use: "agenda [COMPUTER[/PARTITION]]", GroupID: "look", Short: "Show when each partition runs next, and why",
-		Example: "  vow agenda\n  vow agenda laptop\n  vow agenda laptop/slappart0",
+	command := &cobra.Command{
+		Use: "agenda [COMPUTER[/PARTITION]]", GroupID: "look", Short: "Show when each partition runs next, and why; pause, resume and cancel runs",
+		Example: "  vow agenda\n  vow agenda laptop\n  vow agenda laptop/slappart0\n  vow agenda pause hello --for 2h --reason 'moving the database'",
 		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeComputers,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
@@ -33,6 +33,8 @@ func newAgenda(s *session) *cobra.Command {
 			})
 		},
 	}
+	command.AddCommand(newAgendaPause(s), newAgendaResume(s), newAgendaCancel(s))
+	return command
 }
 
 func agenda(ctx context.Context, f *client.Fleet, name string) ([]*schedulerv1.AgendaEntry, error) {
