@@ -490,7 +490,9 @@ type TreeRecord struct {
 	// Bangs of that day.
 	QuotaUsed uint32 `protobuf:"varint,15,opt,name=quota_used,json=quotaUsed,proto3" json:"quota_used,omitempty"`
 	// The newest satisfied bangs, oldest first, at most 128 ranges.
-	Satisfied     []*SatisfiedRecord `protobuf:"bytes,16,rep,name=satisfied,proto3" json:"satisfied,omitempty"`
+	Satisfied []*SatisfiedRecord `protobuf:"bytes,16,rep,name=satisfied,proto3" json:"satisfied,omitempty"`
+	// The newest pause, or the end of one; unset = it was never paused.
+	Pause         *v11.Pause `protobuf:"bytes,17,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -633,6 +635,13 @@ func (x *TreeRecord) GetQuotaUsed() uint32 {
 func (x *TreeRecord) GetSatisfied() []*SatisfiedRecord {
 	if x != nil {
 		return x.Satisfied
+	}
+	return nil
+}
+
+func (x *TreeRecord) GetPause() *v11.Pause {
+	if x != nil {
+		return x.Pause
 	}
 	return nil
 }
@@ -3148,7 +3157,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"FeedRecord\x12.\n" +
 	"\x05entry\x18\x01 \x01(\v2\x18.vow.master.v1.FeedEntryR\x05entry\">\n" +
 	"\vAuditRecord\x12/\n" +
-	"\x05entry\x18\x01 \x01(\v2\x19.vow.master.v1.AuditEntryR\x05entry\"\xa5\x05\n" +
+	"\x05entry\x18\x01 \x01(\v2\x19.vow.master.v1.AuditEntryR\x05entry\"\xcf\x05\n" +
 	"\n" +
 	"TreeRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x17\n" +
@@ -3174,7 +3183,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\tquota_day\x18\x0e \x01(\x03R\bquotaDay\x12\x1d\n" +
 	"\n" +
 	"quota_used\x18\x0f \x01(\rR\tquotaUsed\x12;\n" +
-	"\tsatisfied\x18\x10 \x03(\v2\x1d.vow.store.v1.SatisfiedRecordR\tsatisfiedB\x11\n" +
+	"\tsatisfied\x18\x10 \x03(\v2\x1d.vow.store.v1.SatisfiedRecordR\tsatisfied\x12(\n" +
+	"\x05pause\x18\x11 \x01(\v2\x12.vow.type.v1.PauseR\x05pauseB\x11\n" +
 	"\x0f_quota_override\"\xef\x01\n" +
 	"\x0eBangMarkRecord\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x127\n" +
@@ -3492,16 +3502,17 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*v1.FeedEntry)(nil),          // 41: vow.master.v1.FeedEntry
 	(*v1.AuditEntry)(nil),         // 42: vow.master.v1.AuditEntry
 	(*v11.Generation)(nil),        // 43: vow.type.v1.Generation
-	(*v11.TraceContext)(nil),      // 44: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 45: vow.type.v1.RequestedState
-	(*v1.Sla)(nil),                // 46: vow.master.v1.Sla
-	(v1.BangPolicy)(0),            // 47: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 48: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 49: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 50: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 51: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 52: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 53: vow.master.v1.Moment
+	(*v11.Pause)(nil),             // 44: vow.type.v1.Pause
+	(*v11.TraceContext)(nil),      // 45: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 46: vow.type.v1.RequestedState
+	(*v1.Sla)(nil),                // 47: vow.master.v1.Sla
+	(v1.BangPolicy)(0),            // 48: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 49: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 50: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 51: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 52: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 53: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 54: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
 	33,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
@@ -3525,93 +3536,94 @@ var file_vow_store_v1_master_proto_depIdxs = []int32{
 	7,   // 18: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
 	43,  // 19: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
 	8,   // 20: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	43,  // 21: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 22: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	33,  // 23: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	44,  // 24: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	34,  // 25: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	30,  // 26: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	45,  // 27: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	31,  // 28: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	43,  // 29: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 30: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	33,  // 31: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	46,  // 32: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
-	33,  // 33: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	47,  // 34: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	34,  // 35: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	33,  // 36: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	10,  // 37: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	43,  // 38: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	7,   // 39: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	43,  // 40: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	14,  // 41: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	15,  // 42: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	34,  // 43: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	16,  // 44: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	17,  // 45: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	18,  // 46: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	18,  // 47: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	19,  // 48: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	20,  // 49: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	21,  // 50: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	34,  // 51: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	34,  // 52: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	12,  // 53: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
-	32,  // 54: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	43,  // 55: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	48,  // 56: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	34,  // 57: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	44,  // 58: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	48,  // 59: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	49,  // 60: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	34,  // 61: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	33,  // 62: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	43,  // 63: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	50,  // 64: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	51,  // 65: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	34,  // 66: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	50,  // 67: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	43,  // 68: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 69: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	33,  // 70: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	44,  // 71: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	51,  // 72: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	34,  // 73: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	34,  // 74: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	34,  // 75: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	33,  // 76: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	52,  // 77: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	51,  // 78: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	44,  // 79: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	34,  // 80: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	34,  // 81: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	24,  // 82: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	27,  // 83: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	23,  // 84: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	25,  // 85: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	25,  // 86: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	43,  // 87: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	26,  // 88: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	26,  // 89: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	43,  // 90: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 91: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	34,  // 92: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	53,  // 93: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	33,  // 94: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	49,  // 95: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	50,  // 96: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	51,  // 97: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	43,  // 98: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 99: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	34,  // 100: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	33,  // 101: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	44,  // 102: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	103, // [103:103] is the sub-list for method output_type
-	103, // [103:103] is the sub-list for method input_type
-	103, // [103:103] is the sub-list for extension type_name
-	103, // [103:103] is the sub-list for extension extendee
-	0,   // [0:103] is the sub-list for field type_name
+	44,  // 21: vow.store.v1.TreeRecord.pause:type_name -> vow.type.v1.Pause
+	43,  // 22: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 23: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	33,  // 24: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	45,  // 25: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	34,  // 26: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	30,  // 27: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	46,  // 28: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	31,  // 29: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	43,  // 30: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 31: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	33,  // 32: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	47,  // 33: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
+	33,  // 34: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	48,  // 35: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	34,  // 36: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	33,  // 37: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	10,  // 38: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	43,  // 39: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	7,   // 40: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	43,  // 41: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	14,  // 42: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	15,  // 43: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	34,  // 44: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	16,  // 45: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	17,  // 46: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	18,  // 47: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	18,  // 48: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	19,  // 49: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	20,  // 50: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	21,  // 51: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	34,  // 52: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	34,  // 53: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	12,  // 54: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	32,  // 55: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	43,  // 56: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	49,  // 57: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	34,  // 58: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	45,  // 59: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	49,  // 60: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	50,  // 61: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	34,  // 62: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	33,  // 63: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	43,  // 64: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	51,  // 65: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	52,  // 66: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	34,  // 67: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	51,  // 68: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	43,  // 69: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 70: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	33,  // 71: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	45,  // 72: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	52,  // 73: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	34,  // 74: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	34,  // 75: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	34,  // 76: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	33,  // 77: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	53,  // 78: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	52,  // 79: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	45,  // 80: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	34,  // 81: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	34,  // 82: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	24,  // 83: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	27,  // 84: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	23,  // 85: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	25,  // 86: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	25,  // 87: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	43,  // 88: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	26,  // 89: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	26,  // 90: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	43,  // 91: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 92: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	34,  // 93: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	54,  // 94: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	33,  // 95: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	50,  // 96: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	51,  // 97: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	52,  // 98: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	43,  // 99: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	34,  // 100: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	34,  // 101: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	33,  // 102: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	45,  // 103: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	104, // [104:104] is the sub-list for method output_type
+	104, // [104:104] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
