@@ -43,7 +43,7 @@ func up(ctx context.Context, dir string, partitions int) (*local, error) {
 		}
 		l.env = append(l.env, fmt.Sprintf("VOW_%s_ADDRESS=127.0.0.1:%d", service, port))
 	}
-	l.cmd = exec.CommandContext(context.WithoutCancel(ctx), l.executable, "up", "--data", l.data, "--bare", "--no-admin", //nolint:gosec // our own
+	l.cmd = exec.CommandContext(context.WithoutCancel(ctx), l.executable, "up", "--data", l.data, "--bare", "--no-admin", "--console", "", //nolint:gosec // our own
 		"--computer", "bench", "--partitions", strconv.Itoa(partitions))
 	l.cmd.Env, l.cmd.Stdout, l.cmd.Stderr = l.env, &l.log, &l.log
 	if err := l.cmd.Start(); err != nil {

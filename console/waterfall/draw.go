@@ -43,8 +43,24 @@ func Draw(w io.Writer, c *masterv1.Convergence, now time.Time, width int) error 
 	for _, reason := range c.GetNotWaitedFor() {
 		fmt.Fprintf(&text, "not waited for: %s\n", reason)
 	}
+	if parts := Path(c, now); len(parts) > 0 {
+		fmt.Fprintf(&text, "critical path: %s\n", pathText(parts))
+	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// pathText is the parts of the critical path with their lengths, and their sum.
+func pathText(parts []Part) string {
+	var told []string
+	for _, p := range parts {
+		told = append(told, p.Label+" "+Milliseconds(p.To-p.From))
+	}
+	text := strings.Join(told, ", ")
+	if title := parts[len(parts)-1].Title; title != "" {
+		text = "of " + title + ": " + text
+	}
+	return text + " = " + Milliseconds(parts[len(parts)-1].To)
 }
 
 // bar draws one row in n columns.

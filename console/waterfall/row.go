@@ -23,6 +23,10 @@ type Row struct {
 	Failed bool
 	// Note is a word more, e.g. "×37" or the end of an error.
 	Note string
+	// InstanceID is the member's; empty when the row is the tree's.
+	InstanceID string
+	// Critical is true for the rows of the member whose last run ended the convergence, or keeps it open.
+	Critical bool
 }
 
 // Rows lays out a convergence. now ends what is pending.
@@ -44,8 +48,14 @@ func Rows(c *masterv1.Convergence, now time.Time) []Row {
 	if joined = max(joined, c.GetJoined()); joined > 0 {
 		rows = append(rows, Row{Label: "bangs joined", From: 0, To: 0, Note: fmt.Sprintf("×%d", joined)})
 	}
+	last := decisive(c)
+	timeline := byInstance(c)
 	for _, m := range members(c) {
-		rows = append(rows, memberRows(c, m, offset, now.Sub(zero))...)
+		of := memberRows(timeline[m.GetInstanceId()], m, offset, now.Sub(zero))
+		for i := range of {
+			of[i].InstanceID, of[i].Critical = m.GetInstanceId(), m.GetInstanceId() == last
+		}
+		rows = append(rows, of...)
 	}
 	if c.GetClosedAt() != nil {
 		end := c.GetClosedAt().AsTime().Sub(zero)
@@ -69,10 +79,13 @@ func start(c *masterv1.Convergence) time.Time {
 
 // members by id, the root's first: those that are listed, and those that only the timeline names because they have left the tree since.
 func members(c *masterv1.Convergence) []*masterv1.ConvergenceMember {
-	sorted := slices.Clone(c.GetMembers())
+	sorted, known := slices.Clone(c.GetMembers()), map[string]bool{}
+	for _, m := range sorted {
+		known[m.GetInstanceId()] = true
+	}
 	for _, e := range c.GetTimeline() {
-		begun := e.GetMoment() == masterv1.Moment_MOMENT_BEGUN
-		if begun && !slices.ContainsFunc(sorted, func(m *masterv1.ConvergenceMember) bool { return m.GetInstanceId() == e.GetInstanceId() }) {
+		if e.GetMoment() == masterv1.Moment_MOMENT_BEGUN && !known[e.GetInstanceId()] {
+			known[e.GetInstanceId()] = true
 			sorted = append(sorted, &masterv1.ConvergenceMember{InstanceId: e.GetInstanceId(), Title: e.GetTitle(), Settled: true})
 		}
 	}
@@ -83,7 +96,7 @@ func members(c *masterv1.Convergence) []*masterv1.ConvergenceMember {
 }
 
 // memberRows lays out the runs of one member: a row for the whole run, beneath it the way to it and its steps.
-func memberRows(c *masterv1.Convergence, m *masterv1.ConvergenceMember, offset func(*masterv1.TimelineEntry) time.Duration, now time.Duration) []Row {
+func memberRows(timeline []*masterv1.TimelineEntry, m *masterv1.ConvergenceMember, offset func(*masterv1.TimelineEntry) time.Duration, now time.Duration) []Row {
 	var rows []Row
 	var due, ordered time.Duration = -1, -1
 	title := m.GetTitle()
@@ -92,10 +105,7 @@ func memberRows(c *masterv1.Convergence, m *masterv1.ConvergenceMember, offset f
 	}
 	open := -1             // index of the row of the run that has not been reported
 	var last time.Duration // when the latest run was reported
-	for _, e := range c.GetTimeline() {
-		if e.GetInstanceId() != m.GetInstanceId() {
-			continue
-		}
+	for _, e := range timeline {
 		at := offset(e)
 		switch e.GetMoment() {
 		case masterv1.Moment_MOMENT_DUE:

@@ -88,3 +88,44 @@ func TestNoMomentFallsOutsideTheBars(t *testing.T) {
 		}
 	}
 }
+
+// The parts of the critical path begin at the first moment, follow each other without gaps, and end with the convergence.
+func TestThePartsOfTheCriticalPathSumToTheWhole(t *testing.T) {
+	open, closed := story(), story()
+	closed.State, closed.ClosedAt = masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED, at(230)
+	for _, m := range closed.GetMembers() {
+		m.Settled = true
+	}
+	for _, c := range []*masterv1.Convergence{open, closed} {
+		whole := 204 * time.Millisecond
+		if c == closed {
+			whole = 230 * time.Millisecond
+		}
+		var sum, cursor time.Duration
+		parts := Path(c, zero.Add(204*time.Millisecond))
+		for _, p := range parts {
+			if p.From != cursor || p.To <= p.From {
+				t.Errorf("part %q goes from %v to %v, the one before ended at %v", p.Label, p.From, p.To, cursor)
+			}
+			cursor, sum = p.To, sum+p.To-p.From
+		}
+		if sum != whole {
+			t.Errorf("the parts sum to %v, want %v", sum, whole)
+		}
+		critical := 0
+		for _, r := range Rows(c, zero.Add(204*time.Millisecond)) {
+			if r.Critical != (r.InstanceID == "t1.i2") {
+				t.Errorf("row %q of %q: critical %v", r.Label, r.InstanceID, r.Critical)
+			}
+			if r.Critical {
+				critical++
+			}
+		}
+		if critical == 0 {
+			t.Error("no row is marked, want those of store, which ran last")
+		}
+	}
+	if got := Path(open, zero.Add(204*time.Millisecond)); got[len(got)-1].Label != "pending" {
+		t.Errorf("the path of an open convergence ends with %q", got[len(got)-1].Label)
+	}
+}

@@ -29,7 +29,7 @@ type upResult struct {
 // startUp runs `vow up` on a directory until it says that the sample is Green.
 func startUp(t *testing.T, dir string, flags ...string) *up {
 	t.Helper()
-	args := append([]string{"up", "-o", "json", "--data", dir, "--master", "127.0.0.1:0", "--scheduler", "127.0.0.1:0", "--promise", "127.0.0.1:0", "--no-admin"}, flags...)
+	args := append([]string{"up", "-o", "json", "--data", dir, "--master", "127.0.0.1:0", "--scheduler", "127.0.0.1:0", "--promise", "127.0.0.1:0", "--console", "", "--no-admin"}, flags...)
 	u := &up{command: exec.Command(executable(t, "vow"), args...)}
 	log, err := os.OpenFile(filepath.Join(dir, "up.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -29,10 +29,10 @@ const (
 
 // upFlags are the flags of `vow up`.
 type upFlags struct {
-	redis, computer string
-	embedded, bare  bool
-	noAdmin         bool
-	partitions      int
+	redis, computer, console, traceURL string
+	embedded, bare                     bool
+	noAdmin                            bool
+	partitions                         int
 }
 
 // newUp is `vow up`: the fleet of one machine.
@@ -71,6 +71,8 @@ Ctrl-C stops everything. After a kill -9 the services of instances live on, and 
 	flags.StringVar(&u.computer, "computer", "", "`name` of this computer (default: the host's name)")
 	flags.IntVar(&u.partitions, "partitions", 10, "`number` of partitions of this computer")
 	flags.BoolVar(&u.noAdmin, "no-admin", false, "open no admin ports (metrics, profiles, readiness)")
+	flags.StringVar(&u.console, "console", endpoint.Console, "`address` of the web console, host:port; empty for none")
+	flags.StringVar(&u.traceURL, "trace-url", "", "`URL` of a trace in your trace backend, with {trace_id} in it, for the console to link to")
 	flags.BoolVar(&u.bare, "bare", false, "do not request the sample")
 	return command
 }
@@ -89,15 +91,16 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 	if u.partitions < 1 || u.partitions > 1000 {
 		return local.Config{}, usageError{fmt.Errorf("cannot have --partitions %d: want 1 to 1000", u.partitions)}
 	}
+	at.Console = u.console
 	if u.computer == "" {
 		u.computer = computerName()
 	}
-	admin := endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin}
+	admin := endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin, Console: endpoint.ConsoleAdmin}
 	if u.noAdmin {
 		admin = endpoint.Set{}
 	}
 	return local.Config{
-		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at, Admin: admin,
+		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at, Admin: admin, TraceURL: u.traceURL,
 	}, nil
 }
 
@@ -132,6 +135,9 @@ func (s *session) present(ctx context.Context, fleet *local.Fleet, f *client.Fle
 		fmt.Fprintf(s.out, "vow %s, data in %s\n\n", Version, fleet.Directory())
 		rows := [][]string{
 			{"svc-master", e.Master}, {"svc-scheduler", e.Scheduler}, {"svc-promise", e.Promise}, {"svc-node", e.Node}, {"store", fleet.Store()},
+		}
+		if e.Console != "" {
+			rows = append(rows, []string{"console", "http://" + e.Console})
 		}
 		if err := table(s.out, rows); err != nil {
 			return err

@@ -14,6 +14,7 @@ const (
 	Master    = "127.0.0.1:7711"
 	Scheduler = "127.0.0.1:7712"
 	Promise   = "127.0.0.1:7713"
+	Console   = "127.0.0.1:7714"
 )
 
 // The fixed loopback addresses of the admin ports (metrics, profiles, readiness).
@@ -21,6 +22,7 @@ const (
 	MasterAdmin    = "127.0.0.1:7721"
 	SchedulerAdmin = "127.0.0.1:7722"
 	PromiseAdmin   = "127.0.0.1:7723"
+	ConsoleAdmin   = "127.0.0.1:7724"
 )
 
 // fileName is the endpoints file in the data directory of `vow up`.
@@ -31,6 +33,8 @@ type Set struct {
 	Master    string `json:"master"`
 	Scheduler string `json:"scheduler"`
 	Promise   string `json:"promise"`
+	// Console is where the web console is; empty where there is none.
+	Console string `json:"console,omitempty"`
 	// Node is the node's local socket; empty where there is none.
 	Node string `json:"node,omitempty"`
 	// Computer is the name under which the local node is registered.

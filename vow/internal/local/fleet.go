@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 
+	console "github.com/vow-os/vow/console/app"
 	kit "github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
@@ -27,10 +28,12 @@ type Config struct {
 	Redis string
 	// Embedded uses the embedded store whatever is on PATH.
 	Embedded bool
-	// Endpoints is where to listen; port 0 takes a free one.
+	// Endpoints is where to listen; port 0 takes a free one. Without one for the console there is none.
 	Endpoints endpoint.Set
 	// Admin is where the admin ports are; empty addresses mean none.
 	Admin endpoint.Set
+	// TraceURL is where the console links a trace to; may be empty.
+	TraceURL string
 	// Computer is the name under which this machine is registered.
 	Computer string
 	// Partitions is how many it has.
@@ -60,18 +63,21 @@ func New(c Config) (*Fleet, error) {
 		return nil, errors.New("cannot use --redis and --embedded together")
 	}
 	f := &Fleet{config: c, endpoints: c.Endpoints, failed: make(chan error, 1)}
-	f.Sequence = kit.NewSequence(
-		nil,
-		kit.Part{Name: "data directory", Start: f.startDirectory, Stop: func(context.Context) error { return f.directory.close() }},
-		kit.Part{Name: "store", Start: f.startStore, Stop: f.stopStore},
+	parts := []kit.Part{
+		{Name: "data directory", Start: f.startDirectory, Stop: func(context.Context) error { return f.directory.close() }},
+		{Name: "store", Start: f.startStore, Stop: f.stopStore},
 		f.service(master.Service, &f.endpoints.Master, f.newMaster),
 		f.service(scheduler.Service, &f.endpoints.Scheduler, f.newScheduler),
 		f.service(promise.Service, &f.endpoints.Promise, f.newPromise),
-		kit.Part{Name: "supervisor", Start: f.startSupervisor, Stop: func(ctx context.Context) error {
+		{Name: "supervisor", Start: f.startSupervisor, Stop: func(ctx context.Context) error {
 			return supervisor.Shutdown(ctx, f.directory.supervisorDirectory())
 		}},
-		kit.Part{Name: "endpoints", Start: func(context.Context) error { return f.Endpoints().Write(f.directory.path) }, Stop: func(context.Context) error { return endpoint.Remove(f.directory.path) }},
-	)
+		{Name: "endpoints", Start: func(context.Context) error { return f.Endpoints().Write(f.directory.path) }, Stop: func(context.Context) error { return endpoint.Remove(f.directory.path) }},
+	}
+	if c.Endpoints.Console != "" {
+		parts = append(parts[:5:5], append([]kit.Part{f.service(console.Service, &f.endpoints.Console, f.newConsole)}, parts[5:]...)...)
+	}
+	f.Sequence = kit.NewSequence(nil, parts...)
 	return f, nil
 }
 
@@ -206,6 +212,13 @@ func (f *Fleet) newPromise(t *telemetry.Telemetry) (service, error) {
 	return promise.New(promise.Config{
 		Config: rpc.Config{Address: f.config.Endpoints.Promise, AdminAddress: f.config.Admin.Promise}, Store: f.store, Master: f.endpoints.Master,
 	}, promise.Settings{Telemetry: t, Store: f.embedded})
+}
+
+func (f *Fleet) newConsole(t *telemetry.Telemetry) (service, error) {
+	return console.New(console.Config{
+		Config: rpc.Config{Address: f.config.Endpoints.Console, AdminAddress: f.config.Admin.Console},
+		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise, TraceURL: f.config.TraceURL, MaxLive: console.DefaultMaxLive,
+	}, console.Settings{Telemetry: t})
 }
 
 func (f *Fleet) startSupervisor(ctx context.Context) error {

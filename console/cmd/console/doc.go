@@ -1,0 +1,2 @@
+// Command console runs the console by itself; see package app.
+package main
