@@ -16,6 +16,9 @@ type Part struct {
 	From, To time.Duration
 }
 
+// leastGap is what between two steps is worth a part of its own; less counts to the step that follows.
+const leastGap = time.Millisecond
+
 // Path is the critical path: what followed what from the first moment to the end of the convergence, or until now, by way of the member that ran last. Its parts have no gaps and do not
 // overlap, so that they sum to the whole.
 func Path(c *masterv1.Convergence, now time.Time) []Part {
@@ -58,7 +61,9 @@ func Path(c *masterv1.Convergence, now time.Time) []Part {
 			title = named
 			add("ordered → begun", at)
 		case masterv1.Moment_MOMENT_STEP:
-			add("in the run", at-seconds(e.GetDurationSeconds()))
+			if begin := at - seconds(e.GetDurationSeconds()); begin-cursor >= leastGap {
+				add("in the run", begin)
+			}
 			add("step "+e.GetName(), at)
 		case masterv1.Moment_MOMENT_REPORTED:
 			add("report", at)

@@ -25,6 +25,8 @@ const (
 	MaxListed = 20000
 	// fresh is how old a list of the whole fleet may be: pages that are woken together share one.
 	fresh = time.Second
+	// spacing is the least time between two askings for one list, however often it changes.
+	spacing = 250 * time.Millisecond
 	// listTimeout bounds the making of one, whoever waits for it.
 	listTimeout = 10 * time.Second
 )
@@ -104,6 +106,13 @@ func (f *Fleet) AllComputers(ctx context.Context) ([]*masterv1.Computer, error) 
 // WholeAgenda is the agenda of the fleet, next due first, a second old at most.
 func (f *Fleet) WholeAgenda(ctx context.Context) ([]*schedulerv1.AgendaEntry, error) {
 	return f.agenda.get(ctx)
+}
+
+// Changed says that lists that were asked for before now are old.
+func (f *Fleet) Changed() {
+	f.trees.forget()
+	f.computers.forget()
+	f.agenda.forget()
 }
 
 func (f *Fleet) listTrees(ctx context.Context) (all []*masterv1.Tree, err error) {

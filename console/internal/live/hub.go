@@ -126,6 +126,7 @@ func (h *Hub) keep(ctx context.Context, topic string, follow follower) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
+		h.fleet.Changed()
 		h.wake(topic, "") // whatever was missed, or that the service is away
 	}
 }
@@ -136,6 +137,7 @@ func (h *Hub) trees(ctx context.Context, heard func(string)) bool {
 		return false
 	}
 	for stream.Receive() {
+		h.fleet.Changed()
 		heard(stream.Msg().GetTreeId())
 	}
 	_ = stream.Close() // it has ended
@@ -148,6 +150,7 @@ func (h *Hub) computers(ctx context.Context, heard func(string)) bool {
 		return false
 	}
 	for stream.Receive() {
+		h.fleet.Changed()
 		heard(stream.Msg().GetComputer())
 	}
 	_ = stream.Close() // it has ended
