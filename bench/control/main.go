@@ -1,25 +1,81 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/bench/report"
 )
 
+// longest bounds each measure: what does not happen within it is said, and the next one is measured.
+const longest = 20 * time.Minute
+
+func bounded(name string, run func(context.Context, bool, *report.Report) error) report.Measure {
+	return report.Measure{Name: name, Run: func(ctx context.Context, short bool, r *report.Report) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("it took more than %s", longest))
+		defer cancel()
+		err := run(ctx, short, r)
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(err, context.Cause(ctx))
+		}
+		return err
+	}}
+}
+
 func main() {
+	if load.ServeFloor() {
+		return
+	}
 	report.Main(
-		report.Measure{Name: "store", Run: measureStore},
-		report.Measure{Name: "orders", Run: measureOrders},
-		report.Measure{Name: "rpc", Run: measureRPC},
-		report.Measure{Name: "fanout", Run: measureFanOut},
-		report.Measure{Name: "memory", Run: measureMemory},
-		report.Measure{Name: "takeover", Run: measureTakeover},
-		report.Measure{Name: "restart", Run: measureRestart},
+		bounded("store", measureStore),
+		bounded("orders", measureOrders),
+		bounded("rpc", measureRPC),
+		bounded("fanout", measureFanOut),
+		bounded("memory", measureMemory),
+		bounded("takeover", measureTakeover),
+		bounded("restart", measureRestart),
 	)
+}
+
+// profileSeconds is how long the processors are profiled.
+const profileSeconds = 10
+
+// profile writes CPU profiles of the services and of the load generator into the directory BENCH_PROFILE, if there is one; the returned function waits for them.
+func profile(plane *load.Plane) (wait func(), err error) {
+	dir := os.Getenv("BENCH_PROFILE")
+	if dir == "" {
+		return func() {}, nil
+	}
+	own, err := os.Create(filepath.Join(dir, "load.profile")) //nolint:gosec // named by whoever measures
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(own); err != nil {
+		return nil, err
+	}
+	var all sync.WaitGroup
+	for _, s := range plane.Services {
+		all.Go(func() {
+			if err := s.Profile(context.Background(), fmt.Sprintf("profile?seconds=%d", profileSeconds), filepath.Join(dir, s.Name+".profile")); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		})
+	}
+	return func() {
+		all.Wait()
+		pprof.StopCPUProfile()
+		_ = own.Close()
+	}, nil
 }
 
 // costs notes the processor time of each service for each of a number of things: it hardly depends on what else the machine does, which rates do.

@@ -4,6 +4,7 @@
 //	Plane   svc-master, svc-scheduler and svc-promise as processes, built from this repository, which can be killed and started again
 //	Node    a hollow node: the connections and streams of a real agent, runs without content
 //	Fleet   hollow nodes and the trees on them
+//	Floor   how long a message takes to as many bare streams
 //
 // Invariants: everything listens on loopback and ends with its Close; nothing of it is left on disk.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -49,9 +50,27 @@ type Shape struct {
 	Period time.Duration
 }
 
+// spareFiles are those of a load generator beside the connections of its nodes.
+const spareFiles = 200
+
+// fits tells whether this process may open a connection to each service for each node. The services have one for each node, and less.
+func fits(nodes, services int) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("cannot ask how many files may be open: %w", err)
+	}
+	if needed := uint64(nodes*services + spareFiles); limit.Cur < needed {
+		return fmt.Errorf("cannot connect %d nodes to %d services: they need %d open files, and %d are allowed (ulimit -n)", nodes, services, needed, limit.Cur)
+	}
+	return nil
+}
+
 // Make registers the computers and requests the trees; Connect starts the nodes.
 func Make(ctx context.Context, p *Plane, s Shape, watch Watch) (*Fleet, error) {
 	f := &Fleet{Plane: p, watch: watch}
+	if err := fits(s.Nodes, len(p.Services)); err != nil {
+		return f, err
+	}
 	for range 8 {
 		c, err := p.Client(Master)
 		if err != nil {
@@ -211,9 +230,21 @@ func (f *Fleet) Connect(ctx context.Context, spread time.Duration) error {
 	return f.Connected(ctx)
 }
 
-// Connected waits until all streams are open.
+// connectPatience is how long each node may take, beside patience, when they come one after the other: four streams and a first run cost 5 ms of processors.
+const connectPatience = 50 * time.Millisecond
+
+// Connected waits until all streams are open, for patience and connectPatience for each node.
 func (f *Fleet) Connected(ctx context.Context) error {
-	return until(ctx, "all nodes are connected", func() bool { return f.Apart() == 0 })
+	err := within(ctx, patience+time.Duration(len(f.Nodes))*connectPatience, "all nodes are connected", func() bool { return f.Apart() == 0 })
+	if err == nil {
+		return nil
+	}
+	for _, n := range f.Nodes {
+		if !n.Connected() {
+			return errors.Join(fmt.Errorf("%w; %d of %d are not, %s among them", err, f.Apart(), len(f.Nodes), n.Computer), n.Lost())
+		}
+	}
+	return err
 }
 
 // Apart counts the nodes that do not have all their streams.
@@ -232,7 +263,7 @@ func (f *Fleet) Settle(ctx context.Context) error {
 	c := f.clients[0]
 	feed := masterv1connect.NewFeedServiceClient(c.HTTP(), c.BaseURL(), c.Options()...)
 	left := 0
-	err := until(ctx, "all partitions are settled", func() bool {
+	err := within(ctx, patience+time.Duration(len(f.Nodes))*connectPatience, "all partitions are settled", func() bool {
 		res, err := feed.ListAllocations(ctx, &masterv1.ListAllocationsRequest{Unsettled: true})
 		left = len(res.GetAllocations())
 		return err == nil && left == 0

@@ -18,8 +18,12 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 )
 
-// defaultWindow is what a node reconnects within until it is advised.
-const defaultWindow = 500 * time.Millisecond
+const (
+	// defaultWindow is what a node reconnects within until it is advised.
+	defaultWindow = 500 * time.Millisecond
+	// firstReconnect bounds the wait before the first attempt after a loss, as an agent's does.
+	firstReconnect = 250 * time.Millisecond
+)
 
 // Watch is told what nodes see. Its functions are called from many goroutines and must not wait; nil ones are not called.
 type Watch struct {
@@ -47,6 +51,7 @@ type Node struct {
 	open    atomic.Int32  // streams that are open
 	replica atomic.Uint64 // of svc-scheduler that has the stream of orders
 	window  atomic.Int64
+	lost    atomic.Pointer[error] // why a stream ended last
 	mu      sync.Mutex
 	running map[string]bool
 	ctx     context.Context
@@ -77,13 +82,21 @@ func NewNode(p *Plane, computer string, slots int, watch Watch) (*Node, error) {
 // Start opens the streams and keeps them open until Stop.
 func (n *Node) Start(ctx context.Context) {
 	n.ctx, n.stop = context.WithCancel(ctx)
-	for _, stream := range []func() error{n.link, n.desired, n.orders, n.sense} {
+	for _, stream := range []func() (bool, error){n.link, n.desired, n.orders, n.sense} {
 		n.streams.Go(func() { n.keep(stream) })
 	}
 }
 
 // Connected tells whether all streams are open.
 func (n *Node) Connected() bool { return n.open.Load() == streamsOfANode }
+
+// Lost is why a stream of it ended last; nil = none did.
+func (n *Node) Lost() error {
+	if err := n.lost.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // Replica is the replica of svc-scheduler that has, or will have, its stream of orders.
 func (n *Node) Replica() int { return int(n.replica.Load() % uint64(len(n.clients[Scheduler]))) }
@@ -101,11 +114,16 @@ func (n *Node) Stop() {
 	n.streams.Wait()
 }
 
-// keep opens a stream again whenever it ends, after a random time within the advised window, as agents do.
-func (n *Node) keep(stream func() error) {
+// keep opens a stream again whenever it ends, after a random time within the advised window, as agents do; the first attempt after a loss comes early.
+func (n *Node) keep(stream func() (bool, error)) {
 	for n.ctx.Err() == nil {
-		_ = stream() // it ends when its service does
-		timer := time.NewTimer(time.Duration(rand.Int64N(n.window.Load()) + 1))
+		wasOpen, err := stream() // it ends when its service does
+		n.lost.Store(&err)
+		window := n.window.Load()
+		if wasOpen {
+			window = min(window, int64(firstReconnect))
+		}
+		timer := time.NewTimer(time.Duration(rand.Int64N(window) + 1))
 		select {
 		case <-timer.C:
 		case <-n.ctx.Done():
@@ -120,51 +138,51 @@ func (n *Node) opened() func() {
 	return func() { n.open.Add(-1) }
 }
 
-func (n *Node) link() error {
+func (n *Node) link() (wasOpen bool, err error) {
 	c := n.clients[Master][0]
 	stream, err := masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).Link(n.ctx)
 	if err != nil {
-		return err
+		return wasOpen, err
 	}
 	defer func() { _ = stream.CloseRequest(); _ = stream.CloseResponse() }()
 	hello := &masterv1.LinkHello{Computer: n.Computer, BootId: "bench", Version: "hollow"}
 	if err := stream.Send(&masterv1.LinkRequest{Message: &masterv1.LinkRequest_Hello{Hello: hello}}); err != nil {
-		return err
+		return wasOpen, err
 	}
 	closed := func() {}
 	defer func() { closed() }()
 	for {
 		m, err := stream.Receive()
 		if err != nil {
-			return err
+			return wasOpen, err
 		}
 		if w := m.GetWelcome(); w != nil {
 			if window := w.GetReconnectWindow().AsDuration(); window > 0 {
 				n.window.Store(int64(window))
 			}
-			closed = n.opened()
+			closed, wasOpen = n.opened(), true
 		}
 	}
 }
 
-func (n *Node) desired() error {
+func (n *Node) desired() (wasOpen bool, err error) {
 	c := n.clients[Master][0]
 	stream, err := masterv1connect.NewDesiredServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).WatchDesired(n.ctx, &masterv1.WatchDesiredRequest{Computer: n.Computer})
 	if err != nil {
-		return err
+		return wasOpen, err
 	}
 	defer func() { _ = stream.Close() }()
 	closed := func() {}
 	defer func() { closed() }()
 	for first := true; stream.Receive(); first = false {
 		if first {
-			closed = n.opened()
+			closed, wasOpen = n.opened(), true
 		}
 	}
-	return stream.Err()
+	return wasOpen, stream.Err()
 }
 
-func (n *Node) orders() error {
+func (n *Node) orders() (wasOpen bool, err error) {
 	n.mu.Lock()
 	var running []string
 	for id := range n.running {
@@ -178,7 +196,7 @@ func (n *Node) orders() error {
 		Computer: n.Computer, BootId: "bench", Slots: uint32(n.Slots), Running: running,
 	})
 	if err != nil {
-		return err
+		return wasOpen, err
 	}
 	defer func() { _ = stream.Close() }()
 	closed := func() {}
@@ -186,7 +204,7 @@ func (n *Node) orders() error {
 	for stream.Receive() {
 		m := stream.Msg()
 		if m.GetSession() != nil {
-			closed = n.opened()
+			closed, wasOpen = n.opened(), true
 			if n.watch.Owned != nil {
 				n.watch.Owned(n)
 			}
@@ -195,27 +213,27 @@ func (n *Node) orders() error {
 			n.order(o)
 		}
 	}
-	return stream.Err()
+	return wasOpen, stream.Err()
 }
 
-func (n *Node) sense() error {
+func (n *Node) sense() (wasOpen bool, err error) {
 	c := n.clients[Promise][0]
 	stream, err := promisev1connect.NewSenseServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).Sense(n.ctx)
 	if err != nil {
-		return err
+		return wasOpen, err
 	}
 	defer func() { _ = stream.CloseRequest(); _ = stream.CloseResponse() }()
 	if err := stream.Send(&promisev1.SenseRequest{Hello: &promisev1.SenseHello{Computer: n.Computer, BootId: "bench"}}); err != nil {
-		return err
+		return wasOpen, err
 	}
 	closed := func() {}
 	defer func() { closed() }()
 	for first := true; ; first = false {
 		if _, err := stream.Receive(); err != nil {
-			return err
+			return wasOpen, err
 		}
 		if first {
-			closed = n.opened()
+			closed, wasOpen = n.opened(), true
 		}
 	}
 }

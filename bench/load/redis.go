@@ -88,9 +88,14 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// until asks until the answer is yes.
+// until asks until the answer is yes, for patience.
 func until(ctx context.Context, what string, ask func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	return within(ctx, patience, what, ask)
+}
+
+// within asks until the answer is yes, for a time.
+func within(ctx context.Context, limit time.Duration, what string, ask func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -98,7 +103,7 @@ func until(ctx context.Context, what string, ask func() bool) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("waited in vain until %s: %w", what, ctx.Err())
+			return fmt.Errorf("waited %s in vain until %s: %w", limit, what, ctx.Err())
 		}
 	}
 	return nil

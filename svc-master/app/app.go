@@ -32,7 +32,7 @@ type Config struct {
 	Store      store.Config     `embed:""`
 	Telemetry  telemetry.Config `embed:""`
 
-	ReconnectWindow time.Duration `help:"Nodes that lost their stream come back after a random time within this window." default:"5s"`
+	ReconnectWindow time.Duration `help:"Nodes that lost their stream come back after a random time within this window, or within 12 ms for each registered computer if that is longer (3 min at most)." default:"5s"`
 }
 
 // Validate checks the configuration; its errors name the flag.

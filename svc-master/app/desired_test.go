@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,6 +188,38 @@ func TestLinkKeepsComputerGreen(t *testing.T) {
 		}
 		cancel()
 		_, _ = link.Receive()
+		m.client.Close()
+	})
+}
+
+// Nodes are told when to come back by the size of the fleet: the window of a few is what the user set, that of many is longer.
+func TestALargeFleetIsToldALongerWindow(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		window := func() time.Duration {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			link, err := m.links.Link(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := link.Send(&masterv1.LinkRequest{Message: &masterv1.LinkRequest_Hello{Hello: &masterv1.LinkHello{Computer: "one"}}}); err != nil {
+				t.Fatal(err)
+			}
+			welcome, err := link.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return welcome.GetWelcome().GetReconnectWindow().AsDuration()
+		}
+		m.register("one", 1)
+		alone := window()
+		const computers = 500
+		for n := range computers - 1 {
+			m.register(fmt.Sprint("more", n), 1)
+		}
+		if many := window(); many != max(alone, computers*12*time.Millisecond) || many == alone {
+			t.Fatalf("one computer is told %s, one of %d %s", alone, computers, many)
+		}
 		m.client.Close()
 	})
 }

@@ -154,6 +154,19 @@ func (t *Tree) sorted() []*Instance {
 	return all
 }
 
+// Placed are the instances whose partition is wanted, in the order of [Tree.Sorted]. A node that comes back asks for one of 5,000 members: only what was
+// found is sorted.
+func (t *Tree) Placed(wanted func(*Partition) bool) []*Instance {
+	var found []*Instance
+	for id, p := range t.Partitions {
+		if i := t.Instances[id]; i != nil && wanted(p) {
+			found = append(found, i)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Instance) int { return byNumber(a.ID, b.ID) })
+	return found
+}
+
 // Allocated is the partition of a current allocation and its instance, nil when it is not current.
 func (t *Tree) Allocated(allocationID string) (*Instance, *Partition) {
 	m := t.view().members[allocationID]

@@ -25,7 +25,7 @@ type Settings struct {
 	Log    *slog.Logger
 	// Started is when the control plane started: for 60 s after it a Red due to age alone is unconfirmed.
 	Started time.Time
-	// ReconnectWindow is what nodes are told to spread their reconnection over.
+	// ReconnectWindow is what nodes are told to spread their reconnection over; a large fleet is told a longer one (window.go).
 	ReconnectWindow time.Duration
 	// ContactEvery is how often a Link tells when bytes were last read on its connection.
 	ContactEvery time.Duration

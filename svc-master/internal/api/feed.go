@@ -36,10 +36,8 @@ func (a *API) ListAllocations(ctx context.Context, req *masterv1.ListAllocations
 	res := &masterv1.ListAllocationsResponse{}
 	add := func(treeID string, wanted func(*fleet.Tree, *fleet.Partition) bool) error {
 		return a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
-			for _, i := range t.Sorted() {
-				if p := t.Partitions[i.ID]; p != nil && wanted(t, p) {
-					res.Allocations = append(res.Allocations, allocation(t, i, p))
-				}
+			for _, i := range t.Placed(func(p *fleet.Partition) bool { return wanted(t, p) }) {
+				res.Allocations = append(res.Allocations, allocation(t, i, t.Partitions[i.ID]))
 			}
 			return nil
 		})

@@ -28,8 +28,12 @@ func (a *API) Link(ctx context.Context, stream *connect.BidiStream[masterv1.Link
 	if _, err := a.Store.Computer(ctx, hello.GetComputer()); err != nil {
 		return coded(err)
 	}
+	computers, err := a.Store.CountComputers(ctx)
+	if err != nil {
+		return coded(err)
+	}
 	a.contact(hello.GetComputer())
-	welcome := &masterv1.LinkWelcome{ReconnectWindow: durationpb.New(a.ReconnectWindow)}
+	welcome := &masterv1.LinkWelcome{ReconnectWindow: durationpb.New(reconnectWindow(a.ReconnectWindow, computers))}
 	if err := stream.Send(&masterv1.LinkResponse{Message: &masterv1.LinkResponse_Welcome{Welcome: welcome}}); err != nil {
 		return err
 	}

@@ -156,6 +156,17 @@ func (s *Store) ComputerNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// CountComputers is how many computers have a name, registered or cut short.
+func (s *Store) CountComputers(ctx context.Context) (int64, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	n, err := s.client.SCard(ctx, computersKey).Result()
+	if err != nil {
+		return 0, &UnavailableError{"cannot count computers", err}
+	}
+	return n, nil
+}
+
 // ChangeComputer lets decide change a computer and stores what it changed, whole or not at all. decide gets the stored
 // computer, an empty one of version 0 when none is registered, or what is left of one that was decommissioned; it may be called several times, and must decide the
 // same again when its change is already made. Its error is returned as it is and nothing is stored.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"connectrpc.com/connect"
@@ -18,18 +17,8 @@ const WriteTimeout = 10 * time.Second
 
 // Register puts the services of vow.scheduler.v1 on a server.
 func Register(server *rpc.Server, owners *owner.Owners, master *Master) {
-	path, handler := schedulerv1connect.NewOrderServiceHandler(&orders{owners: owners}, server.HandlerOptions()...)
-	server.Handle(path, controlled(handler))
+	server.Handle(schedulerv1connect.NewOrderServiceHandler(&orders{owners: owners}, server.HandlerOptions()...))
 	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master}, server.HandlerOptions()...))
-}
-
-type controllerKey struct{}
-
-// controlled lets the handler of a stream reach the deadline of its writes, which the RPC library does not.
-func controlled(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), controllerKey{}, http.NewResponseController(w))))
-	})
 }
 
 type orders struct{ owners *owner.Owners }
@@ -63,10 +52,8 @@ func (h *orders) Orders(ctx context.Context, req *schedulerv1.OrdersRequest, str
 	return coded(err)
 }
 
-// send sends within WriteTimeout. A transport without deadlines (HTTP/1.1 through a proxy) sends without.
+// send sends within WriteTimeout. A deadline of the stream, set and lifted, would wake the connection's goroutine twice for each order; a timer wakes nobody.
+// HTTP/1.1, which no node speaks, is not cut off so.
 func send(ctx context.Context, stream *connect.ServerStream[schedulerv1.OrdersResponse], m *schedulerv1.OrdersResponse) error {
-	if c, ok := ctx.Value(controllerKey{}).(*http.ResponseController); ok && c.SetWriteDeadline(time.Now().Add(WriteTimeout)) == nil {
-		defer func() { _ = c.SetWriteDeadline(time.Time{}) }()
-	}
-	return stream.Send(m)
+	return rpc.SendWithin(ctx, WriteTimeout, func() error { return stream.Send(m) })
 }

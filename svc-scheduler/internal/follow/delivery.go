@@ -1,6 +1,9 @@
 package follow
 
 import (
+	"context"
+	"time"
+
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
 )
@@ -24,8 +27,34 @@ func (d *delivery) add(computer string, e agenda.Event) {
 	d.events[computer] = append(d.events[computer], e)
 }
 
-func (d *delivery) send() {
-	for _, computer := range d.order {
-		d.owners.Deliver(computer, d.events[computer]...)
+// Pacing of the feed.
+const (
+	// crowd is how many computers make a delivery a fan-out that is waited for: one pipeline of saves takes fewer.
+	crowd = 64
+	// handoverWait bounds the wait: an agenda that cannot be saved keeps nobody else's bang from being read for longer.
+	handoverWait = 50 * time.Millisecond
+)
+
+// send delivers. After a fan-out to a crowd it waits until the orders are handed over: what the first nodes begin and report meanwhile comes in the next
+// batch, and is decided and saved together, instead of competing with the orders of the last nodes.
+func (d *delivery) send(ctx context.Context) error {
+	if len(d.order) < crowd {
+		for _, computer := range d.order {
+			d.owners.Deliver(computer, d.events[computer]...)
+		}
+		return nil
 	}
+	handover := owner.NewHandover(len(d.order))
+	for _, computer := range d.order {
+		d.owners.Hand(computer, handover, d.events[computer]...)
+	}
+	timer := time.NewTimer(handoverWait)
+	defer timer.Stop()
+	select {
+	case <-handover.Done():
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }

@@ -6,6 +6,8 @@
 //	Follow ─▶ entry ─▶ members of the tree (cached; read anew when the membership's version differs)
 //	                    └▶ BANG: fan out, CHANGED, BEGUN, REPORTED ─▶ owner.Deliver, one delivery per computer and batch
 //
+// After a delivery to a crowd of computers the feed is read on once their orders are handed over, or after 50 ms: sending goes before reading (delivery.go).
+//
 // Invariants: entries of a shard are handled in order; the position moves after the delivery; what is not owned here is somebody
 // else's; a membership that cannot be read is tried again, never skipped.
 //

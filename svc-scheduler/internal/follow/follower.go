@@ -162,7 +162,9 @@ func (f *Follower) take(ctx context.Context, batch Batch) error {
 			bangs[e.Tree]++
 		}
 	}
-	d.send()
+	if err := d.send(ctx); err != nil {
+		return err
+	}
 	for _, e := range batch.Entries {
 		f.positions[e.Position.Shard] = e.Position
 	}

@@ -2,6 +2,7 @@ package owner
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 )
@@ -18,6 +19,38 @@ type letters struct {
 	asks   []ask
 	// reread asks for the truth; check asks whether the session is still current.
 	reread, check bool
+	// handed are told when all of this is handed over, or never will be.
+	handed []*Handover
+}
+
+func (l *letters) release() {
+	for _, h := range l.handed {
+		h.one()
+	}
+}
+
+// Handover is what was delivered to several owners at once: whoever reads the feed waits for it before reading on (internal/follow).
+type Handover struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+// NewHandover makes one for a number of deliveries.
+func NewHandover(deliveries int) *Handover {
+	h := &Handover{done: make(chan struct{})}
+	if h.left.Store(int64(deliveries)); deliveries == 0 {
+		close(h.done)
+	}
+	return h
+}
+
+// Done is closed when each owner has saved and handed over what it was delivered, or ended.
+func (h *Handover) Done() <-chan struct{} { return h.done }
+
+func (h *Handover) one() {
+	if h.left.Add(-1) == 0 {
+		close(h.done)
+	}
 }
 
 // mailbox never makes its senders wait.
@@ -30,9 +63,14 @@ type mailbox struct {
 
 func newMailbox() *mailbox { return &mailbox{signal: make(chan struct{}, 1)} }
 
-// put adds events; false when there were too many: then the truth is read anew instead.
-func (m *mailbox) put(events ...agenda.Event) bool {
+// put adds events, handed over with h unless that is nil; false when there were too many: then the truth is read anew instead.
+func (m *mailbox) put(h *Handover, events ...agenda.Event) bool {
 	m.mu.Lock()
+	if h != nil && m.closed {
+		defer h.one()
+	} else if h != nil {
+		m.content.handed = append(m.content.handed, h)
+	}
 	full := len(m.content.events)+len(events) > MailboxSize
 	if full {
 		m.content.events, m.content.reread = nil, true
@@ -76,9 +114,10 @@ func (m *mailbox) close() []ask {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	asks := m.content.asks
+	content := m.content
 	m.content = letters{}
-	return asks
+	content.release()
+	return content.asks
 }
 
 func (m *mailbox) ring() {

@@ -137,6 +137,7 @@ func (o *Owner) loop(timer *time.Timer) error {
 
 // handle applies what came, saves, and hands orders over.
 func (o *Owner) handle(mail letters) (time.Time, error) {
+	defer mail.release()
 	if mail.reread {
 		o.read()
 	}

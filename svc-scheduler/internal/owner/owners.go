@@ -28,6 +28,7 @@ type Owners struct {
 	metrics metrics
 	due     atomic.Int64
 	overdue atomic.Int64
+	banged  atomic.Pointer[banged]
 
 	ctx  context.Context
 	stop context.CancelCauseFunc
@@ -107,12 +108,18 @@ func (o *Owners) Open(ctx context.Context, hello Hello) (*Stream, error) {
 }
 
 // Deliver gives events to the owner of a computer; without one here they are somebody else's.
-func (o *Owners) Deliver(computer string, events ...agenda.Event) {
+func (o *Owners) Deliver(computer string, events ...agenda.Event) { o.Hand(computer, nil, events...) }
+
+// Hand is Deliver that tells h, unless that is nil, when the owner has saved and handed over what the events made.
+func (o *Owners) Hand(computer string, h *Handover, events ...agenda.Event) {
 	owner := o.of(computer)
 	if owner == nil {
+		if h != nil {
+			h.one()
+		}
 		return
 	}
-	if !owner.mailbox.put(events...) {
+	if !owner.mailbox.put(h, events...) {
 		o.metrics.limits.Add(o.ctx, 1, conv.LimitName.String("agenda.mailbox"))
 		o.tel.Event(o.ctx, conv.EventLimitHit, conv.LimitName.String("agenda.mailbox"))
 	}

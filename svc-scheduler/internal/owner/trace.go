@@ -29,11 +29,7 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			conv.BangFolds.Int64(int64(order.Folds)),
 		}
 		if len(order.Bangs) > 0 {
-			parent := order.Bangs[0].FanOut
-			if parent == (agenda.Trace{}) {
-				parent = order.Bangs[0].Trace
-			}
-			ctx = telemetry.WithBang(telemetry.Extract(ctx, Carrier(parent)), order.Bangs[0].ID)
+			ctx = o.within(&order.Bangs[0])
 			attrs = append(attrs, conv.BangID.String(order.Bangs[0].ID))
 		}
 		ctx = telemetry.WithRun(ctx, order.RunID)
@@ -46,6 +42,27 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			span.End(trace.WithTimestamp(at))
 		}
 	}
+}
+
+// banged is a context that many orders have in common.
+type banged struct {
+	parent agenda.Trace
+	id     string
+	ctx    context.Context //nolint:containedctx // it carries a trace and no deadline
+}
+
+// within is the context of a bang's fan out, or of the bang itself. The last one is kept: a fan-out to a thousand computers parses it once.
+func (o *Owners) within(b *agenda.Bang) context.Context {
+	parent := b.FanOut
+	if parent == (agenda.Trace{}) {
+		parent = b.Trace
+	}
+	last := o.banged.Load()
+	if last == nil || last.id != b.ID || last.parent != parent {
+		last = &banged{parent, b.ID, telemetry.WithBang(telemetry.Extract(context.Background(), Carrier(parent)), b.ID)}
+		o.banged.Store(last)
+	}
+	return last.ctx
 }
 
 // Carrier and Trace translate between the core's word and that of telemetry.
