@@ -44,6 +44,8 @@ func (m *master) stored() string {
 			members := client.SMembers(ctx, key).Val()
 			slices.Sort(members)
 			fmt.Fprintf(&out, "  %q\n", members)
+		case "list":
+			fmt.Fprintf(&out, "  %q\n", client.LRange(ctx, key, 0, -1).Val())
 		case "stream":
 			fmt.Fprintf(&out, "  %v\n", client.XRange(ctx, key, "-", "+").Val())
 		}

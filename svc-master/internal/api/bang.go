@@ -41,7 +41,11 @@ func (a *API) Bang(ctx context.Context, req *masterv1.BangRequest) (*masterv1.Ba
 	res := &masterv1.BangResponse{}
 	var refused error
 	for _, treeID := range trees {
-		result, err := a.bang(ctx, treeID, event, caller(ctx, event.Source))
+		decide := a.bang
+		if req.GetDryRun() {
+			decide = a.rehearseBang
+		}
+		result, err := decide(ctx, treeID, event, caller(ctx, event.Source))
 		switch {
 		case req.GetComputer() != "" && (isNotFound(err) || fleet.KindOf(err) == fleet.FailedPrecondition):
 			continue // it left the computer meanwhile
@@ -64,7 +68,9 @@ func checkTarget(req *masterv1.BangRequest) error {
 	switch {
 	case sensed && req.GetAllocationId() == "":
 		return invalid("cannot bang %q: allocation_id: a promise or a process bangs for an allocation", targetOf(req))
-	case !sensed && req.GetRequestId() == "":
+	case sensed && req.GetDryRun():
+		return invalid("cannot rehearse a bang of %q: dry_run: for manual and computer bangs only", targetOf(req))
+	case !sensed && req.GetRequestId() == "" && !req.GetDryRun():
 		return invalid("cannot bang %q: request_id: required for manual and computer bangs", targetOf(req))
 	}
 	return nil

@@ -52,6 +52,9 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 			return nil, err
 		}
 	}
+	if req.GetDryRun() {
+		return a.rehearseRequest(ctx, req, event)
+	}
 	treeID, err := a.treeOfRequest(ctx, req)
 	if err != nil {
 		return nil, err

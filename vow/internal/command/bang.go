@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/vow/internal/human"
@@ -21,15 +22,18 @@ import (
 // newBang is `vow bang`: make every partition of a tree run again.
 func newBang(s *session) *cobra.Command {
 	var message string
-	var computer bool
+	var computer, dry bool
 	var wait time.Duration
 	command := &cobra.Command{
 		Use: "bang TREE", GroupID: "act", Short: "Make every partition of a tree run again",
 		Example: "  vow bang hello --message 'after the upgrade'\n  vow bang hello --wait 30s\n  vow bang --computer laptop",
 		Args:    arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completeTrees,
 		RunE: func(c *cobra.Command, args []string) error {
+			if dry && wait > 0 {
+				return usageError{errors.New("cannot --wait for a --dry-run: nothing is banged")}
+			}
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
-				response, err := bang(ctx, f, args[0], computer, message)
+				response, err := bang(ctx, f, args[0], computer, dry, message)
 				if err != nil {
 					return err
 				}
@@ -42,6 +46,13 @@ func newBang(s *session) *cobra.Command {
 				}
 				if s.json() {
 					return s.message(response)
+				}
+				if dry {
+					for _, r := range response.GetResults() {
+						fmt.Fprintf(s.out, "%s would be %s\n", r.GetBangId(), strings.TrimSuffix(human.Word(r.GetOutcome(), "BANG_OUTCOME_")+", "+r.GetReason(), ", "))
+						printRehearsal(s.out, r.GetRehearsal())
+					}
+					return nil
 				}
 				for _, r := range response.GetResults() {
 					fmt.Fprintf(s.out, "%s %s, generation %s, trace %s\n", r.GetBangId(), human.Word(r.GetOutcome(), "BANG_OUTCOME_"), generation(r.GetGeneration()), r.GetTraceId())
@@ -56,13 +67,14 @@ func newBang(s *session) *cobra.Command {
 	}
 	command.Flags().StringVarP(&message, "message", "m", "", "why, for people")
 	command.Flags().BoolVar(&computer, "computer", false, "the argument is a computer: bang each tree on it")
+	command.Flags().BoolVar(&dry, "dry-run", false, "write nothing; say what would be decided and what would run")
 	command.Flags().DurationVar(&wait, "wait", 0, "wait so long until every partition has run successfully")
 	return command
 }
 
 // bang sends one bang; it is sent again with the same id while svc-master does not answer.
-func bang(ctx context.Context, f *client.Fleet, target string, computer bool, message string) (*masterv1.BangResponse, error) {
-	request := &masterv1.BangRequest{RequestId: uuid.NewString(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: whoami(), Message: message}
+func bang(ctx context.Context, f *client.Fleet, target string, computer, dry bool, message string) (*masterv1.BangResponse, error) {
+	request := &masterv1.BangRequest{RequestId: uuid.NewString(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: whoami(), Message: message, DryRun: dry}
 	if computer {
 		request.Origin = typev1.BangOrigin_BANG_ORIGIN_COMPUTER
 		request.Target = &masterv1.BangRequest_Computer{Computer: target}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,6 +28,7 @@ type requested struct {
 	retention                           time.Duration
 	wait                                time.Duration
 	sla                                 slaFlags
+	dry                                 bool
 }
 
 // newRequest is `vow request`: want an instance.
@@ -37,12 +39,15 @@ func newRequest(s *session) *cobra.Command {
 		Long: `Request an instance, or change what is requested: the same title with another release, type, parameters or state is the upgrade.
 
 RELEASE is the URL of a supplied software release, or a path.`,
-		Example: "  vow request hello ./examples/hello -p greeting=hi --wait 1m",
+		Example: "  vow request hello ./examples/hello -p greeting=hi --wait 1m\n  vow request hello ./examples/hello -p greeting=hi --dry-run",
 		Args:    arguments(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
 			request, err := r.message(args[0], args[1])
 			if err != nil {
 				return usageError{err}
+			}
+			if request.DryRun = r.dry; r.dry && r.wait > 0 {
+				return usageError{errors.New("cannot --wait for a --dry-run: nothing is requested")}
 			}
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				response, err := requestInstance(ctx, f, request)
@@ -69,6 +74,10 @@ RELEASE is the URL of a supplied software release, or a path.`,
 					return s.message(response)
 				}
 				i := response.GetInstance()
+				if r.dry {
+					printRehearsal(s.out, response.GetRehearsal())
+					return nil
+				}
 				fmt.Fprintf(s.out, "%s is %s, %s\n", i.GetTitle(), i.GetInstanceId(), readiness(response))
 				fmt.Fprintf(s.out, "  look at it: vow tree %s\n", i.GetTreeId())
 				return nil
@@ -83,6 +92,7 @@ RELEASE is the URL of a supplied software release, or a path.`,
 	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
 	f.DurationVar(&r.retention, "retention-delay", 0, "how long the content is kept after the instance is destroyed; as its first request said")
 	r.sla.declare(f)
+	f.BoolVar(&r.dry, "dry-run", false, "write nothing; say what would change, where it would be put and why not elsewhere, and what would run")
 	f.DurationVar(&r.wait, "wait", 0, "wait so long until it is as requested: the tree Green and this instance run since, stopped, or gone")
 	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"started", "stopped", "destroyed"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {

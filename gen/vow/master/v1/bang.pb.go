@@ -123,7 +123,10 @@ type BangRequest struct {
 	// Counts the exits of the process (journal sequence); part of the key of process bangs, so that two exits between two runs are two bangs.
 	ExitSequence uint64 `protobuf:"varint,12,opt,name=exit_sequence,json=exitSequence,proto3" json:"exit_sequence,omitempty"`
 	// How long the process had been up, in seconds; process bangs only. An exit within 10 s of being up is futile.
-	UpSeconds     float64 `protobuf:"fixed64,13,opt,name=up_seconds,json=upSeconds,proto3" json:"up_seconds,omitempty"`
+	UpSeconds float64 `protobuf:"fixed64,13,opt,name=up_seconds,json=upSeconds,proto3" json:"up_seconds,omitempty"`
+	// True: nothing is written, the answer tells what would be; a refused bang is then no error, but an outcome. Manual and computer bangs only; the request_id does
+	// not count, and may be empty.
+	DryRun        bool `protobuf:"varint,14,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,6 +265,13 @@ func (x *BangRequest) GetUpSeconds() float64 {
 	return 0
 }
 
+func (x *BangRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 type isBangRequest_Target interface {
 	isBangRequest_Target()
 }
@@ -347,7 +357,9 @@ type BangResult struct {
 	// Generation that it made.
 	Generation *v1.Generation `protobuf:"bytes,5,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Trace of the bang, 32 hexadecimal digits.
-	TraceId       string `protobuf:"bytes,6,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	TraceId string `protobuf:"bytes,6,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// Of a dry run: what would happen.
+	Rehearsal     *Rehearsal `protobuf:"bytes,7,opt,name=rehearsal,proto3" json:"rehearsal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +434,13 @@ func (x *BangResult) GetTraceId() string {
 		return x.TraceId
 	}
 	return ""
+}
+
+func (x *BangResult) GetRehearsal() *Rehearsal {
+	if x != nil {
+		return x.Rehearsal
+	}
+	return nil
 }
 
 // Bang is a recorded bang.
@@ -692,7 +711,7 @@ var File_vow_master_v1_bang_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_bang_proto_rawDesc = "" +
 	"\n" +
-	"\x18vow/master/v1/bang.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16vow/type/v1/type.proto\"\xe5\x04\n" +
+	"\x18vow/master/v1/bang.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\xfe\x04\n" +
 	"\vBangRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x120\n" +
@@ -713,10 +732,11 @@ const file_vow_master_v1_bang_proto_rawDesc = "" +
 	"notAllowed\x12#\n" +
 	"\rexit_sequence\x18\f \x01(\x04R\fexitSequence\x12-\n" +
 	"\n" +
-	"up_seconds\x18\r \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\tupSecondsB\x0f\n" +
+	"up_seconds\x18\r \x01(\x01B\x0e\xbaH\v\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00R\tupSeconds\x12\x17\n" +
+	"\adry_run\x18\x0e \x01(\bR\x06dryRunB\x0f\n" +
 	"\x06target\x12\x05\xbaH\x02\b\x01\"C\n" +
 	"\fBangResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.vow.master.v1.BangResultR\aresults\"\xee\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.vow.master.v1.BangResultR\aresults\"\xa6\x02\n" +
 	"\n" +
 	"BangResult\x12\x17\n" +
 	"\abang_id\x18\x01 \x01(\tR\x06bangId\x124\n" +
@@ -726,7 +746,8 @@ const file_vow_master_v1_bang_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x05 \x01(\v2\x17.vow.type.v1.GenerationR\n" +
 	"generation\x12\x19\n" +
-	"\btrace_id\x18\x06 \x01(\tR\atraceId\"\xc0\x04\n" +
+	"\btrace_id\x18\x06 \x01(\tR\atraceId\x126\n" +
+	"\trehearsal\x18\a \x01(\v2\x18.vow.master.v1.RehearsalR\trehearsal\"\xc0\x04\n" +
 	"\x04Bang\x12\x17\n" +
 	"\abang_id\x18\x01 \x01(\tR\x06bangId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x124\n" +
@@ -790,7 +811,8 @@ var file_vow_master_v1_bang_proto_goTypes = []any{
 	(v1.BangOrigin)(0),            // 7: vow.type.v1.BangOrigin
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 	(*v1.Generation)(nil),         // 9: vow.type.v1.Generation
-	(*v1.TraceContext)(nil),       // 10: vow.type.v1.TraceContext
+	(*Rehearsal)(nil),             // 10: vow.master.v1.Rehearsal
+	(*v1.TraceContext)(nil),       // 11: vow.type.v1.TraceContext
 }
 var file_vow_master_v1_bang_proto_depIdxs = []int32{
 	7,  // 0: vow.master.v1.BangRequest.origin:type_name -> vow.type.v1.BangOrigin
@@ -798,23 +820,24 @@ var file_vow_master_v1_bang_proto_depIdxs = []int32{
 	3,  // 2: vow.master.v1.BangResponse.results:type_name -> vow.master.v1.BangResult
 	0,  // 3: vow.master.v1.BangResult.outcome:type_name -> vow.master.v1.BangOutcome
 	9,  // 4: vow.master.v1.BangResult.generation:type_name -> vow.type.v1.Generation
-	0,  // 5: vow.master.v1.Bang.outcome:type_name -> vow.master.v1.BangOutcome
-	7,  // 6: vow.master.v1.Bang.origin:type_name -> vow.type.v1.BangOrigin
-	9,  // 7: vow.master.v1.Bang.generation:type_name -> vow.type.v1.Generation
-	8,  // 8: vow.master.v1.Bang.at:type_name -> google.protobuf.Timestamp
-	8,  // 9: vow.master.v1.Bang.noticed_at:type_name -> google.protobuf.Timestamp
-	10, // 10: vow.master.v1.Bang.trace:type_name -> vow.type.v1.TraceContext
-	8,  // 11: vow.master.v1.Bang.satisfied_at:type_name -> google.protobuf.Timestamp
-	4,  // 12: vow.master.v1.ListBangsResponse.bangs:type_name -> vow.master.v1.Bang
-	1,  // 13: vow.master.v1.BangService.Bang:input_type -> vow.master.v1.BangRequest
-	5,  // 14: vow.master.v1.BangService.ListBangs:input_type -> vow.master.v1.ListBangsRequest
-	2,  // 15: vow.master.v1.BangService.Bang:output_type -> vow.master.v1.BangResponse
-	6,  // 16: vow.master.v1.BangService.ListBangs:output_type -> vow.master.v1.ListBangsResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 5: vow.master.v1.BangResult.rehearsal:type_name -> vow.master.v1.Rehearsal
+	0,  // 6: vow.master.v1.Bang.outcome:type_name -> vow.master.v1.BangOutcome
+	7,  // 7: vow.master.v1.Bang.origin:type_name -> vow.type.v1.BangOrigin
+	9,  // 8: vow.master.v1.Bang.generation:type_name -> vow.type.v1.Generation
+	8,  // 9: vow.master.v1.Bang.at:type_name -> google.protobuf.Timestamp
+	8,  // 10: vow.master.v1.Bang.noticed_at:type_name -> google.protobuf.Timestamp
+	11, // 11: vow.master.v1.Bang.trace:type_name -> vow.type.v1.TraceContext
+	8,  // 12: vow.master.v1.Bang.satisfied_at:type_name -> google.protobuf.Timestamp
+	4,  // 13: vow.master.v1.ListBangsResponse.bangs:type_name -> vow.master.v1.Bang
+	1,  // 14: vow.master.v1.BangService.Bang:input_type -> vow.master.v1.BangRequest
+	5,  // 15: vow.master.v1.BangService.ListBangs:input_type -> vow.master.v1.ListBangsRequest
+	2,  // 16: vow.master.v1.BangService.Bang:output_type -> vow.master.v1.BangResponse
+	6,  // 17: vow.master.v1.BangService.ListBangs:output_type -> vow.master.v1.ListBangsResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_bang_proto_init() }
@@ -822,6 +845,7 @@ func file_vow_master_v1_bang_proto_init() {
 	if File_vow_master_v1_bang_proto != nil {
 		return
 	}
+	file_vow_master_v1_rehearsal_proto_init()
 	file_vow_master_v1_bang_proto_msgTypes[0].OneofWrappers = []any{
 		(*BangRequest_AllocationId)(nil),
 		(*BangRequest_TreeId)(nil),

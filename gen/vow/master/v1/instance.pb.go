@@ -440,6 +440,8 @@ type RequestInstanceRequest struct {
 	Computer string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
 	// What else it needs of a computer; of an allocated instance it counts when it is allocated again.
 	Sla *Sla `protobuf:"bytes,12,opt,name=sla,proto3" json:"sla,omitempty"`
+	// True: nothing is written, the answer tells what would be. The request_id does not count then: what would be asked now is told.
+	DryRun bool `protobuf:"varint,14,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Allocation of the requester whose node runs it by itself, without BeginRun: it must be current. Empty when no such run requests.
 	RequesterLocalAllocationId string `protobuf:"bytes,13,opt,name=requester_local_allocation_id,json=requesterLocalAllocationId,proto3" json:"requester_local_allocation_id,omitempty"`
 	// How long the content of its partition is kept after it is destroyed, 0 to 10 years; unset = not at all. Frozen at the first request: later ones
@@ -556,6 +558,13 @@ func (x *RequestInstanceRequest) GetSla() *Sla {
 	return nil
 }
 
+func (x *RequestInstanceRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 func (x *RequestInstanceRequest) GetRequesterLocalAllocationId() string {
 	if x != nil {
 		return x.RequesterLocalAllocationId
@@ -578,7 +587,9 @@ type RequestInstanceResponse struct {
 	// True when it is allocated and its latest run was a success at or after its last change.
 	Ready bool `protobuf:"varint,2,opt,name=ready,proto3" json:"ready,omitempty"`
 	// When not ready: exactly why.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of a dry run: what would happen. The instance is as it would be then.
+	Rehearsal     *Rehearsal `protobuf:"bytes,4,opt,name=rehearsal,proto3" json:"rehearsal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -632,6 +643,13 @@ func (x *RequestInstanceResponse) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *RequestInstanceResponse) GetRehearsal() *Rehearsal {
+	if x != nil {
+		return x.Rehearsal
+	}
+	return nil
 }
 
 // GetInstanceRequest names an instance.
@@ -1311,7 +1329,7 @@ var File_vow_master_v1_instance_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x16vow/type/v1/type.proto\"\xf0\a\n" +
+	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\xf0\a\n" +
 	"\bInstance\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x17\n" +
@@ -1361,7 +1379,7 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x06latest\x18\x05 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12-\n" +
 	"\x13last_success_run_id\x18\x06 \x01(\tR\x10lastSuccessRunId\x12\x1a\n" +
 	"\bwithheld\x18\a \x01(\tR\bwithheld\x12A\n" +
-	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\xf7\x06\n" +
+	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x90\a\n" +
 	"\x16RequestInstanceRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x12*\n" +
@@ -1377,17 +1395,19 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x0frequester_token\x18\n" +
 	" \x01(\x04R\x0erequesterToken\x12#\n" +
 	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12$\n" +
-	"\x03sla\x18\f \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12J\n" +
+	"\x03sla\x18\f \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x17\n" +
+	"\adry_run\x18\x0e \x01(\bR\x06dryRun\x12J\n" +
 	"\x1drequester_local_allocation_id\x18\r \x01(\tB\a\xbaH\x04r\x02(@R\x1arequesterLocalAllocationId\x12T\n" +
 	"\x0fretention_delay\x18\v \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x06\b\x80\x86\xb0\x96\x012\x00R\x0eretentionDelay\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x01\n" +
 	"\x17RequestInstanceResponse\x123\n" +
 	"\binstance\x18\x01 \x01(\v2\x17.vow.master.v1.InstanceR\binstance\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\bR\x05ready\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"@\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x126\n" +
+	"\trehearsal\x18\x04 \x01(\v2\x18.vow.master.v1.RehearsalR\trehearsal\"@\n" +
 	"\x12GetInstanceRequest\x12*\n" +
 	"\vinstance_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\n" +
 	"instanceId\"J\n" +
@@ -1488,8 +1508,9 @@ var file_vow_master_v1_instance_proto_goTypes = []any{
 	(*Needs)(nil),                           // 24: vow.master.v1.Needs
 	(*v1.ColourStatus)(nil),                 // 25: vow.type.v1.ColourStatus
 	(*timestamppb.Timestamp)(nil),           // 26: google.protobuf.Timestamp
-	(v1.Cause)(0),                           // 27: vow.type.v1.Cause
-	(v1.RunResult)(0),                       // 28: vow.type.v1.RunResult
+	(*Rehearsal)(nil),                       // 27: vow.master.v1.Rehearsal
+	(v1.Cause)(0),                           // 28: vow.type.v1.Cause
+	(v1.RunResult)(0),                       // 29: vow.type.v1.RunResult
 }
 var file_vow_master_v1_instance_proto_depIdxs = []int32{
 	16, // 0: vow.master.v1.Instance.parameters:type_name -> vow.master.v1.Instance.ParametersEntry
@@ -1511,32 +1532,33 @@ var file_vow_master_v1_instance_proto_depIdxs = []int32{
 	1,  // 16: vow.master.v1.RequestInstanceRequest.sla:type_name -> vow.master.v1.Sla
 	23, // 17: vow.master.v1.RequestInstanceRequest.retention_delay:type_name -> google.protobuf.Duration
 	0,  // 18: vow.master.v1.RequestInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 19: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	0,  // 20: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
-	0,  // 21: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
-	21, // 22: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
-	0,  // 23: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
-	20, // 24: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
-	27, // 25: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
-	28, // 26: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
-	26, // 27: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
-	3,  // 28: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
-	5,  // 29: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
-	7,  // 30: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
-	9,  // 31: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
-	11, // 32: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
-	13, // 33: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
-	4,  // 34: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
-	6,  // 35: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
-	8,  // 36: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
-	10, // 37: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
-	12, // 38: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
-	14, // 39: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
-	34, // [34:40] is the sub-list for method output_type
-	28, // [28:34] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	27, // 19: vow.master.v1.RequestInstanceResponse.rehearsal:type_name -> vow.master.v1.Rehearsal
+	0,  // 20: vow.master.v1.GetInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	0,  // 21: vow.master.v1.ListInstancesResponse.instances:type_name -> vow.master.v1.Instance
+	0,  // 22: vow.master.v1.RenameInstanceResponse.instance:type_name -> vow.master.v1.Instance
+	21, // 23: vow.master.v1.SetInstanceStateRequest.state:type_name -> vow.type.v1.RequestedState
+	0,  // 24: vow.master.v1.SetInstanceStateResponse.instance:type_name -> vow.master.v1.Instance
+	20, // 25: vow.master.v1.SetConnectionParametersRequest.connection_parameters:type_name -> vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntry
+	28, // 26: vow.master.v1.RunSummary.cause:type_name -> vow.type.v1.Cause
+	29, // 27: vow.master.v1.RunSummary.result:type_name -> vow.type.v1.RunResult
+	26, // 28: vow.master.v1.RunSummary.reported_at:type_name -> google.protobuf.Timestamp
+	3,  // 29: vow.master.v1.InstanceService.RequestInstance:input_type -> vow.master.v1.RequestInstanceRequest
+	5,  // 30: vow.master.v1.InstanceService.GetInstance:input_type -> vow.master.v1.GetInstanceRequest
+	7,  // 31: vow.master.v1.InstanceService.ListInstances:input_type -> vow.master.v1.ListInstancesRequest
+	9,  // 32: vow.master.v1.InstanceService.RenameInstance:input_type -> vow.master.v1.RenameInstanceRequest
+	11, // 33: vow.master.v1.InstanceService.SetInstanceState:input_type -> vow.master.v1.SetInstanceStateRequest
+	13, // 34: vow.master.v1.InstanceService.SetConnectionParameters:input_type -> vow.master.v1.SetConnectionParametersRequest
+	4,  // 35: vow.master.v1.InstanceService.RequestInstance:output_type -> vow.master.v1.RequestInstanceResponse
+	6,  // 36: vow.master.v1.InstanceService.GetInstance:output_type -> vow.master.v1.GetInstanceResponse
+	8,  // 37: vow.master.v1.InstanceService.ListInstances:output_type -> vow.master.v1.ListInstancesResponse
+	10, // 38: vow.master.v1.InstanceService.RenameInstance:output_type -> vow.master.v1.RenameInstanceResponse
+	12, // 39: vow.master.v1.InstanceService.SetInstanceState:output_type -> vow.master.v1.SetInstanceStateResponse
+	14, // 40: vow.master.v1.InstanceService.SetConnectionParameters:output_type -> vow.master.v1.SetConnectionParametersResponse
+	35, // [35:41] is the sub-list for method output_type
+	29, // [29:35] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_instance_proto_init() }
@@ -1545,6 +1567,7 @@ func file_vow_master_v1_instance_proto_init() {
 		return
 	}
 	file_vow_master_v1_computer_proto_init()
+	file_vow_master_v1_rehearsal_proto_init()
 	file_vow_master_v1_instance_proto_msgTypes[7].OneofWrappers = []any{
 		(*ListInstancesRequest_TreeId)(nil),
 		(*ListInstancesRequest_Computer)(nil),
