@@ -68,12 +68,12 @@ type AuditEntry struct {
 }
 
 // audit adds an entry about an instance that is, or was until now, in the partition p, which may be nil.
-func (fx *Effects) audit(e AuditEntry, i *Instance, p *Partition) {
-	e.InstanceID, e.Title, e.Release, e.Reason = i.ID, i.Title, i.Release, head(e.Reason)
+func (e *Effects) audit(entry AuditEntry, i *Instance, p *Partition) {
+	entry.InstanceID, entry.Title, entry.Release, entry.Reason = i.ID, i.Title, i.Release, head(entry.Reason)
 	if p != nil {
-		e.Computer, e.Partition, e.AllocationID = p.Computer, p.Name, p.AllocationID
+		entry.Computer, entry.Partition, entry.AllocationID = p.Computer, p.Name, p.AllocationID
 	}
-	fx.Audit = append(fx.Audit, e)
+	e.Audit = append(e.Audit, entry)
 }
 
 // auditOf is the kind of a change of state.

@@ -279,7 +279,7 @@ func auditDetails(e *masterv1.AuditEntry) string {
 	if e.GetOthers() > 0 {
 		parts = append(parts, fmt.Sprintf("and %d others", e.GetOthers()))
 	}
-	switch e.GetKind() { //nolint:exhaustive // of these the release tells most
+	switch e.GetKind() {
 	case masterv1.AuditKind_AUDIT_KIND_REQUESTED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_SUPPLIED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_REMOVED:
 		add("%s", e.GetSoftwareRelease())
 	}
