@@ -23,6 +23,7 @@ require github.com/vow-os/vow/svc-node v0.0.0
 replace github.com/vow-os/vow/svc-node => ../svc-node
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/vow-os/vow/svc-promise v0.0.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/sdk v1.47.0

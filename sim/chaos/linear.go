@@ -1,0 +1,99 @@
+package chaos
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// register is what one caller at a time would see of a tree: the value of its parameter, its last generation that was told, and its bangs.
+type register struct {
+	value string
+	last  Generation
+	bangs string // "<request id>=<bang id>;" of each bang whose answer is known, in the order in which they were made
+}
+
+// answer is what an operation was answered.
+type answer struct {
+	known bool
+	Operation
+}
+
+// model is the sequential object: a request sets the value, a bang makes one bang for its request id, and both move the generation on. A repeated id
+// gets the first answer. A call without an answer sets the value, if it is a request; nobody knows which generation it made.
+func model() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return register{} },
+		Step: func(state, input, output any) (bool, any) {
+			s, in, out := state.(register), input.(Operation), output.(answer) //nolint:forcetypeassert // nothing else is put in
+			switch in.Kind {
+			case Read:
+				return s.value == out.Value && !out.Generation.Less(s.last), register{s.value, later(s.last, out.Generation), s.bangs}
+			case Request:
+				if !out.known {
+					return true, register{in.Value, s.last, s.bangs}
+				}
+				return s.last.Less(out.Generation), register{in.Value, out.Generation, s.bangs}
+			default:
+				if !out.known {
+					return true, s
+				}
+				if _, rest, repeated := strings.Cut(s.bangs, ";"+in.ID+"="); repeated {
+					first, _, _ := strings.Cut(rest, ";")
+					return first == out.BangID, s
+				}
+				made := strings.Contains(s.bangs, "="+out.BangID+";")
+				return !made && s.last.Less(out.Generation), register{s.value, out.Generation, s.bangs + ";" + in.ID + "=" + out.BangID + ";"}
+			}
+		},
+		Equal: func(a, b any) bool { return a == b },
+		DescribeOperation: func(input, output any) string {
+			return describe(output.(answer)) //nolint:forcetypeassert // as above
+		},
+	}
+}
+
+func later(a, b Generation) Generation {
+	if a.Less(b) {
+		return b
+	}
+	return a
+}
+
+func describe(o answer) string {
+	words := [...]string{"request " + o.Value, "bang " + o.ID, "read " + o.Value}
+	if !o.known {
+		return words[o.Kind] + ": no answer"
+	}
+	return fmt.Sprintf("%s: %s %s", words[o.Kind], o.Generation, o.BangID)
+}
+
+// Linear tells for which trees the operations are not linearizable, and for which that could not be decided within the limit.
+func Linear(h *History, limit time.Duration) (broken, undecided []string) {
+	of := map[string][]porcupine.Operation{}
+	client := 0
+	for _, o := range h.Operations {
+		if o.Kind == Read && !o.Answered {
+			continue // it changed nothing and tells nothing
+		}
+		end := o.Return.Nanoseconds()
+		if !o.Answered {
+			end = math.MaxInt64 // it may have its effect still
+		}
+		client++ // each call is a client's own: one whose call has no answer goes on
+		of[o.Tree] = append(of[o.Tree], porcupine.Operation{ClientId: client, Input: o, Call: o.Call.Nanoseconds(), Output: answer{o.Answered, o}, Return: end})
+	}
+	for tree, operations := range of {
+		switch porcupine.CheckOperationsTimeout(model(), operations, limit) {
+		case porcupine.Illegal:
+			broken = append(broken, fmt.Sprintf("the %d operations on %s are not linearizable", len(operations), tree))
+		case porcupine.Unknown:
+			undecided = append(undecided, tree)
+		case porcupine.Ok:
+		}
+	}
+	return broken, undecided
+}
