@@ -45,6 +45,8 @@ type Operation struct {
 	Answered bool
 	// Generation that the answer named.
 	Generation Generation
+	// Allocation of what was requested, as the answer named it.
+	Allocation string
 	// BangID that the answer named.
 	BangID string
 }

@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,8 @@ type answer struct {
 }
 
 // model is the sequential object: a request sets the value, a bang makes one bang for its request id, and both move the generation on. A repeated id
-// gets the first answer. A call without an answer sets the value, if it is a request; nobody knows which generation it made.
+// gets the first answer. A request is answered with the instance as it is stored, which may be newer than what it made: svc-master decides calls of one tree together.
+// A call without an answer sets the value, if it is a request; nobody knows which generation it made.
 func model() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return register{} },
@@ -36,7 +39,8 @@ func model() porcupine.Model {
 				if !out.known {
 					return true, register{in.Value, s.last, s.bangs}
 				}
-				return s.last.Less(out.Generation), register{in.Value, out.Generation, s.bangs}
+				made := Generation{s.last.Epoch, s.last.Number + 1} // or later
+				return !out.Generation.Less(made), register{in.Value, made, s.bangs}
 			default:
 				if !out.known {
 					return true, s
@@ -87,9 +91,9 @@ func Linear(h *History, limit time.Duration) (broken, undecided []string) {
 		of[o.Tree] = append(of[o.Tree], porcupine.Operation{ClientId: client, Input: o, Call: o.Call.Nanoseconds(), Output: answer{o.Answered, o}, Return: end})
 	}
 	for tree, operations := range of {
-		switch porcupine.CheckOperationsTimeout(model(), operations, limit) {
+		switch result, found := porcupine.CheckOperationsVerbose(model(), operations, limit); result {
 		case porcupine.Illegal:
-			broken = append(broken, fmt.Sprintf("the %d operations on %s are not linearizable", len(operations), tree))
+			broken = append(broken, fmt.Sprintf("the %d operations on %s are not linearizable; %s", len(operations), tree, around(operations, found)))
 		case porcupine.Unknown:
 			undecided = append(undecided, tree)
 		case porcupine.Ok:
@@ -97,3 +101,33 @@ func Linear(h *History, limit time.Duration) (broken, undecided []string) {
 	}
 	return broken, undecided
 }
+
+// around shows the calls about the first that no order explains: those that were under way with it or just before.
+func around(operations []porcupine.Operation, found porcupine.LinearizationInfo) string {
+	reached := map[int]bool{}
+	for _, partial := range found.PartialLinearizationsOperations() {
+		for _, order := range partial {
+			if len(order) > len(reached) {
+				reached = map[int]bool{}
+				for _, o := range order {
+					reached[o.ClientId] = true
+				}
+			}
+		}
+	}
+	slices.SortFunc(operations, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	first := slices.IndexFunc(operations, func(o porcupine.Operation) bool { return !reached[o.ClientId] })
+	var words []string
+	for i := max(first-aroundBefore, 0); first >= 0 && i < min(first+aroundAfter, len(operations)); i++ {
+		o := operations[i]
+		mark := ""
+		if !reached[o.ClientId] {
+			mark = " (not explained)"
+		}
+		words = append(words, fmt.Sprintf("%s to %s %s%s", time.Duration(o.Call), time.Duration(o.Return), describe(o.Output.(answer)), mark)) //nolint:forcetypeassert // as above
+	}
+	return strings.Join(words, "; ")
+}
+
+// How many calls before and after it are shown.
+const aroundBefore, aroundAfter = 8, 5

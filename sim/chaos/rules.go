@@ -162,7 +162,7 @@ func olderDesired(h *History) (broken []string) {
 			continue
 		}
 		for _, b := range begins {
-			if b.Tree == o.Tree && o.Before(b.Span) && b.Desired.Less(o.Generation) {
+			if b.Allocation == o.Allocation && o.Before(b.Span) && b.Desired.Less(o.Generation) {
 				broken = append(broken, fmt.Sprintf("run %s of %s was told %s at %s, but %s had been requested at %s", b.RunID, b.Allocation, b.Desired, b.Return, o.Generation, o.Return))
 			}
 		}

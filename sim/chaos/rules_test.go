@@ -15,9 +15,9 @@ func good() *History {
 	}
 	return &History{
 		Operations: []Operation{
-			{Span: span(1, 2), Kind: Request, Tree: "t1", ID: "r1", Value: "a", Answered: true, Generation: Generation{1, 1}},
+			{Span: span(1, 2), Kind: Request, Tree: "t1", ID: "r1", Value: "a", Answered: true, Generation: Generation{1, 1}, Allocation: "t1.a1"},
 			{Span: span(3, 5), Kind: Bang, Tree: "t1", ID: "b1", Answered: true, BangID: "t1.b1", Generation: Generation{1, 2}},
-			{Span: span(6, 7), Kind: Request, Tree: "t1", ID: "r2", Value: "b", Answered: true, Generation: Generation{1, 3}},
+			{Span: span(6, 7), Kind: Request, Tree: "t1", ID: "r2", Value: "b", Answered: true, Generation: Generation{1, 3}, Allocation: "t1.a1"},
 			{Span: span(8, 9), Kind: Read, Tree: "t1", Value: "b", Answered: true, Generation: Generation{1, 3}},
 			{Span: span(10, 11), Kind: Bang, Tree: "t1", ID: "b1", Answered: true, BangID: "t1.b1", Generation: Generation{1, 2}},
 			{Span: span(10, 12), Kind: Bang, Tree: "t1", ID: "b2"},
@@ -116,6 +116,8 @@ func TestOnlyWhatAnOrderOfCallsExplainsIsLinearizable(t *testing.T) {
 		linear bool
 		calls  []Operation
 	}{
+		"requests that were decided together":        {true, []Operation{request(at(1, 3), "a", 2), request(at(1, 3), "b", 2), read(at(4, 5), "b", 2)}},
+		"a request that is behind what was told":     {false, []Operation{request(at(1, 2), "a", 2), bang(at(3, 4), "x", "b1", 3), request(at(5, 6), "b", 3)}},
 		"calls at once, in one order":                {true, []Operation{request(at(1, 9), "a", 3), request(at(1, 9), "b", 2), read(at(10, 11), "a", 3)}},
 		"a read of what was overwritten":             {false, []Operation{request(at(1, 2), "a", 1), request(at(3, 4), "b", 2), read(at(5, 6), "a", 2)}},
 		"a read that is behind what was told":        {false, []Operation{request(at(1, 2), "a", 1), bang(at(3, 4), "x", "b1", 2), read(at(5, 6), "a", 1)}},

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // relay is what is between two processes: a load balancer that sends everybody to one of several replicas, and a cable that can be pulled out.
@@ -16,6 +17,7 @@ type relay struct {
 	at    int
 	conns map[net.Conn]struct{}
 	open  chan struct{} // closed while bytes get through
+	delay time.Duration // of whatever gets through
 }
 
 // relayTo listens for the replicas at targets.
@@ -85,9 +87,19 @@ func (r *relay) copy(to io.Writer, from io.Reader) {
 
 func (r *relay) wait() {
 	r.mu.Lock()
-	open := r.open
+	open, delay := r.open, r.delay
 	r.mu.Unlock()
 	<-open
+	if delay > 0 {
+		<-time.After(delay)
+	}
+}
+
+// slow makes everything that gets through later by a time; 0 ends it.
+func (r *relay) slow(by time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delay = by
 }
 
 // cut pulls the cable out: nobody is told, no byte gets through.

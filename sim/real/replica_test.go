@@ -24,9 +24,16 @@ type replicas struct {
 	toMasters, toSchedulers *relay
 	bangsAt                 []masterv1connect.BangServiceClient
 	treesAt                 []masterv1connect.TreeServiceClient
+	requestsAt              []masterv1connect.InstanceServiceClient
 }
 
 func beginReplicas(t *testing.T) *replicas {
+	t.Helper()
+	return beginReplicasVia(t, func(_, _, address string) string { return address })
+}
+
+// beginReplicasVia lets via put something between two of them: it returns where `from` finds `to`, which is at address.
+func beginReplicasVia(t *testing.T, via func(from, to, address string) string) *replicas {
 	t.Helper()
 	r := &replicas{suite: &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}}
 	free := freeAddresses(t, 10)
@@ -38,19 +45,20 @@ func beginReplicas(t *testing.T) *replicas {
 			args: append([]string{"--address", address, "--admin-address", admin}, args...),
 		}, address
 	}
+	redis := func(from string) string { return "redis://" + via(from, "redis", r.redis.Addr()) }
 	var masters, schedulers []string
 	for n := range 2 {
-		p, address := replica("svc-master", n, "--redis-url", r.redis.URL())
+		p, address := replica("svc-master", n, "--redis-url", redis(fmt.Sprint("svc-master-", n)))
 		r.masters, masters = append(r.masters, p), append(masters, address)
 	}
 	r.toMasters = relayTo(t, masters...)
 	for n := range 2 {
-		p, address := replica("svc-scheduler", n, "--redis-url", r.redis.URL(), "--master", masters[n])
+		p, address := replica("svc-scheduler", n, "--redis-url", redis(fmt.Sprint("svc-scheduler-", n)), "--master", via(fmt.Sprint("svc-scheduler-", n), fmt.Sprint("svc-master-", n), masters[n]))
 		r.schedulers, schedulers = append(r.schedulers, p), append(schedulers, address)
 	}
 	r.toSchedulers = relayTo(t, schedulers...)
 	var address string
-	r.promise, address = replica("svc-promise", 0, "--redis-url", r.redis.URL(), "--master", r.toMasters.address())
+	r.promise, address = replica("svc-promise", 0, "--redis-url", redis("svc-promise"), "--master", r.toMasters.address())
 	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.toMasters.address(), r.toSchedulers.address(), address
 	r.toward = r.address
 	supervised := filepath.Join(r.dir, "supervisor")
@@ -75,7 +83,8 @@ func beginReplicas(t *testing.T) *replicas {
 			r.printLogs()
 		}
 	})
-	for _, address := range masters {
+	for n, address := range masters {
+		address = via("clients", fmt.Sprint("svc-master-", n), address)
 		client, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{})
 		if err != nil {
 			t.Fatal(err)
@@ -83,7 +92,9 @@ func beginReplicas(t *testing.T) *replicas {
 		t.Cleanup(client.Close)
 		h, u, o := client.HTTP(), client.BaseURL(), client.Options()
 		r.bangsAt = append(r.bangsAt, masterv1connect.NewBangServiceClient(h, u, o...))
+		r.requestsAt = append(r.requestsAt, masterv1connect.NewInstanceServiceClient(h, u, o...))
 		r.treesAt = append(r.treesAt, masterv1connect.NewTreeServiceClient(h, u, o...))
+		r.computers = masterv1connect.NewComputerServiceClient(h, u, o...)
 		r.software, r.instances, r.trees, r.bangs = masterv1connect.NewSoftwareServiceClient(h, u, o...), masterv1connect.NewInstanceServiceClient(h, u, o...), r.treesAt[0], r.bangsAt[0]
 	}
 	return r

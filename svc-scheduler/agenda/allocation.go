@@ -87,7 +87,7 @@ func (a *Agenda) take(e *Entry, l *Allocation, asked, now time.Time) {
 		e.periodic(now)
 	}
 	before := e.clone()
-	e.reset(l.Wanted)
+	moved := e.reset(l.Wanted)
 	e.InstanceID, e.TreeID, e.Title = l.InstanceID, l.TreeID, l.Title
 	if e.Period != period {
 		e.Period = period
@@ -102,6 +102,7 @@ func (a *Agenda) take(e *Entry, l *Allocation, asked, now time.Time) {
 	a.takePause(e, l.Pause, now)
 	a.takeRuns(e, l, asked, now)
 	a.takeWanted(e, l, now)
+	a.outlive(e, moved, now)
 	e.ensure(now)
 	if isNew || !same(e, before) {
 		a.changed(e)

@@ -1,6 +1,9 @@
 package agenda
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // dispatch hands over what is due, as far as slots allow. Without a stream or while the computer is paused nothing is handed over; what a paused tree has
 // waits in the queue until the pause ends.
@@ -21,7 +24,7 @@ func (a *Agenda) dispatch(now time.Time) []Order {
 			return
 		}
 		if e.Run.Handed >= MaxHanded {
-			a.withdraw(e, now)
+			a.withdraw(e, now, fmt.Sprintf("handed over %d times and not begun", e.Run.Handed))
 			return
 		}
 		again = append(again, e)

@@ -6,7 +6,7 @@ import "time"
 const (
 	// BeginWithin is how long after an order its BeginRun must be in the feed; then the order is handed over again with the same run id.
 	BeginWithin = 5 * time.Second
-	// MaxHanded is how often an order is handed over before it is withdrawn and its run gets another id: two minutes. An id that svc-master
+	// MaxHanded is how often an order is handed over before it is withdrawn and its run gets another id: two minutes. A new epoch does so at once. An id that svc-master
 	// refuses for ever (the run ended or was superseded while the feed was lost) must not keep a partition from running.
 	MaxHanded = 24
 	// RunBound ends the wait for the report of a run that began: far beyond the one minute that is a monitoring crime, and

@@ -148,10 +148,9 @@ func (a *Agenda) lose(e *Entry, now time.Time, why string) {
 	a.changed(e)
 }
 
-// withdraw gives up on an order that did not begin although it was handed over MaxHanded times: its id may be one that svc-master or the
-// node refuses for ever. What it was for is still due.
-func (a *Agenda) withdraw(e *Entry, now time.Time) {
-	a.tell(e, now, "order %s of %s is withdrawn: handed over %d times and not begun", e.Run.ID, e.Partition, e.Run.Handed)
+// withdraw gives up on an order that did not begin: its id may be one that svc-master or the node refuses for ever. What it was for is still due.
+func (a *Agenda) withdraw(e *Entry, now time.Time, why string) {
+	a.tell(e, now, "order %s of %s is withdrawn: %s", e.Run.ID, e.Partition, why)
 	a.move(e, Lose)
 	a.change.lost++
 	e.Spare = ""

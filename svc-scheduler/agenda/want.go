@@ -23,8 +23,9 @@ func (a *Agenda) wanted(ev Wanted, now time.Time) {
 		a.say("generation %s of %s is known", ev.Generation, ev.Partition)
 		return
 	}
-	e.reset(ev.Generation)
+	moved := e.reset(ev.Generation)
 	a.want(e, ev.Cause, ev.Generation, ev.Bang, heldBack(ev.At, ev.Delay, now), now)
+	a.outlive(e, moved, now)
 	a.changed(e)
 }
 
@@ -58,12 +59,21 @@ func (a *Agenda) want(e *Entry, cause Cause, g Generation, bang Bang, at, now ti
 	}
 }
 
-// reset notices a newer epoch: tokens may begin anew.
-func (e *Entry) reset(g Generation) {
+// outlive takes an order of the last epoch back: svc-master may have superseded its run when it moved the epoch, and then refuses its id for ever.
+func (a *Agenda) outlive(e *Entry, moved bool, now time.Time) {
+	if moved && e.State == Ordered {
+		a.withdraw(e, now, "it is of an older epoch")
+	}
+}
+
+// reset notices a newer epoch, and tells so: tokens may begin anew.
+func (e *Entry) reset(g Generation) (moved bool) {
 	if g.Epoch > e.Epoch {
+		moved = true
 		e.Epoch, e.Token = g.Epoch, 0
 		e.FirstBang, e.LastBang = 0, 0 // numbers skip what may have been given out: across epochs their difference counts nothing
 	}
+	return moved
 }
 
 // heldBack is at + delay, neither in the past nor more than the delay away.

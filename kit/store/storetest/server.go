@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +163,13 @@ func (s *Server) Kill9() {
 	}
 	_ = s.process.Process.Kill()
 	<-s.ended
+}
+
+// Pause stops the server where it is, without its clients being told, until resume is called.
+func (s *Server) Pause() (resume func()) {
+	process := s.process.Process
+	_ = process.Signal(syscall.SIGSTOP) // it may have been killed
+	return func() { _ = process.Signal(syscall.SIGCONT) }
 }
 
 // Restart starts the server again, on the same port and data; it is killed first if it runs.
