@@ -148,10 +148,11 @@ fuzz-short: ## Run each fuzz target for a moment (FUZZ_RUNS=30000x, FUZZ_SLOW_RU
 sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST_FLAGS=…)
 	go test -count=1 -timeout 15m -v $(TEST_FLAGS) ./sim/...
 
-# Tests that read VOW_SOAK do all of what CI has a minute for.
+# Tests that read VOW_SOAK do all of what CI has a minute for; the chaos test goes on for SOAK. VOW_SEED=… makes the faults of a run that failed.
+SOAK ?= 10m
 .PHONY: soak
-soak: ## Run the tests that kill and cut at random at their full length
-	VOW_SOAK=1 go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
+soak: ## Run the tests that kill and cut at random at their full length (SOAK=10m)
+	VOW_SOAK=$(SOAK) go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module
