@@ -95,3 +95,11 @@ func Configure(seed uint64, nodes int) Config {
 	}
 	return c
 }
+
+// ConfigureFleet makes a world of exactly so many machines, and as many trees, of a seed: a day of crashes, cuts, skewed clocks and losses of the store.
+func ConfigureFleet(seed uint64, nodes int) Config {
+	c := Configure(seed, 1)
+	c.Nodes, c.Trees, c.Replicas, c.Storm, c.Calm = nodes, nodes, 2, 24*time.Hour, 2*time.Minute
+	c.Skew, c.Jump, c.Epochs = max(c.Skew, time.Minute), max(c.Jump, 10*time.Minute), 0.02
+	return c
+}

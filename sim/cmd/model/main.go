@@ -17,11 +17,15 @@ func main() {
 	seed := flag.Uint64("seed", 1, "the first seed")
 	nodes := flag.Int("nodes", 5, "the most machines of a world")
 	days := flag.Int("days", 0, "days to go on for after everything converged")
+	fleet := flag.Bool("fleet", false, "worlds of exactly -nodes machines, troubled for a day")
 	transcript := flag.Bool("transcript", false, "print all that happens to the first seed, and run no other")
 	flag.Parse()
 	worlds := make([]model.Config, *seeds)
 	for i := range worlds {
 		worlds[i] = model.Configure(*seed+uint64(i), *nodes)
+		if *fleet {
+			worlds[i] = model.ConfigureFleet(*seed+uint64(i), *nodes)
+		}
 		worlds[i].Days = *days
 	}
 	if *transcript && *seeds > 0 {
