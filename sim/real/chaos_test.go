@@ -1,3 +1,5 @@
+//go:build soak
+
 package real
 
 import (
@@ -23,7 +25,7 @@ import (
 )
 
 const (
-	// chaosTime is how long CI kills, pauses and cuts; make soak SOAK=10m does so for longer.
+	// chaosTime is for how long it kills, pauses and cuts unless VOW_SOAK says; make soak SOAK=10m.
 	chaosTime = 20 * time.Second
 	// chaosNodes have two partitions of each tree; with fewer trees calls meet more often, with more none has more bangs than are kept.
 	chaosNodes     = 3
