@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +34,7 @@ type Config struct {
 	Store      store.Config     `embed:""`
 	Telemetry  telemetry.Config `embed:""`
 
+	Advertise       string        `help:"Address under which other replicas of svc-master reach this one, host:port; empty for the one that it listens on."`
 	ReconnectWindow time.Duration `help:"Nodes that lost their stream come back after a random time within this window, or within 12 ms for each registered computer if that is longer (3 min at most)." default:"5s"`
 }
 
@@ -57,6 +60,8 @@ type Settings struct {
 	ContactsEvery time.Duration
 	// Recheck is how often an open watch looks again although nothing hinted at a change; 60 s if zero.
 	Recheck time.Duration
+	// Dial is how other replicas are reached; nil means the network.
+	Dial rpc.Dial
 	// Random is where the ids of trees come from: the system's source if nil. A simulator's gives the same in every telling.
 	Random io.Reader
 }
@@ -95,6 +100,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	}
 	t := telemetry.OrDisabled(s.Telemetry)
 	group := app.NewGroup(context.Background(), t.Log)
+	announced := app.NewGroup(context.Background(), t.Log)
 	var p parts
 	var ready atomic.Pointer[store.Store] // the admin port may be asked while Start is under way
 	s.Server.Telemetry = t
@@ -150,8 +156,13 @@ func New(cfg Config, s Settings) (*App, error) {
 			return group.Stop(ctx)
 		}},
 		app.PartOf("server", server),
+		app.Part{Name: "replica", Start: func(context.Context) error {
+			announced.Go("announcing", func(ctx context.Context) error { return p.api.KeepAnnounced(ctx, advertised(cfg, server.Addr())) })
+			return nil
+		}, Stop: announced.Stop},
 	)
 	a.Watch(group)
+	a.Watch(announced)
 	return a, nil
 }
 
@@ -165,7 +176,26 @@ func (p *parts) wire(cfg Config, s Settings, t *telemetry.Telemetry) {
 	p.api = api.New(api.Settings{
 		Store: p.store, Placer: p.placer, Trail: told, Log: t.Log, Started: started,
 		ReconnectWindow: cfg.ReconnectWindow, ContactEvery: min(s.ContactsEvery, 15*time.Second), Recheck: s.Recheck, Random: s.Random,
+		Dial: s.Dial, Telemetry: t,
 	})
+}
+
+// advertised is where other replicas reach this one.
+func advertised(cfg Config, listener net.Addr) string {
+	address := cfg.Advertise
+	if address == "" {
+		address = listener.String()
+		// Who listens on all addresses is found by its name.
+		if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+			if name, err := os.Hostname(); err == nil {
+				address = net.JoinHostPort(name, port)
+			}
+		}
+	}
+	if cfg.CertFile != "" && !strings.Contains(address, "://") {
+		address = "https://" + address
+	}
+	return address
 }
 
 // gatherContacts is how long the contact of a computer that was not heard of waits for others.

@@ -121,8 +121,8 @@ func New(cfg Config, s Settings) (*App, error) {
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, CollectReleases: cfg.SoftwareGarbageCollect, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, MinFree: cfg.InstanceMinFreeSpace << 20, DiskEvery: s.DiskEvery, Usage: s.Usage, UsageEvery: cfg.usageInterval(), SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,
-		Call: func(ctx context.Context, method string, request []byte) ([]byte, string, string) {
-			return node.Call(ctx, method, request)
+		Call: func(ctx context.Context, method string, request []byte, more func([]byte) error) ([]byte, string, string) {
+			return node.Call(ctx, method, request, more)
 		},
 	})
 	if err != nil {

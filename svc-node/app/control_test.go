@@ -61,7 +61,7 @@ type control struct {
 	hellos     []*schedulerv1.OrdersRequest
 	statuses   []*masterv1.NodeStatus
 	answers    chan *masterv1.NodeAnswer
-	calls      chan *masterv1.NodeCall
+	calls      chan *masterv1.LinkResponse
 	refuse     error // of BeginRun
 }
 
@@ -72,7 +72,7 @@ func newControl(t testing.TB) *control {
 	c := &control{
 		t: t, network: memnet.New(), desired: map[string]*masterv1.DesiredPartition{},
 		deltas: make(chan *masterv1.WatchDesiredResponse, 100), orders: make(chan *schedulerv1.OrdersResponse, 100),
-		answers: make(chan *masterv1.NodeAnswer, 100), calls: make(chan *masterv1.NodeCall, 100),
+		answers: make(chan *masterv1.NodeAnswer, 100), calls: make(chan *masterv1.LinkResponse, 100),
 	}
 	c.serve("master", func(s *rpc.Server) {
 		s.Handle(masterv1connect.NewComputerServiceHandler(c, s.HandlerOptions()...))
@@ -222,7 +222,7 @@ func (c *control) Link(ctx context.Context, stream *connect.BidiStream[masterv1.
 		for {
 			select {
 			case call := <-c.calls:
-				if stream.Send(&masterv1.LinkResponse{Message: &masterv1.LinkResponse_Call{Call: call}}) != nil {
+				if stream.Send(call) != nil {
 					return
 				}
 			case <-ctx.Done():

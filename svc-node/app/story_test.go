@@ -483,7 +483,7 @@ func TestTwoRunsAreHeldApartByTheLockOfAnotherAgent(t *testing.T) {
 // status asks the node through svc-master's Link.
 func (n *node) status() *nodev1.GetStatusResponse {
 	n.t.Helper()
-	n.calls <- &masterv1.NodeCall{Call: 1, Method: nodev1connect.NodeServiceGetStatusProcedure}
+	n.call(&masterv1.NodeCall{Call: 1, Method: nodev1connect.NodeServiceGetStatusProcedure})
 	answer := <-n.answers
 	status := new(nodev1.GetStatusResponse)
 	if err := proto.Unmarshal(answer.GetResponse(), status); err != nil || answer.GetErrorCode() != "" {

@@ -2,13 +2,17 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/link"
 	"github.com/vow-os/vow/svc-master/internal/placement"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -33,16 +37,30 @@ type Settings struct {
 	Recheck time.Duration
 	// Random is where the ids of trees come from.
 	Random io.Reader
+	// Dial and TLS are how other replicas of svc-master are reached; zero = the network, the system's roots.
+	Dial rpc.Dial
+	TLS  *tls.Config
+	// Telemetry may be nil.
+	Telemetry *telemetry.Telemetry
 }
 
 // API implements all services of vow.master.v1.
 type API struct {
 	Settings
 	watchers *watchers
+	links    *link.Table
+	replicas *replicas
+	callers  *callers
 }
 
 // New makes the API; Keep must run while it serves.
-func New(s Settings) *API { return &API{Settings: s, watchers: newWatchers()} }
+func New(s Settings) *API {
+	return &API{
+		Settings: s, watchers: newWatchers(), links: link.NewTable(),
+		replicas: &replicas{id: rand.Text(), announce: s.Store.Announce, dial: s.Dial, tls: s.TLS, telemetry: s.Telemetry, log: s.Log, known: map[string]*replica{}},
+		callers:  &callers{limit: s.Trail.Limit, calls: map[string]int{}},
+	}
+}
 
 // Register registers the services.
 func (a *API) Register(s *rpc.Server) {

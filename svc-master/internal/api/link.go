@@ -14,8 +14,8 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 )
 
-// Link greets a node and notes its contacts as long as the stream lives: when bytes were last read on its connection,
-// answers to pings among them.
+// Link greets a node, notes its contacts as long as the stream lives (when bytes were last read on its connection, answers to
+// pings among them), and carries operators' calls.
 func (a *API) Link(ctx context.Context, stream *connect.BidiStream[masterv1.LinkRequest, masterv1.LinkResponse]) error {
 	first, err := stream.Receive()
 	if err != nil {
@@ -40,8 +40,13 @@ func (a *API) Link(ctx context.Context, stream *connect.BidiStream[masterv1.Link
 	// The handler itself receives, and one timer tells the contacts: a goroutine and a ticker less are 12 kB less for each connected node.
 	contacts := a.tellContacts(ctx, hello.GetComputer())
 	defer contacts()
+	open := a.links.Open(hello.GetComputer(), func(m *masterv1.LinkResponse) error {
+		return rpc.SendWithin(ctx, sendWithin, func() error { return stream.Send(m) })
+	})
+	defer a.links.Close(hello.GetComputer(), open)
 	for {
-		if _, err := stream.Receive(); err != nil {
+		message, err := stream.Receive()
+		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil // the node closed its side
 			}
@@ -49,6 +54,9 @@ func (a *API) Link(ctx context.Context, stream *connect.BidiStream[masterv1.Link
 				return ctx.Err()
 			}
 			return err
+		}
+		if answer := message.GetAnswer(); answer != nil {
+			open.Take(answer)
 		}
 	}
 }

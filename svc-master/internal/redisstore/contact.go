@@ -47,6 +47,17 @@ func (s *Store) Contacted(computer string, at time.Time) {
 	}
 }
 
+// LastContact is the newest contact of a computer that this process knows of; zero = it has not heard of it.
+func (s *Store) LastContact(computer string) time.Time {
+	c := s.contacts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.newest[computer].After(c.heard[computer]) {
+		return c.newest[computer]
+	}
+	return c.heard[computer]
+}
+
 func (c *contacts) pending(computer string) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

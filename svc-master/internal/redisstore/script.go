@@ -24,9 +24,12 @@ var purgeSource string
 //go:embed lua/release.lua
 var releaseSource string
 
+//go:embed lua/replica.lua
+var replicaSource string
+
 // scripts are those of lua/.
 type scripts struct {
-	commit, swap, contact, epoch, release, purge *store.Script
+	commit, swap, contact, epoch, release, purge, replica *store.Script
 }
 
 func newScripts() scripts {
@@ -34,6 +37,7 @@ func newScripts() scripts {
 		commit: store.NewScript("commit", commitSource), swap: store.NewScript("swap", swapSource),
 		contact: store.NewScript("contact", contactSource), epoch: store.NewScript("epoch", epochSource),
 		release: store.NewScript("release", releaseSource), purge: store.NewScript("purge", purgeSource),
+		replica: store.NewScript("replica", replicaSource),
 	}
 }
 

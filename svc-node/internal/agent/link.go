@@ -201,6 +201,7 @@ func (a *Agent) speak(ctx context.Context, stream peer.LinkStream, answers <-cha
 
 // listen takes the welcome and the calls.
 func (a *Agent) listen(ctx context.Context, stream peer.LinkStream, answers chan<- *masterv1.NodeAnswer, up func()) error {
+	calls := a.relayed(ctx, answers)
 	for {
 		r, err := stream.Receive()
 		if err != nil {
@@ -216,17 +217,7 @@ func (a *Agent) listen(ctx context.Context, stream peer.LinkStream, answers chan
 			a.wantStatus()
 			a.wantReplay()
 		}
-		if call := r.GetCall(); call != nil {
-			a.group.Go("call", func(context.Context) error {
-				answer := &masterv1.NodeAnswer{Call: call.GetCall()}
-				answer.Response, answer.ErrorCode, answer.Error = a.s.Call(ctx, call.GetMethod(), call.GetRequest())
-				select {
-				case answers <- answer:
-				case <-ctx.Done():
-				}
-				return nil
-			})
-		}
+		calls.take(r)
 	}
 }
 

@@ -77,8 +77,8 @@ type Settings struct {
 	UsageEvery time.Duration
 	// Policy is the operator's for all processes.
 	Policy partition.Policy
-	// Call answers an operator's call of vow.node.v1 that came through the Link.
-	Call func(ctx context.Context, method string, request []byte) (response []byte, code, message string)
+	// Call answers an operator's call of vow.node.v1 that came through the Link; a stream passes its messages to more, which waits until there is room.
+	Call func(ctx context.Context, method string, request []byte, more func([]byte) error) (response []byte, code, message string)
 
 	// RunTimeout bounds a run; SenseDelay and SenseBatch are as in sense.Settings; ReconnectWindow is used until
 	// svc-master advises one.

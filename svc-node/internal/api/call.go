@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"google.golang.org/protobuf/proto"
 
@@ -10,12 +13,18 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 )
 
-// Call answers an operator's unary call of vow.node.v1 that came through svc-master's Link: by full method name, with
-// encoded messages.
-func (n *Node) Call(ctx context.Context, method string, request []byte) (response []byte, code, message string) {
-	answer, err := n.dispatch(ctx, method, request)
-	if err == nil {
-		response, err = proto.Marshal(answer)
+// Bounds of an answer through the Link, which other things go through, too, in bytes (NodeAnswer.response).
+const (
+	maxRelayedAnswer  = 2 << 20
+	maxRelayedMessage = 1 << 20
+)
+
+// Call answers an operator's call of vow.node.v1 that came through svc-master's Link: by full method name, with
+// encoded messages. What answers with a stream passes its messages to more, and then ends without a response.
+func (n *Node) Call(ctx context.Context, method string, request []byte, more func([]byte) error) (response []byte, code, message string) {
+	answer, err := n.dispatch(ctx, method, request, more)
+	if err == nil && answer != nil {
+		response, err = encode(answer, maxRelayedAnswer)
 	}
 	if err != nil {
 		return nil, string(rpc.CodeOf(err)), rpc.Message(err)
@@ -23,7 +32,13 @@ func (n *Node) Call(ctx context.Context, method string, request []byte) (respons
 	return response, "", ""
 }
 
-func (n *Node) dispatch(ctx context.Context, method string, request []byte) (proto.Message, error) {
+func (n *Node) dispatch(ctx context.Context, method string, request []byte, more func([]byte) error) (answer proto.Message, err error) {
+	// On the socket the RPC library does this: one call must not end the agent.
+	defer func() {
+		if r := recover(); r != nil {
+			answer, err = nil, rpc.Internal(fmt.Errorf("cannot answer %s: the handler panicked: %v\n%s", method, r, debug.Stack()))
+		}
+	}()
 	switch method {
 	case nodev1connect.NodeServiceGetStatusProcedure:
 		return unary(ctx, request, new(nodev1.GetStatusRequest), n.GetStatus)
@@ -35,13 +50,45 @@ func (n *Node) dispatch(ctx context.Context, method string, request []byte) (pro
 		return unary(ctx, request, new(nodev1.ControlProcessRequest), n.ControlProcess)
 	case nodev1connect.NodeServiceRunPromisesProcedure:
 		return unary(ctx, request, new(nodev1.RunPromisesRequest), n.RunPromises)
+	case nodev1connect.NodeServiceLogsProcedure:
+		return nil, streamed(ctx, request, new(nodev1.LogsRequest), n.logs, more)
+	case nodev1connect.NodeServiceSensePromisesProcedure:
+		return nil, streamed(ctx, request, new(nodev1.SensePromisesRequest), n.sensePromises, more)
 	}
 	return nil, rpc.Unimplemented(method)
 }
 
 func unary[Req, Res proto.Message](ctx context.Context, encoded []byte, request Req, handle func(context.Context, Req) (Res, error)) (proto.Message, error) {
-	if err := proto.Unmarshal(encoded, request); err != nil {
-		return nil, rpc.InvalidArgument(err)
+	if err := decode(encoded, request); err != nil {
+		return nil, err
 	}
 	return handle(ctx, request)
+}
+
+func streamed[Req, Res proto.Message](ctx context.Context, encoded []byte, request Req, handle func(context.Context, Req, func(Res) error) error, more func([]byte) error) error {
+	if err := decode(encoded, request); err != nil {
+		return err
+	}
+	return handle(ctx, request, func(message Res) error {
+		bytes, err := encode(message, maxRelayedMessage)
+		if err != nil {
+			return err
+		}
+		return more(bytes)
+	})
+}
+
+// decode reads a request and checks it by the rules that the socket checks it by.
+func decode(encoded []byte, request proto.Message) error {
+	if err := proto.Unmarshal(encoded, request); err != nil {
+		return rpc.InvalidArgument(errors.New("cannot read the request: it is not of this method"))
+	}
+	return rpc.Validate(request)
+}
+
+func encode(answer proto.Message, limit int) ([]byte, error) {
+	if size := proto.Size(answer); size > limit {
+		return nil, rpc.Errorf(rpc.CodeResourceExhausted, "cannot relay an answer of %d bytes, at most %d: ask for less, or at the node's own socket", size, limit)
+	}
+	return proto.Marshal(answer)
 }

@@ -58,17 +58,25 @@ func (n *Node) RunPromises(ctx context.Context, r *nodev1.RunPromisesRequest) (*
 
 // SensePromises senses promises now and streams what each says.
 func (n *Node) SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, stream *connect.ServerStream[nodev1.SensePromisesResponse]) error {
-	return nodeError(n.agent.SensePromises(ctx, r, stream.Send))
+	return n.sensePromises(ctx, r, stream.Send)
+}
+
+func (n *Node) sensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, send func(*nodev1.SensePromisesResponse) error) error {
+	return nodeError(n.agent.SensePromises(ctx, r, send))
 }
 
 // Logs streams the output of a process.
 func (n *Node) Logs(ctx context.Context, r *nodev1.LogsRequest, stream *connect.ServerStream[nodev1.LogsResponse]) error {
+	return n.logs(ctx, r, stream.Send)
+}
+
+func (n *Node) logs(ctx context.Context, r *nodev1.LogsRequest, send func(*nodev1.LogsResponse) error) error {
 	path, user, err := n.agent.Log(ctx, r.GetPartition(), r.GetProcess())
 	if err != nil {
 		return nodeError(err)
 	}
 	return nodeError(tail(ctx, user, path, int64(r.GetTailBytes()), r.GetFollow(), func(output []byte) error {
-		return stream.Send(&nodev1.LogsResponse{Output: output})
+		return send(&nodev1.LogsResponse{Output: output})
 	}))
 }
 

@@ -28,6 +28,8 @@ type Fleet struct {
 	Convergences masterv1connect.ConvergenceServiceClient
 	Usage        masterv1connect.UsageServiceClient
 	Audit        masterv1connect.AuditServiceClient
+	Links        masterv1connect.LinkServiceClient
+	Feed         masterv1connect.FeedServiceClient
 	Agenda       schedulerv1connect.AgendaServiceClient
 	Promises     promisev1connect.PromiseServiceClient
 	// Node is the local node; nil where there is no socket.
@@ -51,6 +53,8 @@ func New(e endpoint.Set) (*Fleet, error) {
 	f.Convergences = masterv1connect.NewConvergenceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Usage = masterv1connect.NewUsageServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Audit = masterv1connect.NewAuditServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Links = masterv1connect.NewLinkServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Feed = masterv1connect.NewFeedServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	scheduler, err := f.connect("svc-scheduler", e.Scheduler)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type fake struct {
 	masterv1connect.UnimplementedConvergenceServiceHandler
 	requested chan *masterv1.RequestInstanceRequest
 	shelf     *shelf
+	links     *fakeLinks
 }
 
 func (*fake) tree() *masterv1.Tree {
@@ -42,7 +43,7 @@ func (*fake) tree() *masterv1.Tree {
 }
 
 func (f *fake) GetTree(_ context.Context, r *masterv1.GetTreeRequest) (*masterv1.GetTreeResponse, error) {
-	if r.GetTitle() != "hello" && r.GetId() != "t0123456789ab" {
+	if r.GetTitle() != "hello" && !strings.HasPrefix(r.GetId(), "t0123456789ab") {
 		return nil, rpc.Errorf(rpc.CodeNotFound, "cannot find tree %q", r.GetTitle())
 	}
 	return &masterv1.GetTreeResponse{Tree: f.tree()}, nil
@@ -61,7 +62,7 @@ func (*fake) ListComputers(_ context.Context, r *masterv1.ListComputersRequest) 
 }
 
 func (*fake) GetComputer(_ context.Context, r *masterv1.GetComputerRequest) (*masterv1.GetComputerResponse, error) {
-	return &masterv1.GetComputerResponse{Computer: &masterv1.Computer{Name: r.GetComputer(), Colour: &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_GREEN}}}, nil
+	return &masterv1.GetComputerResponse{Computer: &masterv1.Computer{Name: r.GetComputer(), Partitions: []*masterv1.Partition{{Name: "slappart0"}}, Colour: &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_GREEN}}}, nil
 }
 
 func (*fake) ListBangs(context.Context, *masterv1.ListBangsRequest) (*masterv1.ListBangsResponse, error) {
@@ -88,8 +89,9 @@ func serve(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}}
+	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}, links: &fakeLinks{}}
 	server.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewLinkServiceHandler(f.links, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewBangServiceHandler(f, server.HandlerOptions()...))

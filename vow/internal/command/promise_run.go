@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 // promiseRun is what `vow promise run` is told.
 type promiseRun struct {
-	// partition is one of the local node; empty = a directory, without a node.
+	// partition is one of the local node, or what names one anywhere; empty = a directory, without a node.
 	partition string
 	app.PromiseRun
 	configFile                      string
@@ -36,14 +37,14 @@ func newPromiseRun(s *session) *cobra.Command {
 		Long: `Sense promises now and tell why each passes or fails.
 
 In a partition's directory no node is needed: root becomes the directory's owner, anybody else runs as who they are. With
---partition the node on this machine senses them. Tests are asked, or with --check-anomaly the anomaly detectors; then an
+--partition the partition's node senses them: one of this machine by its bare name, any other by tree, TREE/TITLE or COMPUTER/PARTITION. Tests are asked, or with --check-anomaly the anomaly detectors; then an
 anomaly bangs. A NAME is a promise's, or its file's; without one all are sensed, as many at once as there are CPUs, and told as
 they come. What is not due is not sensed again without --force (a node always senses): its last result counts. A dry run
 writes nothing: no log, no result, no bang; what the promise's own code does it does.
 
 The options are those of monitor.runpromise. The section [promises] of the file of --config gives what the command line does not.
 Exit code 1: a promise failed.`,
-		Example:           "  cd /srv/slapgrid/slappart0 && vow promise run --dry-run\n  vow promise run --partition-folder /srv/slapgrid/slappart0 -a web disk.py\n  vow promise run --partition slappart0 -o json",
+		Example:           "  cd /srv/slapgrid/slappart0 && vow promise run --dry-run\n  vow promise run --partition-folder /srv/slapgrid/slappart0 -a web disk.py\n  vow promise run --partition slappart0 -o json\n  vow promise run --partition hello/web",
 		ValidArgsFunction: r.complete(s),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := r.settle(c, args); err != nil {
@@ -56,7 +57,7 @@ Exit code 1: a promise failed.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&r.partition, "partition", "", "a `partition` of the node on this machine")
+	flags.StringVar(&r.partition, "partition", "", "a `partition`: of the node on this machine, or TREE, TREE/TITLE, COMPUTER/PARTITION anywhere")
 	flags.StringVarP(&r.Directory, "partition-folder", "p", "", "the partition's `directory` (default this one)")
 	flags.StringVarP(&r.configFile, "config", "c", "", "`file` with a section [promises]")
 	flags.StringVar(&r.runOnly, "run-only", "", "`names` of the promises to run, between blanks")
@@ -108,33 +109,42 @@ func (r *promiseRun) settle(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// onNode has the node of this machine sense them.
+// onNode has the partition's node sense them.
 func (r *promiseRun) onNode(ctx context.Context, s *session) error {
 	f, err := s.fleet()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if f.Node == nil {
-		return errNoNode
-	}
-	stream, err := f.Node.SensePromises(ctx, &nodev1.SensePromisesRequest{
-		Partition: r.partition, Promises: r.Names, CheckAnomaly: r.Anomaly, DryRun: r.Dry, Debug: r.Debug, TimeoutSeconds: r.timeout,
-	})
+	at, node, err := r.find(ctx, f)
 	if err != nil {
-		return fmt.Errorf("cannot run the promises of %s: %w", r.partition, err)
+		return err
 	}
-	defer stream.Close() //nolint:errcheck // only read from
 	t := &teller{s: s, run: r}
-	for stream.Receive() {
-		if err := t.tell(stream.Msg()); err != nil {
-			return err
-		}
-	}
-	if err := stream.Err(); err != nil {
-		return fmt.Errorf("cannot run the promises of %s: %w", r.partition, err)
+	err = node.SensePromises(ctx, &nodev1.SensePromisesRequest{
+		Partition: at.Partition, Promises: r.Names, CheckAnomaly: r.Anomaly, DryRun: r.Dry, Debug: r.Debug, TimeoutSeconds: r.timeout,
+	}, t.tell)
+	if err != nil {
+		return away(ctx, f, at.Computer, "cannot run the promises of "+r.partition, err)
 	}
 	return t.end()
+}
+
+// find finds the partition: one of the node on this machine by its bare name, else any by what names it.
+func (r *promiseRun) find(ctx context.Context, f *client.Fleet) (spot, client.Node, error) {
+	if f.Node != nil && !strings.Contains(r.partition, "/") {
+		node := client.AtSocket(f.Node)
+		status, err := node.GetStatus(ctx, &nodev1.GetStatusRequest{})
+		here := func(p *nodev1.PartitionState) bool { return p.GetPartition() == r.partition }
+		if err != nil || slices.ContainsFunc(status.GetPartitions(), here) { // a node that does not answer says so when it is to sense
+			return spot{Computer: f.Endpoints.Computer, Partition: r.partition}, node, nil
+		}
+	}
+	at, err := oneSpot(ctx, f, r.partition)
+	if err != nil {
+		return spot{}, nil, err
+	}
+	return at, f.NodeOf(at.Computer), nil
 }
 
 // inDirectory senses them without a node.

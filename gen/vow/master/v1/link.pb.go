@@ -160,7 +160,11 @@ type NodeCall struct {
 	// Full method name, e.g. /vow.node.v1.NodeService/GetStatus.
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
 	// The request, encoded.
-	Request       []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	Request []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// The node gives up after this long, should nobody cancel it; unset = with the link.
+	Timeout *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Of a call whose answer is a stream: how many bytes of it may be on their way; the node waits for a NodeGrant before it begins a message beyond. 0 = the answer is one.
+	Window        uint32 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -216,24 +220,141 @@ func (x *NodeCall) GetRequest() []byte {
 	return nil
 }
 
+func (x *NodeCall) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *NodeCall) GetWindow() uint32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+// NodeGrant says that a part of a streamed answer has reached the caller.
+type NodeGrant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which call.
+	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	// How many bytes more may be on their way.
+	Bytes         uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeGrant) Reset() {
+	*x = NodeGrant{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeGrant) ProtoMessage() {}
+
+func (x *NodeGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeGrant.ProtoReflect.Descriptor instead.
+func (*NodeGrant) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *NodeGrant) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *NodeGrant) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// NodeCancel says that nobody waits for an answer any more. A call that is unknown has ended.
+type NodeCancel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which call.
+	Call          uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeCancel) Reset() {
+	*x = NodeCancel{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeCancel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeCancel) ProtoMessage() {}
+
+func (x *NodeCancel) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeCancel.ProtoReflect.Descriptor instead.
+func (*NodeCancel) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *NodeCancel) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
 // NodeAnswer answers a NodeCall.
 type NodeAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which call.
 	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
-	// The response, encoded; empty on error.
+	// The response, encoded; empty on error, and in the last answer of a stream. At most 2 MiB, of a stream 1 MiB.
 	Response []byte `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
 	// Name of the RPC code, e.g. not_found; empty = no error.
 	ErrorCode string `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
 	// The error's message.
-	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// True of each message of a streamed answer; its end is an answer of its own.
+	More          bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NodeAnswer) Reset() {
 	*x = NodeAnswer{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[3]
+	mi := &file_vow_master_v1_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +366,7 @@ func (x *NodeAnswer) String() string {
 func (*NodeAnswer) ProtoMessage() {}
 
 func (x *NodeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[3]
+	mi := &file_vow_master_v1_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +379,7 @@ func (x *NodeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeAnswer.ProtoReflect.Descriptor instead.
 func (*NodeAnswer) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeAnswer) GetCall() uint64 {
@@ -289,6 +410,13 @@ func (x *NodeAnswer) GetError() string {
 	return ""
 }
 
+func (x *NodeAnswer) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // LinkRequest goes up.
 type LinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -306,7 +434,7 @@ type LinkRequest struct {
 
 func (x *LinkRequest) Reset() {
 	*x = LinkRequest{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[4]
+	mi := &file_vow_master_v1_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +446,7 @@ func (x *LinkRequest) String() string {
 func (*LinkRequest) ProtoMessage() {}
 
 func (x *LinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[4]
+	mi := &file_vow_master_v1_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +459,7 @@ func (x *LinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
 func (*LinkRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LinkRequest) GetMessage() isLinkRequest_Message {
@@ -402,6 +530,8 @@ type LinkResponse struct {
 	//
 	//	*LinkResponse_Welcome
 	//	*LinkResponse_Call
+	//	*LinkResponse_Grant
+	//	*LinkResponse_Cancel
 	Message       isLinkResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -409,7 +539,7 @@ type LinkResponse struct {
 
 func (x *LinkResponse) Reset() {
 	*x = LinkResponse{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[5]
+	mi := &file_vow_master_v1_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +551,7 @@ func (x *LinkResponse) String() string {
 func (*LinkResponse) ProtoMessage() {}
 
 func (x *LinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[5]
+	mi := &file_vow_master_v1_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +564,7 @@ func (x *LinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
 func (*LinkResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LinkResponse) GetMessage() isLinkResponse_Message {
@@ -462,6 +592,24 @@ func (x *LinkResponse) GetCall() *NodeCall {
 	return nil
 }
 
+func (x *LinkResponse) GetGrant() *NodeGrant {
+	if x != nil {
+		if x, ok := x.Message.(*LinkResponse_Grant); ok {
+			return x.Grant
+		}
+	}
+	return nil
+}
+
+func (x *LinkResponse) GetCancel() *NodeCancel {
+	if x != nil {
+		if x, ok := x.Message.(*LinkResponse_Cancel); ok {
+			return x.Cancel
+		}
+	}
+	return nil
+}
+
 type isLinkResponse_Message interface {
 	isLinkResponse_Message()
 }
@@ -476,9 +624,23 @@ type LinkResponse_Call struct {
 	Call *NodeCall `protobuf:"bytes,2,opt,name=call,proto3,oneof"`
 }
 
+type LinkResponse_Grant struct {
+	// Go on with an answer.
+	Grant *NodeGrant `protobuf:"bytes,3,opt,name=grant,proto3,oneof"`
+}
+
+type LinkResponse_Cancel struct {
+	// Give a call up.
+	Cancel *NodeCancel `protobuf:"bytes,4,opt,name=cancel,proto3,oneof"`
+}
+
 func (*LinkResponse_Welcome) isLinkResponse_Message() {}
 
 func (*LinkResponse_Call) isLinkResponse_Message() {}
+
+func (*LinkResponse_Grant) isLinkResponse_Message() {}
+
+func (*LinkResponse_Cancel) isLinkResponse_Message() {}
 
 // LinkWelcome greets a node.
 type LinkWelcome struct {
@@ -491,7 +653,7 @@ type LinkWelcome struct {
 
 func (x *LinkWelcome) Reset() {
 	*x = LinkWelcome{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[6]
+	mi := &file_vow_master_v1_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +665,7 @@ func (x *LinkWelcome) String() string {
 func (*LinkWelcome) ProtoMessage() {}
 
 func (x *LinkWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[6]
+	mi := &file_vow_master_v1_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +678,7 @@ func (x *LinkWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkWelcome.ProtoReflect.Descriptor instead.
 func (*LinkWelcome) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LinkWelcome) GetReconnectWindow() *durationpb.Duration {
@@ -531,17 +693,19 @@ type CallNodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The computer's name.
 	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
-	// Full method name.
+	// Full method name, e.g. /vow.node.v1.NodeService/GetStatus.
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
 	// The request, encoded.
-	Request       []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	Request []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// True: only if this very replica holds the link. Set by other replicas of svc-master.
+	Here          bool `protobuf:"varint,4,opt,name=here,proto3" json:"here,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallNodeRequest) Reset() {
 	*x = CallNodeRequest{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[7]
+	mi := &file_vow_master_v1_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +717,7 @@ func (x *CallNodeRequest) String() string {
 func (*CallNodeRequest) ProtoMessage() {}
 
 func (x *CallNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[7]
+	mi := &file_vow_master_v1_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +730,7 @@ func (x *CallNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallNodeRequest.ProtoReflect.Descriptor instead.
 func (*CallNodeRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CallNodeRequest) GetComputer() string {
@@ -590,6 +754,13 @@ func (x *CallNodeRequest) GetRequest() []byte {
 	return nil
 }
 
+func (x *CallNodeRequest) GetHere() bool {
+	if x != nil {
+		return x.Here
+	}
+	return false
+}
+
 // CallNodeResponse is the node's answer.
 type CallNodeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -601,7 +772,7 @@ type CallNodeResponse struct {
 
 func (x *CallNodeResponse) Reset() {
 	*x = CallNodeResponse{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[8]
+	mi := &file_vow_master_v1_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +784,7 @@ func (x *CallNodeResponse) String() string {
 func (*CallNodeResponse) ProtoMessage() {}
 
 func (x *CallNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[8]
+	mi := &file_vow_master_v1_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,12 +797,223 @@ func (x *CallNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallNodeResponse.ProtoReflect.Descriptor instead.
 func (*CallNodeResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{8}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CallNodeResponse) GetResponse() []byte {
 	if x != nil {
 		return x.Response
+	}
+	return nil
+}
+
+// StreamNodeRequest is a call to relay whose answer is a stream.
+type StreamNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The computer's name.
+	Computer string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	// Full method name, e.g. /vow.node.v1.NodeService/Logs.
+	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	// The request, encoded.
+	Request []byte `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// True: only if this very replica holds the link. Set by other replicas of svc-master.
+	Here          bool `protobuf:"varint,4,opt,name=here,proto3" json:"here,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamNodeRequest) Reset() {
+	*x = StreamNodeRequest{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamNodeRequest) ProtoMessage() {}
+
+func (x *StreamNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamNodeRequest.ProtoReflect.Descriptor instead.
+func (*StreamNodeRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StreamNodeRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+func (x *StreamNodeRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *StreamNodeRequest) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *StreamNodeRequest) GetHere() bool {
+	if x != nil {
+		return x.Here
+	}
+	return false
+}
+
+// StreamNodeResponse is one message of the answer.
+type StreamNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message, encoded.
+	Response      []byte `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamNodeResponse) Reset() {
+	*x = StreamNodeResponse{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamNodeResponse) ProtoMessage() {}
+
+func (x *StreamNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamNodeResponse.ProtoReflect.Descriptor instead.
+func (*StreamNodeResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *StreamNodeResponse) GetResponse() []byte {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+// FindLinkRequest names a computer.
+type FindLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The computer's name.
+	Computer      string `protobuf:"bytes,1,opt,name=computer,proto3" json:"computer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindLinkRequest) Reset() {
+	*x = FindLinkRequest{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindLinkRequest) ProtoMessage() {}
+
+func (x *FindLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindLinkRequest.ProtoReflect.Descriptor instead.
+func (*FindLinkRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FindLinkRequest) GetComputer() string {
+	if x != nil {
+		return x.Computer
+	}
+	return ""
+}
+
+// FindLinkResponse tells of its link.
+type FindLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long this replica has held the link; unset = it does not. Of several the youngest is the one whose other end is there.
+	Open          *durationpb.Duration `protobuf:"bytes,1,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindLinkResponse) Reset() {
+	*x = FindLinkResponse{}
+	mi := &file_vow_master_v1_link_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindLinkResponse) ProtoMessage() {}
+
+func (x *FindLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_link_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindLinkResponse.ProtoReflect.Descriptor instead.
+func (*FindLinkResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *FindLinkResponse) GetOpen() *durationpb.Duration {
+	if x != nil {
+		return x.Open
 	}
 	return nil
 }
@@ -649,7 +1031,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[9]
+	mi := &file_vow_master_v1_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +1043,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[9]
+	mi := &file_vow_master_v1_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +1056,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{9}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Contact) GetComputer() string {
@@ -702,7 +1084,7 @@ type ReportContactsRequest struct {
 
 func (x *ReportContactsRequest) Reset() {
 	*x = ReportContactsRequest{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[10]
+	mi := &file_vow_master_v1_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +1096,7 @@ func (x *ReportContactsRequest) String() string {
 func (*ReportContactsRequest) ProtoMessage() {}
 
 func (x *ReportContactsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[10]
+	mi := &file_vow_master_v1_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +1109,7 @@ func (x *ReportContactsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportContactsRequest.ProtoReflect.Descriptor instead.
 func (*ReportContactsRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{10}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportContactsRequest) GetContacts() []*Contact {
@@ -746,7 +1128,7 @@ type ReportContactsResponse struct {
 
 func (x *ReportContactsResponse) Reset() {
 	*x = ReportContactsResponse{}
-	mi := &file_vow_master_v1_link_proto_msgTypes[11]
+	mi := &file_vow_master_v1_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +1140,7 @@ func (x *ReportContactsResponse) String() string {
 func (*ReportContactsResponse) ProtoMessage() {}
 
 func (x *ReportContactsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_link_proto_msgTypes[11]
+	mi := &file_vow_master_v1_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +1153,7 @@ func (x *ReportContactsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportContactsResponse.ProtoReflect.Descriptor instead.
 func (*ReportContactsResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{11}
+	return file_vow_master_v1_link_proto_rawDescGZIP(), []int{17}
 }
 
 var File_vow_master_v1_link_proto protoreflect.FileDescriptor
@@ -787,46 +1169,73 @@ const file_vow_master_v1_link_proto_rawDesc = "" +
 	"NodeStatus\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\rR\arunning\x12\x18\n" +
 	"\aspooled\x18\x02 \x01(\rR\aspooled\x12\x18\n" +
-	"\adropped\x18\x03 \x01(\x04R\adropped\"e\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped\"\xb2\x01\n" +
 	"\bNodeCall\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12 \n" +
 	"\x06method\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x06method\x12#\n" +
-	"\arequest\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\arequest\"}\n" +
+	"\arequest\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\arequest\x123\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x16\n" +
+	"\x06window\x18\x05 \x01(\rR\x06window\"5\n" +
+	"\tNodeGrant\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\rR\x05bytes\" \n" +
+	"\n" +
+	"NodeCancel\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\"\x91\x01\n" +
 	"\n" +
 	"NodeAnswer\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\bresponse\x18\x02 \x01(\fB\n" +
-	"\xbaH\az\x05\x18\x80\x80\x80\x02R\bresponse\x12\x1d\n" +
+	"\xbaH\az\x05\x18\x80\x80\x80\x01R\bresponse\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x03 \x01(\tR\terrorCode\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"\xb4\x01\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12\x12\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\"\xb4\x01\n" +
 	"\vLinkRequest\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.vow.master.v1.LinkHelloH\x00R\x05hello\x123\n" +
 	"\x06status\x18\x02 \x01(\v2\x19.vow.master.v1.NodeStatusH\x00R\x06status\x123\n" +
 	"\x06answer\x18\x03 \x01(\v2\x19.vow.master.v1.NodeAnswerH\x00R\x06answerB\t\n" +
-	"\amessage\"\x80\x01\n" +
+	"\amessage\"\xe7\x01\n" +
 	"\fLinkResponse\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.vow.master.v1.LinkWelcomeH\x00R\awelcome\x12-\n" +
-	"\x04call\x18\x02 \x01(\v2\x17.vow.master.v1.NodeCallH\x00R\x04callB\t\n" +
+	"\x04call\x18\x02 \x01(\v2\x17.vow.master.v1.NodeCallH\x00R\x04call\x120\n" +
+	"\x05grant\x18\x03 \x01(\v2\x18.vow.master.v1.NodeGrantH\x00R\x05grant\x123\n" +
+	"\x06cancel\x18\x04 \x01(\v2\x19.vow.master.v1.NodeCancelH\x00R\x06cancelB\t\n" +
 	"\amessage\"S\n" +
 	"\vLinkWelcome\x12D\n" +
-	"\x10reconnect_window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWindow\"\x81\x01\n" +
+	"\x10reconnect_window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWindow\"\x95\x01\n" +
 	"\x0fCallNodeRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12\"\n" +
 	"\x06method\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\xff\x01R\x06method\x12#\n" +
-	"\arequest\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\arequest\".\n" +
+	"\arequest\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\arequest\x12\x12\n" +
+	"\x04here\x18\x04 \x01(\bR\x04here\".\n" +
 	"\x10CallNodeResponse\x12\x1a\n" +
-	"\bresponse\x18\x01 \x01(\fR\bresponse\"d\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\"\x97\x01\n" +
+	"\x11StreamNodeRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12\"\n" +
+	"\x06method\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\xff\x01R\x06method\x12#\n" +
+	"\arequest\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\arequest\x12\x12\n" +
+	"\x04here\x18\x04 \x01(\bR\x04here\"0\n" +
+	"\x12StreamNodeResponse\x12\x1a\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\"8\n" +
+	"\x0fFindLinkRequest\x12%\n" +
+	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\"A\n" +
+	"\x10FindLinkResponse\x12-\n" +
+	"\x04open\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04open\"d\n" +
 	"\aContact\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x122\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x02at\"V\n" +
 	"\x15ReportContactsRequest\x12=\n" +
 	"\bcontacts\x18\x01 \x03(\v2\x16.vow.master.v1.ContactB\t\xbaH\x06\x92\x01\x03\x10\x88'R\bcontacts\"\x18\n" +
-	"\x16ReportContactsResponse2\xfe\x01\n" +
+	"\x16ReportContactsResponse2\xa0\x03\n" +
 	"\vLinkService\x12C\n" +
 	"\x04Link\x12\x1a.vow.master.v1.LinkRequest\x1a\x1b.vow.master.v1.LinkResponse(\x010\x01\x12K\n" +
-	"\bCallNode\x12\x1e.vow.master.v1.CallNodeRequest\x1a\x1f.vow.master.v1.CallNodeResponse\x12]\n" +
+	"\bCallNode\x12\x1e.vow.master.v1.CallNodeRequest\x1a\x1f.vow.master.v1.CallNodeResponse\x12S\n" +
+	"\n" +
+	"StreamNode\x12 .vow.master.v1.StreamNodeRequest\x1a!.vow.master.v1.StreamNodeResponse0\x01\x12K\n" +
+	"\bFindLink\x12\x1e.vow.master.v1.FindLinkRequest\x1a\x1f.vow.master.v1.FindLinkResponse\x12]\n" +
 	"\x0eReportContacts\x12$.vow.master.v1.ReportContactsRequest\x1a%.vow.master.v1.ReportContactsResponseB\xa6\x01\n" +
 	"\x11com.vow.master.v1B\tLinkProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
@@ -842,43 +1251,57 @@ func file_vow_master_v1_link_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_link_proto_rawDescData
 }
 
-var file_vow_master_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_vow_master_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_vow_master_v1_link_proto_goTypes = []any{
 	(*LinkHello)(nil),              // 0: vow.master.v1.LinkHello
 	(*NodeStatus)(nil),             // 1: vow.master.v1.NodeStatus
 	(*NodeCall)(nil),               // 2: vow.master.v1.NodeCall
-	(*NodeAnswer)(nil),             // 3: vow.master.v1.NodeAnswer
-	(*LinkRequest)(nil),            // 4: vow.master.v1.LinkRequest
-	(*LinkResponse)(nil),           // 5: vow.master.v1.LinkResponse
-	(*LinkWelcome)(nil),            // 6: vow.master.v1.LinkWelcome
-	(*CallNodeRequest)(nil),        // 7: vow.master.v1.CallNodeRequest
-	(*CallNodeResponse)(nil),       // 8: vow.master.v1.CallNodeResponse
-	(*Contact)(nil),                // 9: vow.master.v1.Contact
-	(*ReportContactsRequest)(nil),  // 10: vow.master.v1.ReportContactsRequest
-	(*ReportContactsResponse)(nil), // 11: vow.master.v1.ReportContactsResponse
-	(*durationpb.Duration)(nil),    // 12: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
+	(*NodeGrant)(nil),              // 3: vow.master.v1.NodeGrant
+	(*NodeCancel)(nil),             // 4: vow.master.v1.NodeCancel
+	(*NodeAnswer)(nil),             // 5: vow.master.v1.NodeAnswer
+	(*LinkRequest)(nil),            // 6: vow.master.v1.LinkRequest
+	(*LinkResponse)(nil),           // 7: vow.master.v1.LinkResponse
+	(*LinkWelcome)(nil),            // 8: vow.master.v1.LinkWelcome
+	(*CallNodeRequest)(nil),        // 9: vow.master.v1.CallNodeRequest
+	(*CallNodeResponse)(nil),       // 10: vow.master.v1.CallNodeResponse
+	(*StreamNodeRequest)(nil),      // 11: vow.master.v1.StreamNodeRequest
+	(*StreamNodeResponse)(nil),     // 12: vow.master.v1.StreamNodeResponse
+	(*FindLinkRequest)(nil),        // 13: vow.master.v1.FindLinkRequest
+	(*FindLinkResponse)(nil),       // 14: vow.master.v1.FindLinkResponse
+	(*Contact)(nil),                // 15: vow.master.v1.Contact
+	(*ReportContactsRequest)(nil),  // 16: vow.master.v1.ReportContactsRequest
+	(*ReportContactsResponse)(nil), // 17: vow.master.v1.ReportContactsResponse
+	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
 }
 var file_vow_master_v1_link_proto_depIdxs = []int32{
-	0,  // 0: vow.master.v1.LinkRequest.hello:type_name -> vow.master.v1.LinkHello
-	1,  // 1: vow.master.v1.LinkRequest.status:type_name -> vow.master.v1.NodeStatus
-	3,  // 2: vow.master.v1.LinkRequest.answer:type_name -> vow.master.v1.NodeAnswer
-	6,  // 3: vow.master.v1.LinkResponse.welcome:type_name -> vow.master.v1.LinkWelcome
-	2,  // 4: vow.master.v1.LinkResponse.call:type_name -> vow.master.v1.NodeCall
-	12, // 5: vow.master.v1.LinkWelcome.reconnect_window:type_name -> google.protobuf.Duration
-	13, // 6: vow.master.v1.Contact.at:type_name -> google.protobuf.Timestamp
-	9,  // 7: vow.master.v1.ReportContactsRequest.contacts:type_name -> vow.master.v1.Contact
-	4,  // 8: vow.master.v1.LinkService.Link:input_type -> vow.master.v1.LinkRequest
-	7,  // 9: vow.master.v1.LinkService.CallNode:input_type -> vow.master.v1.CallNodeRequest
-	10, // 10: vow.master.v1.LinkService.ReportContacts:input_type -> vow.master.v1.ReportContactsRequest
-	5,  // 11: vow.master.v1.LinkService.Link:output_type -> vow.master.v1.LinkResponse
-	8,  // 12: vow.master.v1.LinkService.CallNode:output_type -> vow.master.v1.CallNodeResponse
-	11, // 13: vow.master.v1.LinkService.ReportContacts:output_type -> vow.master.v1.ReportContactsResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	18, // 0: vow.master.v1.NodeCall.timeout:type_name -> google.protobuf.Duration
+	0,  // 1: vow.master.v1.LinkRequest.hello:type_name -> vow.master.v1.LinkHello
+	1,  // 2: vow.master.v1.LinkRequest.status:type_name -> vow.master.v1.NodeStatus
+	5,  // 3: vow.master.v1.LinkRequest.answer:type_name -> vow.master.v1.NodeAnswer
+	8,  // 4: vow.master.v1.LinkResponse.welcome:type_name -> vow.master.v1.LinkWelcome
+	2,  // 5: vow.master.v1.LinkResponse.call:type_name -> vow.master.v1.NodeCall
+	3,  // 6: vow.master.v1.LinkResponse.grant:type_name -> vow.master.v1.NodeGrant
+	4,  // 7: vow.master.v1.LinkResponse.cancel:type_name -> vow.master.v1.NodeCancel
+	18, // 8: vow.master.v1.LinkWelcome.reconnect_window:type_name -> google.protobuf.Duration
+	18, // 9: vow.master.v1.FindLinkResponse.open:type_name -> google.protobuf.Duration
+	19, // 10: vow.master.v1.Contact.at:type_name -> google.protobuf.Timestamp
+	15, // 11: vow.master.v1.ReportContactsRequest.contacts:type_name -> vow.master.v1.Contact
+	6,  // 12: vow.master.v1.LinkService.Link:input_type -> vow.master.v1.LinkRequest
+	9,  // 13: vow.master.v1.LinkService.CallNode:input_type -> vow.master.v1.CallNodeRequest
+	11, // 14: vow.master.v1.LinkService.StreamNode:input_type -> vow.master.v1.StreamNodeRequest
+	13, // 15: vow.master.v1.LinkService.FindLink:input_type -> vow.master.v1.FindLinkRequest
+	16, // 16: vow.master.v1.LinkService.ReportContacts:input_type -> vow.master.v1.ReportContactsRequest
+	7,  // 17: vow.master.v1.LinkService.Link:output_type -> vow.master.v1.LinkResponse
+	10, // 18: vow.master.v1.LinkService.CallNode:output_type -> vow.master.v1.CallNodeResponse
+	12, // 19: vow.master.v1.LinkService.StreamNode:output_type -> vow.master.v1.StreamNodeResponse
+	14, // 20: vow.master.v1.LinkService.FindLink:output_type -> vow.master.v1.FindLinkResponse
+	17, // 21: vow.master.v1.LinkService.ReportContacts:output_type -> vow.master.v1.ReportContactsResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_link_proto_init() }
@@ -886,14 +1309,16 @@ func file_vow_master_v1_link_proto_init() {
 	if File_vow_master_v1_link_proto != nil {
 		return
 	}
-	file_vow_master_v1_link_proto_msgTypes[4].OneofWrappers = []any{
+	file_vow_master_v1_link_proto_msgTypes[6].OneofWrappers = []any{
 		(*LinkRequest_Hello)(nil),
 		(*LinkRequest_Status)(nil),
 		(*LinkRequest_Answer)(nil),
 	}
-	file_vow_master_v1_link_proto_msgTypes[5].OneofWrappers = []any{
+	file_vow_master_v1_link_proto_msgTypes[7].OneofWrappers = []any{
 		(*LinkResponse_Welcome)(nil),
 		(*LinkResponse_Call)(nil),
+		(*LinkResponse_Grant)(nil),
+		(*LinkResponse_Cancel)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -901,7 +1326,7 @@ func file_vow_master_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_link_proto_rawDesc), len(file_vow_master_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

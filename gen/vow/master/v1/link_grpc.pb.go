@@ -21,6 +21,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	LinkService_Link_FullMethodName           = "/vow.master.v1.LinkService/Link"
 	LinkService_CallNode_FullMethodName       = "/vow.master.v1.LinkService/CallNode"
+	LinkService_StreamNode_FullMethodName     = "/vow.master.v1.LinkService/StreamNode"
+	LinkService_FindLink_FullMethodName       = "/vow.master.v1.LinkService/FindLink"
 	LinkService_ReportContacts_FullMethodName = "/vow.master.v1.LinkService/ReportContacts"
 )
 
@@ -30,11 +32,19 @@ const (
 //
 // LinkService is a node's own stream to svc-master.
 type LinkServiceClient interface {
-	// Link is opened by the node and stays open. Up: who it is, and status. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
+	// Link is opened by the node and stays open. Up: who it is, status, and answers. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
 	// Bytes read on its connection are the computer's contact. Errors: NOT_FOUND (the computer is not registered). Callers: the computer's node.
 	Link(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[LinkRequest, LinkResponse], error)
-	// CallNode relays one unary call of vow.node.v1 to a node through its Link. Errors: NOT_FOUND (computer), UNAVAILABLE (no link), those of the call. Callers: operators.
+	// CallNode relays one unary call of vow.node.v1 to a node through its Link, whichever replica holds that: GetStatus, Plan, ListProcesses, ControlProcess,
+	// RunPromises. It ends with its caller's deadline, a minute at most. As idempotent as what is called. Errors: INVALID_ARGUMENT (not one of these methods; a request that
+	// the node finds wrong), NOT_FOUND (computer, or what the node does not have), UNAVAILABLE (no replica holds its link, or the link was lost before the answer, when it is
+	// unknown whether the call was carried out), RESOURCE_EXHAUSTED (8 calls of the node, 32 of the caller or 128 of the replica are under way; an answer above 2 MiB), those of the call. Callers: operators.
 	CallNode(ctx context.Context, in *CallNodeRequest, opts ...grpc.CallOption) (*CallNodeResponse, error)
+	// StreamNode relays a call of vow.node.v1 whose answer is a stream: Logs, SensePromises. It ends when the node ends it, when the caller leaves, and after 12 hours.
+	// A caller that reads slowly slows the node down: at most 256 KiB are on their way. Reads only, but for what SensePromises writes. Errors: as CallNode; a message above 1 MiB is RESOURCE_EXHAUSTED. Callers: operators.
+	StreamNode(ctx context.Context, in *StreamNodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamNodeResponse], error)
+	// FindLink tells whether this replica holds a computer's Link, and for how long. Reads only. Callers: other replicas of svc-master.
+	FindLink(ctx context.Context, in *FindLinkRequest, opts ...grpc.CallOption) (*FindLinkResponse, error)
 	// ReportContacts tells svc-master of computers that another service read bytes from. Idempotent: the newest time wins. Callers: svc-scheduler, svc-promise.
 	ReportContacts(ctx context.Context, in *ReportContactsRequest, opts ...grpc.CallOption) (*ReportContactsResponse, error)
 }
@@ -70,6 +80,35 @@ func (c *linkServiceClient) CallNode(ctx context.Context, in *CallNodeRequest, o
 	return out, nil
 }
 
+func (c *linkServiceClient) StreamNode(ctx context.Context, in *StreamNodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamNodeResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LinkService_ServiceDesc.Streams[1], LinkService_StreamNode_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamNodeRequest, StreamNodeResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LinkService_StreamNodeClient = grpc.ServerStreamingClient[StreamNodeResponse]
+
+func (c *linkServiceClient) FindLink(ctx context.Context, in *FindLinkRequest, opts ...grpc.CallOption) (*FindLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindLinkResponse)
+	err := c.cc.Invoke(ctx, LinkService_FindLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *linkServiceClient) ReportContacts(ctx context.Context, in *ReportContactsRequest, opts ...grpc.CallOption) (*ReportContactsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportContactsResponse)
@@ -86,11 +125,19 @@ func (c *linkServiceClient) ReportContacts(ctx context.Context, in *ReportContac
 //
 // LinkService is a node's own stream to svc-master.
 type LinkServiceServer interface {
-	// Link is opened by the node and stays open. Up: who it is, and status. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
+	// Link is opened by the node and stays open. Up: who it is, status, and answers. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
 	// Bytes read on its connection are the computer's contact. Errors: NOT_FOUND (the computer is not registered). Callers: the computer's node.
 	Link(grpc.BidiStreamingServer[LinkRequest, LinkResponse]) error
-	// CallNode relays one unary call of vow.node.v1 to a node through its Link. Errors: NOT_FOUND (computer), UNAVAILABLE (no link), those of the call. Callers: operators.
+	// CallNode relays one unary call of vow.node.v1 to a node through its Link, whichever replica holds that: GetStatus, Plan, ListProcesses, ControlProcess,
+	// RunPromises. It ends with its caller's deadline, a minute at most. As idempotent as what is called. Errors: INVALID_ARGUMENT (not one of these methods; a request that
+	// the node finds wrong), NOT_FOUND (computer, or what the node does not have), UNAVAILABLE (no replica holds its link, or the link was lost before the answer, when it is
+	// unknown whether the call was carried out), RESOURCE_EXHAUSTED (8 calls of the node, 32 of the caller or 128 of the replica are under way; an answer above 2 MiB), those of the call. Callers: operators.
 	CallNode(context.Context, *CallNodeRequest) (*CallNodeResponse, error)
+	// StreamNode relays a call of vow.node.v1 whose answer is a stream: Logs, SensePromises. It ends when the node ends it, when the caller leaves, and after 12 hours.
+	// A caller that reads slowly slows the node down: at most 256 KiB are on their way. Reads only, but for what SensePromises writes. Errors: as CallNode; a message above 1 MiB is RESOURCE_EXHAUSTED. Callers: operators.
+	StreamNode(*StreamNodeRequest, grpc.ServerStreamingServer[StreamNodeResponse]) error
+	// FindLink tells whether this replica holds a computer's Link, and for how long. Reads only. Callers: other replicas of svc-master.
+	FindLink(context.Context, *FindLinkRequest) (*FindLinkResponse, error)
 	// ReportContacts tells svc-master of computers that another service read bytes from. Idempotent: the newest time wins. Callers: svc-scheduler, svc-promise.
 	ReportContacts(context.Context, *ReportContactsRequest) (*ReportContactsResponse, error)
 	mustEmbedUnimplementedLinkServiceServer()
@@ -108,6 +155,12 @@ func (UnimplementedLinkServiceServer) Link(grpc.BidiStreamingServer[LinkRequest,
 }
 func (UnimplementedLinkServiceServer) CallNode(context.Context, *CallNodeRequest) (*CallNodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CallNode not implemented")
+}
+func (UnimplementedLinkServiceServer) StreamNode(*StreamNodeRequest, grpc.ServerStreamingServer[StreamNodeResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamNode not implemented")
+}
+func (UnimplementedLinkServiceServer) FindLink(context.Context, *FindLinkRequest) (*FindLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindLink not implemented")
 }
 func (UnimplementedLinkServiceServer) ReportContacts(context.Context, *ReportContactsRequest) (*ReportContactsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportContacts not implemented")
@@ -158,6 +211,35 @@ func _LinkService_CallNode_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LinkService_StreamNode_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamNodeRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LinkServiceServer).StreamNode(m, &grpc.GenericServerStream[StreamNodeRequest, StreamNodeResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LinkService_StreamNodeServer = grpc.ServerStreamingServer[StreamNodeResponse]
+
+func _LinkService_FindLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LinkServiceServer).FindLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LinkService_FindLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LinkServiceServer).FindLink(ctx, req.(*FindLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LinkService_ReportContacts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportContactsRequest)
 	if err := dec(in); err != nil {
@@ -188,6 +270,10 @@ var LinkService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _LinkService_CallNode_Handler,
 		},
 		{
+			MethodName: "FindLink",
+			Handler:    _LinkService_FindLink_Handler,
+		},
+		{
 			MethodName: "ReportContacts",
 			Handler:    _LinkService_ReportContacts_Handler,
 		},
@@ -198,6 +284,11 @@ var LinkService_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _LinkService_Link_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "StreamNode",
+			Handler:       _LinkService_StreamNode_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "vow/master/v1/link.proto",

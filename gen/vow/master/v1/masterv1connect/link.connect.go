@@ -37,6 +37,10 @@ const (
 	LinkServiceLinkProcedure = "/vow.master.v1.LinkService/Link"
 	// LinkServiceCallNodeProcedure is the fully-qualified name of the LinkService's CallNode RPC.
 	LinkServiceCallNodeProcedure = "/vow.master.v1.LinkService/CallNode"
+	// LinkServiceStreamNodeProcedure is the fully-qualified name of the LinkService's StreamNode RPC.
+	LinkServiceStreamNodeProcedure = "/vow.master.v1.LinkService/StreamNode"
+	// LinkServiceFindLinkProcedure is the fully-qualified name of the LinkService's FindLink RPC.
+	LinkServiceFindLinkProcedure = "/vow.master.v1.LinkService/FindLink"
 	// LinkServiceReportContactsProcedure is the fully-qualified name of the LinkService's
 	// ReportContacts RPC.
 	LinkServiceReportContactsProcedure = "/vow.master.v1.LinkService/ReportContacts"
@@ -44,11 +48,19 @@ const (
 
 // LinkServiceClient is a client for the vow.master.v1.LinkService service.
 type LinkServiceClient interface {
-	// Link is opened by the node and stays open. Up: who it is, and status. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
+	// Link is opened by the node and stays open. Up: who it is, status, and answers. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
 	// Bytes read on its connection are the computer's contact. Errors: NOT_FOUND (the computer is not registered). Callers: the computer's node.
 	Link(context.Context) (*connect.BidiStreamForClientSimple[v1.LinkRequest, v1.LinkResponse], error)
-	// CallNode relays one unary call of vow.node.v1 to a node through its Link. Errors: NOT_FOUND (computer), UNAVAILABLE (no link), those of the call. Callers: operators.
+	// CallNode relays one unary call of vow.node.v1 to a node through its Link, whichever replica holds that: GetStatus, Plan, ListProcesses, ControlProcess,
+	// RunPromises. It ends with its caller's deadline, a minute at most. As idempotent as what is called. Errors: INVALID_ARGUMENT (not one of these methods; a request that
+	// the node finds wrong), NOT_FOUND (computer, or what the node does not have), UNAVAILABLE (no replica holds its link, or the link was lost before the answer, when it is
+	// unknown whether the call was carried out), RESOURCE_EXHAUSTED (8 calls of the node, 32 of the caller or 128 of the replica are under way; an answer above 2 MiB), those of the call. Callers: operators.
 	CallNode(context.Context, *v1.CallNodeRequest) (*v1.CallNodeResponse, error)
+	// StreamNode relays a call of vow.node.v1 whose answer is a stream: Logs, SensePromises. It ends when the node ends it, when the caller leaves, and after 12 hours.
+	// A caller that reads slowly slows the node down: at most 256 KiB are on their way. Reads only, but for what SensePromises writes. Errors: as CallNode; a message above 1 MiB is RESOURCE_EXHAUSTED. Callers: operators.
+	StreamNode(context.Context, *v1.StreamNodeRequest) (*connect.ServerStreamForClient[v1.StreamNodeResponse], error)
+	// FindLink tells whether this replica holds a computer's Link, and for how long. Reads only. Callers: other replicas of svc-master.
+	FindLink(context.Context, *v1.FindLinkRequest) (*v1.FindLinkResponse, error)
 	// ReportContacts tells svc-master of computers that another service read bytes from. Idempotent: the newest time wins. Callers: svc-scheduler, svc-promise.
 	ReportContacts(context.Context, *v1.ReportContactsRequest) (*v1.ReportContactsResponse, error)
 }
@@ -76,6 +88,18 @@ func NewLinkServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(linkServiceMethods.ByName("CallNode")),
 			connect.WithClientOptions(opts...),
 		),
+		streamNode: connect.NewClient[v1.StreamNodeRequest, v1.StreamNodeResponse](
+			httpClient,
+			baseURL+LinkServiceStreamNodeProcedure,
+			connect.WithSchema(linkServiceMethods.ByName("StreamNode")),
+			connect.WithClientOptions(opts...),
+		),
+		findLink: connect.NewClient[v1.FindLinkRequest, v1.FindLinkResponse](
+			httpClient,
+			baseURL+LinkServiceFindLinkProcedure,
+			connect.WithSchema(linkServiceMethods.ByName("FindLink")),
+			connect.WithClientOptions(opts...),
+		),
 		reportContacts: connect.NewClient[v1.ReportContactsRequest, v1.ReportContactsResponse](
 			httpClient,
 			baseURL+LinkServiceReportContactsProcedure,
@@ -89,6 +113,8 @@ func NewLinkServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 type linkServiceClient struct {
 	link           *connect.Client[v1.LinkRequest, v1.LinkResponse]
 	callNode       *connect.Client[v1.CallNodeRequest, v1.CallNodeResponse]
+	streamNode     *connect.Client[v1.StreamNodeRequest, v1.StreamNodeResponse]
+	findLink       *connect.Client[v1.FindLinkRequest, v1.FindLinkResponse]
 	reportContacts *connect.Client[v1.ReportContactsRequest, v1.ReportContactsResponse]
 }
 
@@ -106,6 +132,20 @@ func (c *linkServiceClient) CallNode(ctx context.Context, req *v1.CallNodeReques
 	return nil, err
 }
 
+// StreamNode calls vow.master.v1.LinkService.StreamNode.
+func (c *linkServiceClient) StreamNode(ctx context.Context, req *v1.StreamNodeRequest) (*connect.ServerStreamForClient[v1.StreamNodeResponse], error) {
+	return c.streamNode.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// FindLink calls vow.master.v1.LinkService.FindLink.
+func (c *linkServiceClient) FindLink(ctx context.Context, req *v1.FindLinkRequest) (*v1.FindLinkResponse, error) {
+	response, err := c.findLink.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ReportContacts calls vow.master.v1.LinkService.ReportContacts.
 func (c *linkServiceClient) ReportContacts(ctx context.Context, req *v1.ReportContactsRequest) (*v1.ReportContactsResponse, error) {
 	response, err := c.reportContacts.CallUnary(ctx, connect.NewRequest(req))
@@ -117,11 +157,19 @@ func (c *linkServiceClient) ReportContacts(ctx context.Context, req *v1.ReportCo
 
 // LinkServiceHandler is an implementation of the vow.master.v1.LinkService service.
 type LinkServiceHandler interface {
-	// Link is opened by the node and stays open. Up: who it is, and status. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
+	// Link is opened by the node and stays open. Up: who it is, status, and answers. Down: the welcome, and operators' calls to vow.node.v1, which the node answers.
 	// Bytes read on its connection are the computer's contact. Errors: NOT_FOUND (the computer is not registered). Callers: the computer's node.
 	Link(context.Context, *connect.BidiStream[v1.LinkRequest, v1.LinkResponse]) error
-	// CallNode relays one unary call of vow.node.v1 to a node through its Link. Errors: NOT_FOUND (computer), UNAVAILABLE (no link), those of the call. Callers: operators.
+	// CallNode relays one unary call of vow.node.v1 to a node through its Link, whichever replica holds that: GetStatus, Plan, ListProcesses, ControlProcess,
+	// RunPromises. It ends with its caller's deadline, a minute at most. As idempotent as what is called. Errors: INVALID_ARGUMENT (not one of these methods; a request that
+	// the node finds wrong), NOT_FOUND (computer, or what the node does not have), UNAVAILABLE (no replica holds its link, or the link was lost before the answer, when it is
+	// unknown whether the call was carried out), RESOURCE_EXHAUSTED (8 calls of the node, 32 of the caller or 128 of the replica are under way; an answer above 2 MiB), those of the call. Callers: operators.
 	CallNode(context.Context, *v1.CallNodeRequest) (*v1.CallNodeResponse, error)
+	// StreamNode relays a call of vow.node.v1 whose answer is a stream: Logs, SensePromises. It ends when the node ends it, when the caller leaves, and after 12 hours.
+	// A caller that reads slowly slows the node down: at most 256 KiB are on their way. Reads only, but for what SensePromises writes. Errors: as CallNode; a message above 1 MiB is RESOURCE_EXHAUSTED. Callers: operators.
+	StreamNode(context.Context, *v1.StreamNodeRequest, *connect.ServerStream[v1.StreamNodeResponse]) error
+	// FindLink tells whether this replica holds a computer's Link, and for how long. Reads only. Callers: other replicas of svc-master.
+	FindLink(context.Context, *v1.FindLinkRequest) (*v1.FindLinkResponse, error)
 	// ReportContacts tells svc-master of computers that another service read bytes from. Idempotent: the newest time wins. Callers: svc-scheduler, svc-promise.
 	ReportContacts(context.Context, *v1.ReportContactsRequest) (*v1.ReportContactsResponse, error)
 }
@@ -145,6 +193,18 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(linkServiceMethods.ByName("CallNode")),
 		connect.WithHandlerOptions(opts...),
 	)
+	linkServiceStreamNodeHandler := connect.NewServerStreamHandlerSimple(
+		LinkServiceStreamNodeProcedure,
+		svc.StreamNode,
+		connect.WithSchema(linkServiceMethods.ByName("StreamNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	linkServiceFindLinkHandler := connect.NewUnaryHandlerSimple(
+		LinkServiceFindLinkProcedure,
+		svc.FindLink,
+		connect.WithSchema(linkServiceMethods.ByName("FindLink")),
+		connect.WithHandlerOptions(opts...),
+	)
 	linkServiceReportContactsHandler := connect.NewUnaryHandlerSimple(
 		LinkServiceReportContactsProcedure,
 		svc.ReportContacts,
@@ -157,6 +217,10 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 			linkServiceLinkHandler.ServeHTTP(w, r)
 		case LinkServiceCallNodeProcedure:
 			linkServiceCallNodeHandler.ServeHTTP(w, r)
+		case LinkServiceStreamNodeProcedure:
+			linkServiceStreamNodeHandler.ServeHTTP(w, r)
+		case LinkServiceFindLinkProcedure:
+			linkServiceFindLinkHandler.ServeHTTP(w, r)
 		case LinkServiceReportContactsProcedure:
 			linkServiceReportContactsHandler.ServeHTTP(w, r)
 		default:
@@ -174,6 +238,14 @@ func (UnimplementedLinkServiceHandler) Link(context.Context, *connect.BidiStream
 
 func (UnimplementedLinkServiceHandler) CallNode(context.Context, *v1.CallNodeRequest) (*v1.CallNodeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.LinkService.CallNode is not implemented"))
+}
+
+func (UnimplementedLinkServiceHandler) StreamNode(context.Context, *v1.StreamNodeRequest, *connect.ServerStream[v1.StreamNodeResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.LinkService.StreamNode is not implemented"))
+}
+
+func (UnimplementedLinkServiceHandler) FindLink(context.Context, *v1.FindLinkRequest) (*v1.FindLinkResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.LinkService.FindLink is not implemented"))
 }
 
 func (UnimplementedLinkServiceHandler) ReportContacts(context.Context, *v1.ReportContactsRequest) (*v1.ReportContactsResponse, error) {
