@@ -25,6 +25,7 @@ type fake struct {
 	requested chan *masterv1.RequestInstanceRequest
 	shelf     *shelf
 	links     *fakeLinks
+	feed      *fakeFeed
 }
 
 func (*fake) tree() *masterv1.Tree {
@@ -89,8 +90,9 @@ func serve(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}, links: &fakeLinks{}}
+	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}, links: &fakeLinks{}, feed: &fakeFeed{}}
 	server.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewFeedServiceHandler(f.feed, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewLinkServiceHandler(f.links, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
