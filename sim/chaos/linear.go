@@ -78,6 +78,12 @@ func describe(o answer) string {
 // Linear tells for which trees the operations are not linearizable, and for which that could not be decided within the limit.
 func Linear(h *History, limit time.Duration) (broken, undecided []string) {
 	of := map[string][]porcupine.Operation{}
+	told := map[string]Operation{} // by request id: what a repeated bang was told is what the first would have been
+	for _, o := range h.Operations {
+		if o.Kind == Bang && o.Answered {
+			told[o.ID] = o
+		}
+	}
 	client := 0
 	for _, o := range h.Operations {
 		if o.Kind == Read && !o.Answered {
@@ -87,8 +93,12 @@ func Linear(h *History, limit time.Duration) (broken, undecided []string) {
 		if !o.Answered {
 			end = math.MaxInt64 // it may have its effect still
 		}
+		out := answer{o.Answered, o}
+		if first, ok := told[o.ID]; ok && o.Kind == Bang && !o.Answered {
+			out.known, out.BangID, out.Generation = true, first.BangID, first.Generation
+		}
 		client++ // each call is a client's own: one whose call has no answer goes on
-		of[o.Tree] = append(of[o.Tree], porcupine.Operation{ClientId: client, Input: o, Call: o.Call.Nanoseconds(), Output: answer{o.Answered, o}, Return: end})
+		of[o.Tree] = append(of[o.Tree], porcupine.Operation{ClientId: client, Input: o, Call: o.Call.Nanoseconds(), Output: out, Return: end})
 	}
 	for tree, operations := range of {
 		switch result, found := porcupine.CheckOperationsVerbose(model(), operations, limit); result {

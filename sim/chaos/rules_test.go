@@ -125,6 +125,8 @@ func TestOnlyWhatAnOrderOfCallsExplainsIsLinearizable(t *testing.T) {
 		"one bang id for two bangs":                  {false, []Operation{bang(at(1, 2), "x", "b1", 1), bang(at(3, 4), "y", "b1", 2)}},
 		"two bangs for one request id":               {false, []Operation{bang(at(1, 2), "x", "b1", 1), bang(at(3, 4), "x", "b2", 2)}},
 		"the first answer again":                     {true, []Operation{bang(at(1, 2), "x", "b1", 1), request(at(3, 4), "a", 2), bang(at(5, 6), "x", "b1", 1)}},
+		"a bang without an answer, asked for again":  {true, []Operation{bang(at(1, 2), "x", "", 0), bang(at(3, 4), "y", "b2", 5), bang(at(5, 6), "x", "b1", 1)}},
+		"a bang asked for late, with an old answer":  {false, []Operation{bang(at(3, 4), "y", "b2", 5), bang(at(5, 6), "x", "b1", 1)}},
 		"a call without an answer that had none":     {true, []Operation{request(at(1, 2), "a", 1), request(at(3, 4), "b", 0), read(at(5, 6), "a", 1)}},
 		"a call without an answer, seen late":        {true, []Operation{request(at(1, 2), "a", 1), request(at(3, 4), "b", 0), read(at(5, 6), "a", 1), read(at(7, 8), "b", 2)}},
 		"a call without an answer, seen and undone":  {false, []Operation{request(at(1, 2), "a", 1), request(at(3, 4), "b", 0), read(at(5, 6), "b", 2), read(at(7, 8), "a", 2)}},
