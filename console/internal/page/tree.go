@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -228,11 +227,4 @@ func pairs(of map[string]string) []pair {
 func idOfTree(id string) string {
 	tree, _, _ := strings.Cut(id, ".")
 	return tree
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return fmt.Sprintf("1 %s", one)
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

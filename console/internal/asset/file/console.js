@@ -12,7 +12,7 @@
   const heard = () => {
     told = clock()
     say('')
-    if (liveness) liveness.textContent = 'live · ' + told
+    if (liveness) { liveness.textContent = 'live · ' + told; liveness.dataset.live = 'yes' }
     const page = document.getElementById('page')
     if (page && page.dataset.title) document.title = page.dataset.title
     charts()
