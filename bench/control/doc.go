@@ -4,7 +4,7 @@
 //	orders.go   orders claimed and acknowledged, and their lateness, beside asynq on the same Redis
 //	rpc.go      bangs over Connect
 //	fanout.go   a bang until the last of many nodes has its order, and until it is satisfied
-//	memory.go   resident memory per connected node
+//	memory.go   resident memory per connected node, beside floor.go: a bare server of one stream
 //	takeover.go a replica of svc-scheduler killed under its nodes
 //	restart.go  the whole control plane killed under a connected fleet
 //

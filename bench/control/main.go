@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vow-os/vow/bench/internal/api"
 	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/bench/report"
 )
@@ -35,6 +36,10 @@ func bounded(name string, run func(context.Context, bool, *report.Report) error)
 func main() {
 	if load.ServeFloor() {
 		return
+	}
+	if address := os.Getenv(floorAddress); address != "" {
+		fmt.Fprintln(os.Stderr, api.ServeFloor(context.Background(), address))
+		os.Exit(1)
 	}
 	report.Main(
 		bounded("store", measureStore),

@@ -175,7 +175,7 @@ func (f *Fleet) request(ctx context.Context, title, requester, computer string) 
 	var res *masterv1.RequestInstanceResponse
 	var err error
 	// A request that lost the race for its computer is stored, and placed when it is asked for again.
-	late := until(ctx, title+" is placed", func() bool {
+	late := Until(ctx, title+" is placed", func() bool {
 		res, err = instances.RequestInstance(ctx, &masterv1.RequestInstanceRequest{Title: title, RequesterId: requester, SoftwareRelease: release, Computer: computer})
 		return err != nil || res.GetInstance().GetAllocationId() != ""
 	})

@@ -94,10 +94,10 @@ func StartPlane(ctx context.Context, o Options) (p *Plane, err error) {
 	names := append(append([]string{Master}, slices.Repeat([]string{Scheduler}, max(o.Schedulers, 1))...), Promise)
 	for i, name := range names {
 		s := &Service{Name: name, path: filepath.Join(o.Binaries, name), log: filepath.Join(p.dir, fmt.Sprintf("%s-%d.log", name, i)), env: o.Env}
-		if s.Address, err = freeAddress(); err != nil {
+		if s.Address, err = FreeAddress(); err != nil {
 			return p, err
 		}
-		if s.admin, err = freeAddress(); err != nil {
+		if s.admin, err = FreeAddress(); err != nil {
 			return p, err
 		}
 		s.args = []string{"--address", s.Address, "--admin-address", s.admin, "--redis-url", p.Redis.URL()}
@@ -150,7 +150,7 @@ func (s *Service) Start(ctx context.Context) error {
 		_ = command.Wait() // killed on purpose
 		close(ended)
 	}()
-	return until(ctx, s.Name+" is ready (its log: "+s.log+")", func() bool {
+	return Until(ctx, s.Name+" is ready (its log: "+s.log+")", func() bool {
 		_, err := s.ask(ctx, "/readyz", time.Second)
 		return err == nil
 	})
@@ -191,8 +191,11 @@ func (s *Service) Profile(ctx context.Context, what, path string) error {
 }
 
 // Resident is the memory of the process that is in use, in bytes.
-func (s *Service) Resident() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+func (s *Service) Resident() (int64, error) { return Resident(s.command.Process.Pid) }
+
+// Resident is the memory of a process that is in use, in bytes.
+func Resident(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -202,7 +205,24 @@ func (s *Service) Resident() (int64, error) {
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("cannot read the memory of %s", s.Name)
+	return 0, fmt.Errorf("cannot read the memory of process %d", pid)
+}
+
+// Heap is what the process says of its memory (runtime.MemStats), in bytes: objects and spans of the heap, stacks, and what it has from the system and not given back.
+func (s *Service) Heap(ctx context.Context) (map[string]int64, error) {
+	page, err := s.ask(ctx, "/debug/pprof/heap?debug=1", time.Minute)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask %s for its memory: %w", s.Name, err)
+	}
+	stats := map[string]int64{}
+	for line := range strings.Lines(string(page)) {
+		var name string
+		var value int64
+		if n, _ := fmt.Sscanf(line, "# %s = %d", &name, &value); n == 2 {
+			stats[name] = value
+		}
+	}
+	return stats, nil
 }
 
 // Admin is the address of its metrics and profiles.

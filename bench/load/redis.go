@@ -26,7 +26,7 @@ type Redis struct {
 
 // StartRedis starts one with a mode of fsync: always, everysec.
 func StartRedis(ctx context.Context, fsync string) (*Redis, error) {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func StartRedis(ctx context.Context, fsync string) (*Redis, error) {
 	if err := r.command.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start redis-server: %w", err)
 	}
-	err = until(ctx, "redis-server answers", func() bool { return r.client.Ping(ctx).Err() == nil })
+	err = Until(ctx, "redis-server answers", func() bool { return r.client.Ping(ctx).Err() == nil })
 	if err != nil {
 		r.Close()
 		return nil, err
@@ -80,7 +80,8 @@ func (r *Redis) Close() {
 	_ = os.RemoveAll(r.dir)
 }
 
-func freeAddress() (string, error) {
+// FreeAddress finds an address of this machine that nobody listens on.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -88,8 +89,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// until asks until the answer is yes, for patience.
-func until(ctx context.Context, what string, ask func() bool) error {
+// Until asks until the answer is yes, for patience.
+func Until(ctx context.Context, what string, ask func() bool) error {
 	return within(ctx, patience, what, ask)
 }
 

@@ -83,18 +83,13 @@ func (s *Sense) Sense(ctx context.Context, node *stream) error {
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	batches := make(chan batch)
 	written := make(chan error, 1)
 	go func() { written <- s.acknowledge(ctx, node, batches) }()
-	// Reading and checking the next message takes as long as recording the one before: they happen at the same time.
-	received, recorded := make(chan *promisev1.SenseRequest), make(chan struct{})
-	go func() {
-		defer close(recorded)
-		s.recordAll(ctx, hello.GetComputer(), received, batches)
-	}()
-	err = s.receive(ctx, node, received)
-	close(received)
-	<-recorded
+	r := newRecording(ctx, s, hello.GetComputer(), batches)
+	err = s.receive(ctx, node, r)
+	r.finish()
 	cancel()
 	return errors.Join(ended(err), <-written)
 }
@@ -108,31 +103,14 @@ func ended(err error) error {
 }
 
 // receive reads until the stream ends.
-func (*Sense) receive(ctx context.Context, node *stream, received chan<- *promisev1.SenseRequest) error {
+func (*Sense) receive(ctx context.Context, node *stream, r *recording) error {
 	for {
 		request, err := node.Receive()
 		if err != nil {
 			return err
 		}
-		select {
-		case received <- request:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// recordAll records what comes, in order, until nothing more does. When the stream ends first, the rest is drained: the node sends it again.
-func (s *Sense) recordAll(ctx context.Context, computer string, received <-chan *promisev1.SenseRequest, batches chan<- batch) {
-	lacking := map[windowKey]struct{}{}
-	for request := range received {
-		one := batch{number: request.GetBatch()}
-		for _, a := range request.GetAllocations() {
-			s.record(ctx, computer, a, &one, lacking)
-		}
-		select {
-		case batches <- one:
-		case <-ctx.Done():
+		if err := r.take(request); err != nil {
+			return err
 		}
 	}
 }
