@@ -10,9 +10,9 @@ const replicasKey = "{masters}"
 
 const (
 	// AnnounceEvery is how often a replica says that it is there.
-	AnnounceEvery = 10 * time.Second
-	// replicaLease is after how long a silent one is forgotten: two announcements may be late.
-	replicaLease = 30 * time.Second
+	AnnounceEvery = time.Minute
+	// replicaLease is after how long a silent one is forgotten: two announcements may be late. Until then a dead one costs a call a refused connection.
+	replicaLease = 3 * time.Minute
 )
 
 // Announce says that a replica is reached under an address; with an empty one it leaves. It answers the addresses of all that are there, by id.
