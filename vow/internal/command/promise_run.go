@@ -136,8 +136,8 @@ func (r *promiseRun) find(ctx context.Context, f *client.Fleet) (spot, client.No
 		node := client.AtSocket(f.Node)
 		status, err := node.GetStatus(ctx, &nodev1.GetStatusRequest{})
 		here := func(p *nodev1.PartitionState) bool { return p.GetPartition() == r.partition }
-		if err != nil || slices.ContainsFunc(status.GetPartitions(), here) { // a node that does not answer says so when it is to sense
-			return spot{Computer: f.Endpoints.Computer, Partition: r.partition}, node, nil
+		if err != nil || slices.ContainsFunc(status.GetPartitions(), here) {
+			return spot{Computer: f.Endpoints.Computer, Partition: r.partition}, node, nil //nolint:nilerr // a node that does not answer says so when it is to sense
 		}
 	}
 	at, err := oneSpot(ctx, f, r.partition)
