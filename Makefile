@@ -162,6 +162,12 @@ FIRST ?= 1
 soak-model: ## Run the model with 100 machines for 24 hours, from seed to seed (SEEDS=100 FIRST=1)
 	go run ./sim/cmd/model -fleet -nodes 100 -seeds $(SEEDS) -seed $(FIRST)
 
+# Real processes and Debian's chromium, so that the pictures of the README are true.
+.PHONY: console-images
+console-images: ## Kill a service before a real Chromium, and take the screenshots of docs/images anew
+	@mkdir -p docs/images
+	VOW_SCREENSHOTS=$(ROOT)/docs/images go test -tags browser -count=1 -v -run '^TestTheConsoleShowsAFaultInARealBrowser$$' ./sim/real
+
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module
 	go test -run '^$$' -bench . -benchmem work

@@ -20,8 +20,9 @@ type up struct {
 
 // upResult is what `vow up -o json` says when its sample is Green.
 type upResult struct {
-	Endpoints struct{ Master, Scheduler, Promise, Node string }
+	Endpoints struct{ Master, Scheduler, Promise, Console, Node string }
 	Tree      struct {
+		ID     string `json:"tree_id"`
 		Colour struct{ Colour string }
 	}
 }

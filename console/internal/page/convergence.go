@@ -116,7 +116,7 @@ func bars(rows []waterfall.Row) (drawn []bar, left int) {
 func barOf(r waterfall.Row, total time.Duration) bar {
 	b := bar{
 		Label: r.Label, Depth: r.Depth, InstanceID: r.InstanceID, Start: waterfall.Milliseconds(r.From), Length: waterfall.Milliseconds(r.To - r.From), Note: strings.TrimSpace(r.Note),
-		X: share(r.From, total), Width: share(r.To-r.From, total),
+		X: share(r.From, total), Width: share(max(0, r.To-r.From), total), // a clock that is behind begins what is pending after now
 	}
 	var classes []string
 	if r.Depth > 0 {
