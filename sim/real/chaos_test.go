@@ -421,3 +421,10 @@ func (w *wild) judge() {
 		}
 	}
 }
+
+// slow makes everything that gets through later by a time; 0 ends it.
+func (r *relay) slow(by time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delay = by
+}

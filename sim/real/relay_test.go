@@ -95,13 +95,6 @@ func (r *relay) wait() {
 	}
 }
 
-// slow makes everything that gets through later by a time; 0 ends it.
-func (r *relay) slow(by time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.delay = by
-}
-
 // cut pulls the cable out: nobody is told, no byte gets through.
 func (r *relay) cut() {
 	r.mu.Lock()

@@ -174,7 +174,7 @@ func cancelConvergence(ctx context.Context, s *session, f *client.Fleet, id, rea
 		if m.GetSettled() || c.GetState() != masterv1.ConvergenceState_CONVERGENCE_STATE_ABANDONED {
 			continue
 		}
-		text := ""
+		var text string
 		switch done, err := cancelRun(ctx, f, m.GetComputer(), m.GetPartition(), reason); {
 		case err == nil:
 			text = cancelled(done)
