@@ -59,11 +59,14 @@ func (r *round) begin(nodes []*load.Node) {
 	r.ordered, r.closed = make(chan struct{}), make(chan struct{})
 }
 
-// left is how many computers have no order yet.
-func (r *round) left() int {
+// left is how many computers have no order yet, and one of them.
+func (r *round) left() (count int, one string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.pending)
+	for one = range r.pending {
+		break
+	}
+	return len(r.pending), one
 }
 
 func (r *round) order(n *load.Node, o *schedulerv1.Order) {
@@ -166,8 +169,13 @@ func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) 
 			case <-wait.on:
 				*wait.took = append(*wait.took, time.Since(began))
 			case <-timer.C:
-				return nil, nil, "", errors.Join(fmt.Errorf("waited a minute in vain until %s: bang %d, %d nodes have no order of it, %d not all their streams, %d of %d runs are reported",
-					wait.what, n, now.left(), fleet.Apart(), fleet.Reports()-reports, (n+1)*shape.Tree), fleet.Failed())
+				left, one := now.left()
+				err := fmt.Errorf("waited a minute in vain until %s: bang %d, %d nodes have no order of it, %d not all their streams, %d of %d runs are reported",
+					wait.what, n, left, fleet.Apart(), fleet.Reports()-reports, (n+1)*shape.Tree)
+				if left > 0 {
+					err = errors.Join(err, plane.Agenda(ctx, one, "slappart0"))
+				}
+				return nil, nil, "", errors.Join(err, fleet.Failed())
 			case <-ctx.Done():
 				return nil, nil, "", ctx.Err()
 			}

@@ -14,6 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/protobuf/encoding/prototext"
+
+	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
+	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	"github.com/vow-os/vow/kit/rpc"
 )
 
@@ -129,6 +133,20 @@ func (p *Plane) Of(name string) []*Service {
 // Client of a service; the caller closes it.
 func (p *Plane) Client(name string) (*rpc.Client, error) {
 	return rpc.NewClient(rpc.Target{Address: p.Of(name)[0].Address}, rpc.ClientSettings{ReadMaxBytes: 64 << 20})
+}
+
+// Agenda is what svc-scheduler decided about a partition last, for an error that says why nothing came.
+func (p *Plane) Agenda(ctx context.Context, computer, partition string) error {
+	c, err := p.Client(Scheduler)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	res, err := schedulerv1connect.NewAgendaServiceClient(c.HTTP(), c.BaseURL(), c.Options()...).GetAgenda(ctx, &schedulerv1.GetAgendaRequest{Computer: computer, Partition: partition})
+	if err != nil {
+		return fmt.Errorf("cannot read the agenda of %s/%s: %w", computer, partition, err)
+	}
+	return fmt.Errorf("the agenda of %s/%s says %s", computer, partition, prototext.Format(res.GetEntry()))
 }
 
 // Start starts the process and waits until it is ready.

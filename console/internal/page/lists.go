@@ -125,7 +125,7 @@ func (s *Site) agendaPage(ctx context.Context, r *http.Request, now time.Time) (
 	}{Only: r.URL.Query().Get("only")}
 	var rows []agendaRow
 	for _, e := range entries {
-		row := agendaRow{AgendaEntry: e, Paused: strings.HasPrefix(e.GetReason(), "paused")}
+		row := agendaRow{AgendaEntry: e, Paused: e.GetPause() != nil}
 		late := now.Sub(e.GetDueAt().AsTime())
 		row.Late = !e.GetBegun() && !row.Paused && late > time.Second
 		page.All++

@@ -13,9 +13,9 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
-	"github.com/vow-os/vow/vow/internal/human"
 )
 
 func newAgendaPause(s *session) *cobra.Command {

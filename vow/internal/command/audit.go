@@ -11,9 +11,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
-	"github.com/vow-os/vow/vow/internal/human"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 )
 
 // defaultWidth is the width of a picture when the terminal does not say (COLUMNS).

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 
 	"github.com/spf13/cobra"
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 )
 
 // printRehearsal says what a request or a bang would do.

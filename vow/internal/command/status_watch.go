@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 
 	"google.golang.org/protobuf/proto"
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 
 	"github.com/spf13/cobra"
 

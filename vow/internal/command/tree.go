@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vow-os/vow/vow/internal/human"
+	"github.com/vow-os/vow/kit/human"
 
 	"github.com/spf13/cobra"
 
