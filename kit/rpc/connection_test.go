@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,33 @@ func TestAPeerThatDoesNotReadIsCut(t *testing.T) {
 		must(t, chat.CloseResponse())
 		w.stop(t)
 	})
+}
+
+func TestAPeerThatDoesNotReadIsCutOverHTTP11Too(t *testing.T) {
+	ended := make(chan error, 1)
+	server, err := rpc.NewServer(rpc.Config{Address: "127.0.0.1:0"}, rpc.Settings{})
+	must(t, err)
+	server.Handle("/x", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for {
+			err := rpc.SendWithin(r.Context(), 100*time.Millisecond, func() error { _, err := w.Write(make([]byte, 64<<10)); return err })
+			if err != nil {
+				ended <- err
+				return
+			}
+		}
+	}))
+	must(t, server.Start(t.Context()))
+	defer server.Stop(t.Context())
+	conn, err := net.Dial("tcp", server.Addr().String())
+	must(t, err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("GET /x HTTP/1.1\r\nHost: x\r\n\r\n"))
+	must(t, err)
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Error("the handler still waits for a peer that reads nothing")
+	}
 }
 
 func TestAllCallsShareOneConnectionWhichIsOpenedAgainAfterItBroke(t *testing.T) {

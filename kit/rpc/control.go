@@ -8,9 +8,9 @@ import (
 
 // control ends the reads and writes of one request from outside of its handler.
 //
-// The context of a request does not reach a handler that waits in a receive or a send; deadlines of the stream do. Only
-// HTTP/2 has them per stream, and they must not be set after the handler returned, which is what turn guards: a lock
-// that waits on a channel, since setting a deadline may wait for the connection.
+// The context of a request does not reach a handler that waits in a receive or a send; deadlines of the stream do. HTTP/2
+// has them per stream, HTTP/1.1 per connection, whose only request it is. They must not be set after the handler returned, which is what turn
+// guards: a lock that waits on a channel, since setting a deadline may wait for the connection.
 type control struct {
 	turn     chan struct{}
 	response *http.ResponseController
@@ -23,16 +23,15 @@ type controlKey struct{}
 func past() time.Time { return time.Unix(1, 0) }
 
 // controlled gives every request its control, and ends the reads of all when the server stops: their handlers then
-// return, and still have their answer written. A unary call has received its message by then and is not disturbed.
+// return, and still have their answer written. A unary call has received its message by then and is not disturbed; over HTTP/1.1 it would be, since
+// there the end of the reads is the end of the caller.
 func controlled(stopping context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor < 2 {
-			next.ServeHTTP(w, r)
-			return
-		}
 		c := &control{turn: make(chan struct{}, 1), response: http.NewResponseController(w)}
 		c.turn <- struct{}{}
-		defer context.AfterFunc(stopping, func() { c.end(false) })()
+		if r.ProtoMajor >= 2 {
+			defer context.AfterFunc(stopping, func() { c.end(false) })()
+		}
 		defer c.handlerReturns()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), controlKey{}, c)))
 	})
@@ -57,8 +56,8 @@ func (c *control) end(writes bool) {
 }
 
 // EndStream ends the stream whose handler was given ctx, from any goroutine: its receive and send fail, also those that
-// wait for a peer that has stopped reading. The peer sees the stream break. It does nothing once the handler returned,
-// outside of a request, and over HTTP/1.1.
+// wait for a peer that has stopped reading. The peer sees the stream break. It does nothing once the handler returned, and
+// outside of a request.
 func EndStream(ctx context.Context) {
 	if c, ok := ctx.Value(controlKey{}).(*control); ok {
 		c.end(true)

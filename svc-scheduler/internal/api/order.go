@@ -53,7 +53,6 @@ func (h *orders) Orders(ctx context.Context, req *schedulerv1.OrdersRequest, str
 }
 
 // send sends within WriteTimeout. A deadline of the stream, set and lifted, would wake the connection's goroutine twice for each order; a timer wakes nobody.
-// HTTP/1.1, which no node speaks, is not cut off so.
 func send(ctx context.Context, stream *connect.ServerStream[schedulerv1.OrdersResponse], m *schedulerv1.OrdersResponse) error {
 	return rpc.SendWithin(ctx, WriteTimeout, func() error { return stream.Send(m) })
 }
