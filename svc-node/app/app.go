@@ -101,7 +101,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	}
 	var clients []*rpc.Client
 	client := func(flag, address string) *rpc.Client {
-		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle, ReadMaxBytes: maxAnswer})
+		c, clientErr := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.PingIdle, ReadMaxBytes: maxAnswer, Caller: "svc-node of " + cfg.Computer})
 		if clientErr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", flag, clientErr))
 			return nil

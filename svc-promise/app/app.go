@@ -74,7 +74,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, err
 	}
 	t := telemetry.OrDisabled(s.Telemetry)
-	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle})
+	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle, Caller: "svc-promise"})
 	if err != nil {
 		return nil, err
 	}

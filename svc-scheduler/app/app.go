@@ -80,7 +80,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, err
 	}
 	t := telemetry.OrDisabled(s.Telemetry)
-	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle, ReadMaxBytes: maxReading})
+	connection, err := rpc.NewClient(rpc.Target{Address: cfg.Master}, rpc.ClientSettings{Dial: s.Dial, Telemetry: t, PingIdle: s.Server.PingIdle, ReadMaxBytes: maxReading, Caller: "svc-scheduler"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot use --master: %w", err)
 	}

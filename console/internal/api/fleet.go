@@ -54,7 +54,7 @@ type Fleet struct {
 func New(at Addresses, dial rpc.Dial, t *telemetry.Telemetry) (*Fleet, error) {
 	f := &Fleet{Addresses: at}
 	connect := func(service, address string) (*rpc.Client, error) {
-		c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Dial: dial, Telemetry: t})
+		c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Dial: dial, Telemetry: t, Caller: "console"})
 		if err != nil {
 			return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 		}
