@@ -269,7 +269,7 @@ func (f *fleet) GetAgenda(context.Context, *schedulerv1.GetAgendaRequest) (*sche
 }
 
 func (f *fleet) Pause(_ context.Context, r *schedulerv1.PauseRequest) (*schedulerv1.PauseResponse, error) {
-	f.did("", "pause %s%s: %s", r.GetTreeId(), r.GetComputer(), r.GetReason())
+	f.did("", "pause %s%s by %s: %s, %.0f h", r.GetTreeId(), r.GetComputer(), r.GetBy(), r.GetReason(), r.GetDuration().AsDuration().Hours())
 	return &schedulerv1.PauseResponse{}, nil
 }
 

@@ -6,9 +6,11 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -18,12 +20,20 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 )
 
+// What an action may last, in hours: a year, and the 30 days of PauseRequest.
+const (
+	maxMuted  = 8760
+	maxPaused = 720
+)
+
 // action is something that a person may do: what is asked before, and what is done.
 type action struct {
 	// Verb on the button; Says what it will do, of the thing that is named.
 	Verb, Says string
-	// Reason, Who, Hours: which fields the form has.
-	Reason, Who, Hours bool
+	// Reason and Who: which fields the form has; Required: they must be filled in.
+	Reason, Who, Required bool
+	// Hours is for how many hours it may be asked at most; 0 = it has no end.
+	Hours int
 	// Typed is true when the name of the thing must be typed: it cannot be undone.
 	Typed bool
 	// Danger colours the button.
@@ -61,23 +71,23 @@ func actions() map[string]action {
 			do: setState(typev1.RequestedState_REQUESTED_STATE_DESTROYED),
 		},
 		"run": {Verb: "Run now", Says: "One run of this partition is due now.", do: runNow},
-		"pause-tree": {Verb: "Pause", Danger: true, Reason: true, Says: "No orders for the partitions of this tree, whatever happens, until it is resumed. Services and promises go on.", do: func(ctx context.Context, s *Site, f form) (string, error) {
-			_, err := s.Fleet.Agenda.Pause(ctx, &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_TreeId{TreeId: f.Thing}, Reason: f.Reason})
+		"pause-tree": {Verb: "Pause", Danger: true, Reason: true, Who: true, Hours: maxPaused, Says: "No orders for the partitions of this tree, whatever happens, until the time is over or it is resumed. Services and promises go on.", do: func(ctx context.Context, s *Site, f form) (string, error) {
+			_, err := s.Fleet.Agenda.Pause(ctx, &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_TreeId{TreeId: f.Thing}, Reason: f.Reason, By: f.By, Duration: durationpb.New(f.Hours)})
 			return "/trees/" + f.Thing, err
 		}},
-		"resume-tree": {Verb: "Resume", Says: "Orders flow again; what became due meanwhile runs.", do: func(ctx context.Context, s *Site, f form) (string, error) {
-			_, err := s.Fleet.Agenda.Resume(ctx, &schedulerv1.ResumeRequest{Target: &schedulerv1.ResumeRequest_TreeId{TreeId: f.Thing}})
+		"resume-tree": {Verb: "Resume", Who: true, Says: "Orders flow again; what became due meanwhile runs.", do: func(ctx context.Context, s *Site, f form) (string, error) {
+			_, err := s.Fleet.Agenda.Resume(ctx, &schedulerv1.ResumeRequest{Target: &schedulerv1.ResumeRequest_TreeId{TreeId: f.Thing}, By: f.By})
 			return "/trees/" + f.Thing, err
 		}},
-		"pause-computer": {Verb: "Pause", Danger: true, Reason: true, Says: "No orders to this computer, whatever happens, until it is resumed. Services and promises go on.", do: func(ctx context.Context, s *Site, f form) (string, error) {
-			_, err := s.Fleet.Agenda.Pause(ctx, &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_Computer{Computer: f.Thing}, Reason: f.Reason})
+		"pause-computer": {Verb: "Pause", Danger: true, Reason: true, Who: true, Hours: maxPaused, Says: "No orders to this computer, whatever happens, until the time is over or it is resumed. Services and promises go on.", do: func(ctx context.Context, s *Site, f form) (string, error) {
+			_, err := s.Fleet.Agenda.Pause(ctx, &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_Computer{Computer: f.Thing}, Reason: f.Reason, By: f.By, Duration: durationpb.New(f.Hours)})
 			return "/computers/" + url.PathEscape(f.Thing), err
 		}},
-		"resume-computer": {Verb: "Resume", Says: "Orders flow again; what became due meanwhile runs.", do: func(ctx context.Context, s *Site, f form) (string, error) {
-			_, err := s.Fleet.Agenda.Resume(ctx, &schedulerv1.ResumeRequest{Target: &schedulerv1.ResumeRequest_Computer{Computer: f.Thing}})
+		"resume-computer": {Verb: "Resume", Who: true, Says: "Orders flow again; what became due meanwhile runs.", do: func(ctx context.Context, s *Site, f form) (string, error) {
+			_, err := s.Fleet.Agenda.Resume(ctx, &schedulerv1.ResumeRequest{Target: &schedulerv1.ResumeRequest_Computer{Computer: f.Thing}, By: f.By})
 			return "/computers/" + url.PathEscape(f.Thing), err
 		}},
-		"mute": {Verb: "Mute", Reason: true, Who: true, Hours: true, Says: "Until then the promise stays visible, does not bang, and fails no run.", do: func(ctx context.Context, s *Site, f form) (string, error) {
+		"mute": {Verb: "Mute", Reason: true, Who: true, Required: true, Hours: maxMuted, Says: "Until then the promise stays visible, does not bang, and fails no run.", do: func(ctx context.Context, s *Site, f form) (string, error) {
 			_, err := s.Fleet.Promises.MutePromise(ctx, &promisev1.MutePromiseRequest{
 				AllocationId: f.Thing, Promise: f.Promise, Reason: f.Reason, By: f.By, Until: timestamppb.New(s.Now().Add(f.Hours)),
 			})
@@ -183,9 +193,9 @@ func (s *Site) act(w http.ResponseWriter, r *http.Request) {
 		again("The name that you typed is not that of "+f.Title+".", http.StatusBadRequest)
 		return
 	}
-	if a.Hours {
-		if f.Hours, err = time.ParseDuration(r.PostFormValue("hours") + "h"); err != nil || f.Hours <= 0 {
-			again("For how many hours?", http.StatusBadRequest)
+	if a.Hours > 0 {
+		if f.Hours, err = time.ParseDuration(r.PostFormValue("hours") + "h"); err != nil || f.Hours <= 0 || f.Hours > time.Duration(a.Hours)*time.Hour {
+			again("For how many hours? At most "+strconv.Itoa(a.Hours)+".", http.StatusBadRequest)
 			return
 		}
 	}
