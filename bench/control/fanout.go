@@ -168,14 +168,14 @@ func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) 
 			return nil, nil, "", err
 		}
 		timer := time.NewTimer(time.Minute)
-		for waits := 2; waits > 0; waits-- {
+		for orders != nil || closed != nil {
 			select {
 			case <-orders:
 				ordered, orders = append(ordered, time.Since(began)), nil
 			case <-closed:
 				if whole, closed = append(whole, time.Since(began)), nil; orders != nil && now.left() > 0 {
 					// A run that was ordered before the bang and began after it answers it: that node gets no other order. Its time is the whole.
-					ordered, orders, waits = append(ordered, time.Since(began)), nil, 1
+					ordered, orders = append(ordered, time.Since(began)), nil
 					overtaken++
 				}
 			case <-timer.C:

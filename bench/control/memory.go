@@ -85,7 +85,7 @@ func resident(ctx context.Context, p *load.Plane, restart bool) (map[string]int6
 			}
 		}
 	}
-	if err := idle(ctx, soon); err != nil {
+	if err := report.Pause(ctx, soon); err != nil {
 		return nil, err
 	}
 	now := map[string]int64{}
@@ -101,15 +101,3 @@ func resident(ctx context.Context, p *load.Plane, restart bool) (map[string]int6
 
 // soon is when memory is read first: what a burst allocated partly goes back to the system within seconds.
 const soon = 5 * time.Second
-
-// idle waits while nothing happens.
-func idle(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

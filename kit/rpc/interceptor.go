@@ -95,7 +95,7 @@ type recovery struct{ log *slog.Logger }
 
 func (i recovery) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
-		defer i.recover(ctx, req.Spec().Procedure, &err)
+		defer Recover(ctx, i.log, req.Spec().Procedure, &err)
 		return next(ctx, req)
 	}
 }
@@ -106,12 +106,13 @@ func (i recovery) WrapStreamingClient(next connect.StreamingClientFunc) connect.
 
 func (i recovery) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
-		defer i.recover(ctx, conn.Spec().Procedure, &err)
+		defer Recover(ctx, i.log, conn.Spec().Procedure, &err)
 		return next(ctx, conn)
 	}
 }
 
-func (i recovery) recover(ctx context.Context, procedure string, err *error) {
+// Recover makes the panic of a deferring handler its error, and logs it: what it says may be told to nobody else.
+func Recover(ctx context.Context, log *slog.Logger, procedure string, err *error) {
 	r := recover()
 	if r == nil {
 		return
@@ -119,7 +120,7 @@ func (i recovery) recover(ctx context.Context, procedure string, err *error) {
 	if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 		panic(r)
 	}
-	i.log.ErrorContext(ctx, "a handler panicked", "procedure", procedure, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	log.ErrorContext(ctx, "a handler panicked", "procedure", procedure, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 	*err = Internal(errors.New("cannot answer: the handler panicked; its log has the details"))
 }
 

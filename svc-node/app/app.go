@@ -128,7 +128,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	node = api.NewNode(a)
+	node = api.NewNode(a, t.Log)
 
 	service := &App{}
 	parts := []app.Part{{Name: "connections", Stop: func(context.Context) error {

@@ -1,5 +1,7 @@
 package agenda
 
+import stdheap "container/heap"
+
 // heap is a binary heap of things that know their places in it, so that any of them leaves it, or is filed anew, in time that grows with the logarithm
 // of what is in it. An order that is total makes replays exact.
 type heap[T any] struct {
@@ -11,34 +13,22 @@ type heap[T any] struct {
 
 // put files a thing, or files it anew after its order changed.
 func (h *heap[T]) put(x T) {
-	at := h.place(x)
-	if *at < 0 {
-		*at = len(h.items)
-		h.items = append(h.items, x)
+	if i := *h.place(x); i >= 0 {
+		stdheap.Fix(h, i)
+		return
 	}
-	h.sift(*at)
+	stdheap.Push(h, x)
 }
 
 // drop takes a thing out; one that is not in it is left alone.
 func (h *heap[T]) drop(x T) {
-	at := h.place(x)
-	i := *at
-	if i < 0 {
-		return
+	if i := *h.place(x); i >= 0 {
+		stdheap.Remove(h, i)
 	}
-	*at = -1
-	last := len(h.items) - 1
-	moved := h.items[last]
-	var none T
-	h.items[last] = none
-	h.items = h.items[:last]
-	if i == last {
-		return
-	}
-	h.items[i] = moved
-	*h.place(moved) = i
-	h.sift(i)
 }
+
+// again files everything anew.
+func (h *heap[T]) again() { stdheap.Init(h) }
 
 // visit calls do for each thing up to a limit that the order respects, in no order, without looking at the others.
 func (h *heap[T]) visit(within func(T) bool, do func(T)) {
@@ -54,32 +44,27 @@ func (h *heap[T]) visit(within func(T) bool, do func(T)) {
 	visit(0)
 }
 
-func (h *heap[T]) sift(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !h.before(h.items[i], h.items[parent]) {
-			break
-		}
-		h.swap(i, parent)
-		i = parent
-	}
-	for {
-		child := 2*i + 1
-		if child >= len(h.items) {
-			return
-		}
-		if right := child + 1; right < len(h.items) && h.before(h.items[right], h.items[child]) {
-			child = right
-		}
-		if !h.before(h.items[child], h.items[i]) {
-			return
-		}
-		h.swap(i, child)
-		i = child
-	}
-}
+// Len, Less, Swap, Push and Pop are for container/heap.
+func (h *heap[T]) Len() int           { return len(h.items) }
+func (h *heap[T]) Less(i, j int) bool { return h.before(h.items[i], h.items[j]) }
 
-func (h *heap[T]) swap(i, j int) {
+func (h *heap[T]) Swap(i, j int) {
 	h.items[i], h.items[j] = h.items[j], h.items[i]
 	*h.place(h.items[i]), *h.place(h.items[j]) = i, j
+}
+
+func (h *heap[T]) Push(x any) {
+	added := x.(T) //nolint:forcetypeassert // put is who calls
+	*h.place(added) = len(h.items)
+	h.items = append(h.items, added)
+}
+
+func (h *heap[T]) Pop() any {
+	last := len(h.items) - 1
+	x := h.items[last]
+	var none T
+	h.items[last] = none
+	h.items = h.items[:last]
+	*h.place(x) = -1
+	return x
 }

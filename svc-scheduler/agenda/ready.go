@@ -115,8 +115,6 @@ func (r *ready) begin() {
 		l.turn = 0
 	}
 	for c := range r.causes {
-		for i := len(r.causes[c].items)/2 - 1; i >= 0; i-- {
-			r.causes[c].sift(i)
-		}
+		r.causes[c].again()
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
+	"github.com/vow-os/vow/svc-master/internal/trail"
 )
 
 // GetConvergence reads one, by its id or that of a bang of it.
@@ -161,4 +163,36 @@ func (a *API) WatchConvergence(ctx context.Context, req *masterv1.WatchConvergen
 			}
 		}
 	}
+}
+
+// AbandonConvergence ends an open convergence by hand.
+func (a *API) AbandonConvergence(ctx context.Context, req *masterv1.AbandonConvergenceRequest) (*masterv1.AbandonConvergenceResponse, error) {
+	id, err := a.convergenceID(ctx, req.GetId())
+	if err != nil {
+		return nil, coded(err)
+	}
+	reason := "by hand"
+	if req.GetBy() != "" {
+		reason += " by " + req.GetBy()
+	}
+	if req.GetReason() != "" {
+		reason += ": " + req.GetReason()
+	}
+	treeID := fleet.TreeID(id)
+	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		_, effects, err := t.Abandon(fleet.Abandon{ConvergenceID: id, Reason: reason, Trace: trail.TraceOf(ctx)}, now)
+		if fleet.KindOf(err) == fleet.NotFound {
+			return nil, fleet.Effects{}, nil // it ended, or never was: reading it says which
+		}
+		return nil, effects, err
+	}})
+	if err != nil {
+		return nil, coded(renamed(err, "convergence", req.GetId()))
+	}
+	a.settle(ctx, treeID, done.Effects)
+	c, err := a.convergence(ctx, id)
+	if err != nil {
+		return nil, coded(err)
+	}
+	return &masterv1.AbandonConvergenceResponse{Convergence: c}, nil
 }

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"google.golang.org/protobuf/proto"
 
@@ -33,12 +31,7 @@ func (n *Node) Call(ctx context.Context, method string, request []byte, more fun
 }
 
 func (n *Node) dispatch(ctx context.Context, method string, request []byte, more func([]byte) error) (answer proto.Message, err error) {
-	// On the socket the RPC library does this: one call must not end the agent.
-	defer func() {
-		if r := recover(); r != nil {
-			answer, err = nil, rpc.Internal(fmt.Errorf("cannot answer %s: the handler panicked: %v\n%s", method, r, debug.Stack()))
-		}
-	}()
+	defer rpc.Recover(ctx, n.log, method, &err) // on the socket kit/rpc does this: one call must not end the agent
 	switch method {
 	case nodev1connect.NodeServiceGetStatusProcedure:
 		return unary(ctx, request, new(nodev1.GetStatusRequest), n.GetStatus)

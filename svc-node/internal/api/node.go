@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 
 	"connectrpc.com/connect"
 
@@ -23,12 +24,15 @@ type Agent interface {
 }
 
 // Node is the handler of NodeService.
-type Node struct{ agent Agent }
+type Node struct {
+	agent Agent
+	log   *slog.Logger
+}
 
 var _ nodev1connect.NodeServiceHandler = (*Node)(nil)
 
-// NewNode makes the handler.
-func NewNode(a Agent) *Node { return &Node{agent: a} }
+// NewNode makes the handler; log gets the panics of calls that came through svc-master's Link.
+func NewNode(a Agent, log *slog.Logger) *Node { return &Node{agent: a, log: log} }
 
 // GetStatus tells what the node is doing.
 func (n *Node) GetStatus(context.Context, *nodev1.GetStatusRequest) (*nodev1.GetStatusResponse, error) {
