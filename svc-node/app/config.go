@@ -157,5 +157,5 @@ func Vars() map[string]string {
 	if err != nil || !computerName.MatchString(name) {
 		name = "localhost"
 	}
-	return map[string]string{"state": filepath.Join(state, "vow"), "computer": name, "admin_address": "127.0.0.1:7724"}
+	return map[string]string{"state": filepath.Join(state, "vow"), "computer": name, "admin_address": "127.0.0.1:7725"}
 }

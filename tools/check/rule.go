@@ -23,6 +23,7 @@ func Rules() []Rule {
 		{"the index lists every decision", decisionIndex},
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
+		{"every alert has its section in the runbook, and its tests", alerts},
 		{"nothing sleeps in real time", sleepers},
 		{"what acts as a partition's user stays on its thread", asOthers},
 		{"nothing is left for later", leftovers},

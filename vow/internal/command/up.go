@@ -95,7 +95,7 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 	if u.computer == "" {
 		u.computer = computerName()
 	}
-	admin := endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin, Console: endpoint.ConsoleAdmin}
+	admin := endpoint.Set{Master: endpoint.MasterAdmin, Scheduler: endpoint.SchedulerAdmin, Promise: endpoint.PromiseAdmin, Console: endpoint.ConsoleAdmin, Node: endpoint.NodeAdmin}
 	if u.noAdmin {
 		admin = endpoint.Set{}
 	}

@@ -23,6 +23,7 @@ const (
 	SchedulerAdmin = "127.0.0.1:7722"
 	PromiseAdmin   = "127.0.0.1:7723"
 	ConsoleAdmin   = "127.0.0.1:7724"
+	NodeAdmin      = "127.0.0.1:7725"
 )
 
 // fileName is the endpoints file in the data directory of `vow up`.

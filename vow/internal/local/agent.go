@@ -18,6 +18,8 @@ type Agent struct {
 	Master     string `json:"master"`
 	Scheduler  string `json:"scheduler"`
 	Promise    string `json:"promise"`
+	// Admin is its admin port; empty for none.
+	Admin string `json:"admin,omitempty"`
 }
 
 // agentFile and agentPID are in the data directory.

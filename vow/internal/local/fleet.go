@@ -224,7 +224,7 @@ func (f *Fleet) newConsole(t *telemetry.Telemetry) (service, error) {
 func (f *Fleet) startSupervisor(ctx context.Context) error {
 	agent := Agent{
 		Computer: f.config.Computer, Partitions: f.config.Partitions,
-		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise,
+		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise, Admin: f.config.Admin.Node,
 	}
 	if err := agent.write(f.directory); err != nil {
 		return err

@@ -47,7 +47,7 @@ func newAgent(ctx context.Context, dir, version string, log io.Writer) (kit.Serv
 	service, err := node.New(node.Config{
 		Computer: agent.Computer, Partitions: agent.Partitions, PartitionAddress: []string{"127.0.0.1"}, Periodicity: 24 * time.Hour, Register: true,
 		InstanceRoot: filepath.Join(dir, "instance"), SoftwareRoot: filepath.Join(dir, "software"), StateDir: filepath.Join(dir, "node"), SupervisorDir: filepath.Join(dir, "supervisor"),
-		Socket: nodeSocket(dir), Master: agent.Master, Scheduler: agent.Scheduler, Promise: agent.Promise, Executable: filepath.Join(dir, "bin", "vow"),
+		Socket: nodeSocket(dir), AdminAddress: agent.Admin, Master: agent.Master, Scheduler: agent.Scheduler, Promise: agent.Promise, Executable: filepath.Join(dir, "bin", "vow"),
 		Buildout: buildout, SoftwareMinFreeSpace: minFree,
 	}, node.Settings{Telemetry: t, Version: version})
 	if err != nil {
