@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
-	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/gen/vowclient"
 )
 
 func main() {
@@ -21,42 +18,28 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := bang(ctx, &http.Client{}, "http://127.0.0.1:7711", os.Args[1]); err != nil {
+	if err := bang(ctx, vowclient.New(&http.Client{}, "http://127.0.0.1:7711"), os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // bang makes every partition of a tree run again and waits until all have.
-func bang(ctx context.Context, client *http.Client, master, title string) (err error) {
-	tree, err := masterv1connect.NewTreeServiceClient(client, master).
-		GetTree(ctx, &masterv1.GetTreeRequest{By: &masterv1.GetTreeRequest_Title{Title: title}})
+func bang(ctx context.Context, c *vowclient.Client, title string) error {
+	tree, err := c.TreeByTitle(ctx, title)
 	if err != nil {
 		return err
 	}
-	// The request id makes it safe to send the same bang again when the answer was lost.
-	answer, err := masterv1connect.NewBangServiceClient(client, master).Bang(ctx, &masterv1.BangRequest{
-		RequestId: rand.Text(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: "example client",
-		Target: &masterv1.BangRequest_TreeId{TreeId: tree.GetTree().GetTreeId()},
-	})
+	answer, err := c.Bang(ctx, &masterv1.BangRequest{Source: "example client", Target: &masterv1.BangRequest_TreeId{TreeId: tree.GetTreeId()}})
 	if err != nil {
 		return err
 	}
-	watch, err := masterv1connect.NewConvergenceServiceClient(client, master).
-		WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: answer.GetResults()[0].GetConvergenceId()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, watch.Close()) }()
-	for watch.Receive() {
-		c := watch.Msg().GetConvergence()
-		settled := 0
-		for _, m := range c.GetMembers() {
-			if m.GetSettled() {
-				settled++
-			}
+	for convergence, err := range c.Follow(ctx, answer.GetResults()[0].GetConvergenceId()) {
+		if err != nil {
+			return err
 		}
-		fmt.Printf("%s: %d of %d partitions settled, trace %s\n", c.GetState(), settled, len(c.GetMembers()), c.GetTraceId())
+		waiting := len(vowclient.Blockers(convergence))
+		fmt.Printf("%s: %d of %d partitions settled, trace %s\n", convergence.GetState(), len(convergence.GetMembers())-waiting, len(convergence.GetMembers()), convergence.GetTraceId())
 	}
-	return watch.Err()
+	return nil
 }

@@ -32,6 +32,9 @@ func (m *master) watchTrees(req *masterv1.WatchTreeColoursRequest) <-chan told {
 		text := r.GetTitle() + " " + short(r.GetColour())
 		for _, i := range r.GetInstances() {
 			text += ", " + i.GetTitle() + " " + short(i.GetColour())
+			if !i.GetSettled() {
+				text += " unsettled"
+			}
 			if i.GetError() != "" {
 				text += " (" + i.GetError() + ")"
 			}
@@ -137,6 +140,30 @@ func TestColoursTurnWithoutAnyoneAsking(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		expect(t, trees, told{now, "web green, web green"})
 		expect(t, computers)
+	})
+}
+
+// A tree stays Green through an upgrade that works: only what is settled tells when it is done.
+func TestAnUpgradeOfAGreenTreeIsToldBySettled(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		m.register("one", 1)
+		web := m.request("", "web").GetInstance()
+		m.run(web)
+		time.Sleep(time.Second)
+		now := time.Now()
+		trees := m.watchTrees(&masterv1.WatchTreeColoursRequest{TreeId: web.GetTreeId()})
+		time.Sleep(time.Second)
+		expect(t, trees, told{now, "web green, web green"})
+		now = time.Now()
+		must[*masterv1.RequestInstanceResponse](m)(m.instances.RequestInstance(t.Context(), &masterv1.RequestInstanceRequest{
+			Title: "web", SoftwareRelease: release, Parameters: map[string]string{"port": "81"},
+		}))
+		time.Sleep(time.Second)
+		expect(t, trees, told{now, "web green, web green unsettled"})
+		now = time.Now()
+		m.run(web)
+		time.Sleep(time.Second)
+		expect(t, trees, told{now, "web green, web green"})
 	})
 }
 

@@ -220,7 +220,7 @@ func (a *API) colours(t *fleet.Tree, now time.Time) *masterv1.WatchTreeColoursRe
 		}
 		shown := &masterv1.InstanceColour{InstanceId: i.ID, Title: i.Title, Colour: colour(t.PartitionColour(i.ID, now, a.Started))}
 		if p := t.Partitions[i.ID]; p != nil {
-			shown.Computer, shown.Partition = p.Computer, p.Name
+			shown.Computer, shown.Partition, shown.Settled = p.Computer, p.Name, !p.Settled.Less(t.Wanted(p))
 			if p.Latest != nil {
 				shown.Error = p.Latest.Error
 			}

@@ -810,7 +810,10 @@ type InstanceColour struct {
 	// Its colour with the reason, and since when; Red when it is not allocated.
 	Colour *v1.ColourStatus `protobuf:"bytes,5,opt,name=colour,proto3" json:"colour,omitempty"`
 	// Error of its latest run in full, at most 16 KiB; empty when that was a success.
-	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// True when it has run successfully since the last change and the last bang that concern it: who waits for what was requested waits for Green and this, since
+	// a partition stays Green until the run that a change wants has failed.
+	Settled       bool `protobuf:"varint,7,opt,name=settled,proto3" json:"settled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -885,6 +888,13 @@ func (x *InstanceColour) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *InstanceColour) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
 }
 
 // PauseTreeRequest says which tree, and for how long.
@@ -1164,7 +1174,7 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\atree_id\x18\x01 \x01(\tR\x06treeId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x121\n" +
 	"\x06colour\x18\x03 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12;\n" +
-	"\tinstances\x18\x04 \x03(\v2\x1d.vow.master.v1.InstanceColourR\tinstances\"\xca\x01\n" +
+	"\tinstances\x18\x04 \x03(\v2\x1d.vow.master.v1.InstanceColourR\tinstances\"\xe4\x01\n" +
 	"\x0eInstanceColour\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x14\n" +
@@ -1172,7 +1182,8 @@ const file_vow_master_v1_tree_proto_rawDesc = "" +
 	"\bcomputer\x18\x03 \x01(\tR\bcomputer\x12\x1c\n" +
 	"\tpartition\x18\x04 \x01(\tR\tpartition\x121\n" +
 	"\x06colour\x18\x05 \x01(\v2\x19.vow.type.v1.ColourStatusR\x06colour\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"\xbc\x01\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12\x18\n" +
+	"\asettled\x18\a \x01(\bR\asettled\"\xbc\x01\n" +
 	"\x10PauseTreeRequest\x12\"\n" +
 	"\atree_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x06treeId\x12H\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b\x01R\bduration\x12 \n" +

@@ -40,8 +40,8 @@ type TreeServiceClient interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(ctx context.Context, in *ListRunCrimesRequest, opts ...grpc.CallOption) (*ListRunCrimesResponse, error)
-	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
-	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it (or whether that is settled), beginning with all of them; time alone
+	// turns them too. It ends only with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(ctx context.Context, in *WatchTreeColoursRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTreeColoursResponse], error)
 	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
 	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
@@ -142,8 +142,8 @@ type TreeServiceServer interface {
 	// ListRunCrimes returns the monitoring crimes of runs with their evidence: partitions that run without ever sleeping, and runs longer than one minute; and
 	// which software releases they make conditions of. Those of promises are svc-promise's. Reads only. Callers: anyone.
 	ListRunCrimes(context.Context, *ListRunCrimesRequest) (*ListRunCrimesResponse, error)
-	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it, beginning with all of them; time alone turns them too. It ends only
-	// with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
+	// WatchTreeColours streams each change of a tree's colour, or of a partition's of it (or whether that is settled), beginning with all of them; time alone
+	// turns them too. It ends only with an error: UNAVAILABLE (open it again), NOT_FOUND (the tree that was asked for). Reads only. Callers: anyone.
 	WatchTreeColours(*WatchTreeColoursRequest, grpc.ServerStreamingServer[WatchTreeColoursResponse]) error
 	// PauseTree keeps the partitions of a tree from running (maintenance): once it answered, no run of it begins before the end, whoever ordered it. Services keep
 	// running, bangs are recorded and wait. A pause of a paused tree replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
