@@ -55,7 +55,7 @@ func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
 	}
 	o := s.options()
 	s.name = fmt.Sprintf("%s %v", s.kind, o.Addrs)
-	s.client = redis.NewUniversalClient(o)
+	s.client = connect(o)
 	if err := s.ready(ctx); err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -78,14 +78,6 @@ func (s *Store) ready(ctx context.Context) error {
 	if err := s.wait(ctx); err != nil {
 		return err
 	}
-	if err := s.checkPolicy(ctx); err != nil {
-		return err
-	}
-	if s.settings.Schema.Service != "" {
-		if err := s.Use(ctx, s.settings.Schema); err != nil {
-			return err
-		}
-	}
 	if err := s.instrument(); err != nil {
 		return fmt.Errorf("cannot measure the store: %w", err)
 	}
@@ -101,12 +93,31 @@ func (s *Store) ready(ctx context.Context) error {
 	return nil
 }
 
-// wait pings until there is an answer. It logs the first failure at once and then every tenth.
+// wait asks until the store answers, and has answered all that it must be asked before it is used: it may be gone again in between.
 func (s *Store) wait(ctx context.Context) error {
+	// Of a server that was never heard of, no error says that waiting is in vain.
+	if err := s.await(ctx, s.Ready, func(error) bool { return true }); err != nil {
+		return err
+	}
+	return s.Await(ctx, func(ctx context.Context) error {
+		if err := s.checkPolicy(ctx); err != nil || s.settings.Schema.Service == "" {
+			return err
+		}
+		return s.Use(ctx, s.settings.Schema)
+	})
+}
+
+// Await asks until the answer is not that the store is unavailable, and returns that answer; or that the store cannot be reached, when ctx ends. For what a service must have before it can start: a store that goes away at that moment is waited for.
+func (s *Store) Await(ctx context.Context, ask func(ctx context.Context) error) error {
+	return s.await(ctx, ask, IsUnavailable)
+}
+
+// await asks again as long as the error is one that passes. It logs the first one at once and then every tenth.
+func (s *Store) await(ctx context.Context, ask func(ctx context.Context) error, passes func(error) bool) error {
 	for attempt := 1; ; attempt++ {
-		err := s.Ready(ctx)
-		if err == nil {
-			return nil
+		err := ask(ctx)
+		if err == nil || !passes(err) {
+			return err
 		}
 		if attempt%10 == 1 {
 			s.settings.Log.WarnContext(ctx, "waiting for the store", "store", s.name, "attempt", attempt, "error", err)
@@ -147,7 +158,7 @@ func (s *Store) Redis() redis.UniversalClient { return s.client }
 func (s *Store) Blocking() redis.UniversalClient {
 	o := s.options()
 	o.PoolSize = 2
-	return redis.NewUniversalClient(o)
+	return connect(o)
 }
 
 // Kind tells what is behind the connection.

@@ -385,29 +385,6 @@ func TestTheEmbeddedStoreWorksInVirtualTime(t *testing.T) {
 	})
 }
 
-func TestAStoreBehindSentinelIsFoundByTheNameOfItsMaster(t *testing.T) {
-	s := storetest.StartSentinel(t)
-	opened := s.Open(t)
-	if opened.Kind() != store.Sentinel {
-		t.Errorf("the kind is %s", opened.Kind())
-	}
-	if n, err := opened.Run(t.Context(), increment, []string{"{s01}h", "{s01}feed"}, "n").Int(); err != nil || n != 1 {
-		t.Errorf("a script answered %d, %v", n, err)
-	}
-	want, err := infoRunID(t, s.Master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := opened.RunID(t.Context(), "x"); err != nil || got != want {
-		t.Errorf("the run id is %q, %v; want the master's, %q", got, err, want)
-	}
-}
-
-func infoRunID(t *testing.T, s *storetest.Server) (string, error) {
-	t.Helper()
-	return s.Open(t).RunID(t.Context(), "x")
-}
-
 func TestTheStoreIsMeasuredAndTracedWithoutItsData(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	reader := sdkmetric.NewManualReader()

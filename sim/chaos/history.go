@@ -141,6 +141,23 @@ func Start() *History { return &History{began: time.Now()} }
 // Now is the time of the history.
 func (h *History) Now() time.Duration { return time.Since(h.began) }
 
+// Count is how many operations were answered, faults made and reports accepted until now.
+func (h *History) Count() (answered, faults, reports int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.Operations {
+		if o.Answered {
+			answered++
+		}
+	}
+	for _, r := range h.Reports {
+		if r.Accepted {
+			reports++
+		}
+	}
+	return answered, len(h.Faults), reports
+}
+
 // Add records what one of many observers saw.
 func (h *History) Add(what any) {
 	h.mu.Lock()

@@ -266,12 +266,12 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// freeAddresses asks the kernel for ports, all at the same time: one that is given back may be given again.
+// freeAddresses asks the kernel for ports, all at the same time: one that is given back may be given again, though to nobody else.
 func freeAddresses(t *testing.T, number int) []string {
 	t.Helper()
 	var all []string
 	for range number {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := net.Listen("tcp", net.JoinHostPort(storetest.Loopback(), "0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func StartCluster(t testing.TB) *ClusterServer {
 	t.Helper()
 	c := &ClusterServer{}
 	for range clusterNodes {
-		c.Nodes = append(c.Nodes, startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "yes"))
+		c.Nodes = append(c.Nodes, startServer(t, "--cluster-enabled", "yes", "--cluster-announce-ip", Loopback(), "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "yes"))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
@@ -53,7 +53,7 @@ func (c *ClusterServer) join(ctx context.Context) error {
 		}
 	}
 	for _, node := range c.Nodes[1:] {
-		if err := clients[0].ClusterMeet(ctx, "127.0.0.1", fmt.Sprint(node.port)).Err(); err != nil {
+		if err := clients[0].ClusterMeet(ctx, Loopback(), fmt.Sprint(node.port)).Err(); err != nil {
 			return err
 		}
 	}

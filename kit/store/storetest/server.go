@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -39,10 +40,11 @@ func StartRedis(t testing.TB, args ...string) *Server {
 
 func startServer(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return startConfigured(t, "", append([]string{
-		"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
-	}, args...)...)
+	return startConfigured(t, "", append(slices.Clone(durable), args...)...)
 }
+
+// durable keeps every acknowledged write.
+var durable = []string{"--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"}
 
 func startConfigured(t testing.TB, config string, args ...string) *Server {
 	t.Helper()
@@ -80,7 +82,7 @@ const maxPort = 55000
 func freePort(t testing.TB) int {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(Loopback(), "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +99,7 @@ func (s *Server) start() error {
 	if s.config != "" {
 		args = append(args, s.config)
 	}
-	args = append(args, "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no")
+	args = append(args, "--port", fmt.Sprint(s.port), "--bind", Loopback(), "--dir", s.dir, "--daemonize", "no")
 	s.process = exec.Command(s.path, append(args, s.args...)...)
 	s.output = &bytes.Buffer{}
 	s.process.Stdout, s.process.Stderr = s.output, s.output
@@ -142,7 +144,7 @@ func (s *Server) Client() *redis.Client {
 }
 
 // Addr is host:port.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Server) Addr() string { return net.JoinHostPort(Loopback(), fmt.Sprint(s.port)) }
 
 // URL is what store.Config takes.
 func (s *Server) URL() string { return "redis://" + s.Addr() }

@@ -12,12 +12,18 @@ import (
 // openTimeout bounds opening and closing a store in a test.
 const openTimeout = 30 * time.Second
 
-// Each runs a test as three subtests, "embedded", "redis" and "cluster", each with an empty store. With -short, the
-// Cluster is left out.
+// Each runs a test as four subtests, "embedded", "redis", "sentinel" and "cluster", each with an empty store. With -short, those of several
+// servers are left out.
 func Each(t *testing.T, test func(t *testing.T, s *store.Store)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) { test(t, Embedded(t)) })
 	t.Run("redis", func(t *testing.T) { test(t, StartRedis(t).Open(t)) })
+	t.Run("sentinel", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("a replica takes a moment to have everything: left out by -short")
+		}
+		test(t, StartSentinel(t, 1).Open(t))
+	})
 	t.Run("cluster", func(t *testing.T) {
 		if testing.Short() {
 			t.Skip("a Redis Cluster takes seconds to form: left out by -short")

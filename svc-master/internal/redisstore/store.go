@@ -66,11 +66,10 @@ func New(s Settings) *Store {
 // Start checks the epochs, goes to the end of the feed and begins to read it.
 func (s *Store) Start(ctx context.Context) error {
 	s.watchDials()
-	if err := s.checkEpochs(ctx); err != nil {
-		return err
-	}
-	if err := s.beginFeed(ctx); err != nil {
-		return err
+	for _, begin := range []func(context.Context) error{s.checkEpochs, s.beginFeed} {
+		if err := s.redis.Await(ctx, begin); err != nil {
+			return err
+		}
 	}
 	for _, keep := range []func(context.Context) error{s.keepEpochs, s.keepReading} {
 		s.running.Add(1)
