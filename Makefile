@@ -208,25 +208,36 @@ bench-control: ## Measure the control plane: bangs, reports, orders beside asynq
 ##@ Contract
 
 VALIDATE_PROTO := $(CACHE)/protovalidate/buf/validate/validate.proto
-PROTOC_PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc $(BIN)/protoc-gen-connect-go
+PROTOC_PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc $(BIN)/protoc-gen-connect-go $(BIN)/protoc-gen-reference
+
+NODE_TOOLS     := tools/buf/node_modules/.package-lock.json
+
+# What is generated from the contract. TypeScript's generator is an npm package: where there is no npm, gen/ts stays as it is.
+NPM       := $(shell command -v npm)
+GENERATED := gen/vow docs/api $(if $(NPM),gen/ts/vow gen/ts/buf)
 
 # buf writes to .cache first: a contract that does not compile must not empty gen/ for everyone who builds meanwhile.
-GENERATE = rm -rf $(CACHE)/generate && $(BUF) generate -o $(CACHE)/generate && mkdir -p $(CACHE)/generate/gen/vow
+GENERATE = rm -rf $(CACHE)/generate && $(BUF) generate -o $(CACHE)/generate \
+  $(if $(NPM),&& $(BUF) generate --template buf.gen.ts.yaml -o $(CACHE)/generate) && cd $(CACHE)/generate && mkdir -p $(GENERATED) && cd $(ROOT)
 
 .PHONY: generate
-generate: proto-tools ## Format proto/ and regenerate gen/ from it
+generate: proto-tools ## Format proto/ and regenerate gen/ and docs/api/ from it
 	$(BUF) format -w proto
 	$(GENERATE)
-	mkdir -p gen/vow
-	rm -rf gen/vow.old && mv gen/vow gen/vow.old && mv $(CACHE)/generate/gen/vow gen/vow && rm -rf gen/vow.old
+	for d in $(GENERATED); do
+	  mkdir -p $$d && rm -rf $$d.old && mv $$d $$d.old && mv $(CACHE)/generate/$$d $$d && rm -rf $$d.old
+	done
 	GOWORK=off go -C gen mod tidy
 	GOWORK=off go -C gen build ./...
 
 .PHONY: generate-check
-generate-check: proto-tools ## Fail if proto/ is not formatted or gen/ is not what it generates
+generate-check: proto-tools ## Fail if proto/ is not formatted, or gen/ or docs/api/ is not what it generates
 	$(BUF) format -d --exit-code proto || { echo 'proto/ is not formatted: run make generate' >&2; exit 1; }
+	[ -n "$(NPM)$(if $(CI),,elsewhere)" ] || { echo 'cannot check gen/ts without npm' >&2; exit 1; }
 	$(GENERATE)
-	diff -ru gen/vow $(CACHE)/generate/gen/vow || { echo 'gen/ is not what proto/ generates: run make generate' >&2; exit 1; }
+	for d in $(GENERATED); do
+	  diff -ru $$d $(CACHE)/generate/$$d || { echo "$$d is not what proto/ generates: run make generate" >&2; exit 1; }
+	done
 
 .PHONY: proto-lint
 proto-lint: proto-tools ## Lint the contract (buf, STANDARD)
@@ -247,22 +258,25 @@ proto-breaking: proto-tools ## Fail if the contract breaks the last landed one (
 	fi
 
 .PHONY: proto-tools
-proto-tools: $(BUF) $(PROTOC_PLUGINS) $(VALIDATE_PROTO)
+proto-tools: $(BUF) $(if $(NPM),$(NODE_TOOLS)) $(PROTOC_PLUGINS) $(VALIDATE_PROTO)
+
+# not npm ci: it refuses a lock without the platforms that a registry does not offer; --no-save keeps the lock as it is
+$(NODE_TOOLS): tools/buf/package-lock.json
+	npm install --prefix tools/buf --no-save --no-fund --no-audit --loglevel=error
+	touch $@
 
 # npm's buf takes seconds; the same version built by Go takes three minutes and is what is used where npm is missing.
 BUF_VERSION := $(shell sed -n 's/.*"@bufbuild\/buf": "\(.*\)".*/\1/p' $(ROOT)/tools/buf/package.json)
-$(BUF): tools/buf/package-lock.json
+$(BUF): $(if $(NPM),$(NODE_TOOLS),tools/buf/package-lock.json)
 	@mkdir -p $(BIN)
-	if command -v npm >/dev/null; then
-	  # not npm ci: it refuses a lock without the platforms that a registry does not offer; --no-save keeps the lock as it is
-	  npm install --prefix tools/buf --no-save --no-fund --no-audit --loglevel=error
+	if [ -n "$(NPM)" ]; then
 	  ln -sfn ../tools/buf/node_modules/.bin/buf $@
 	else
 	  rm -f $@ && GOWORK=off GOBIN=$(BIN) go install github.com/bufbuild/buf/cmd/buf@v$(BUF_VERSION)
 	fi
 	touch $@ # the file behind the link, which is what make looks at
 
-$(PROTOC_PLUGINS) &: tools/protoc/go.sum
+$(PROTOC_PLUGINS) &: tools/protoc/go.sum $(wildcard $(ROOT)/tools/protoc/cmd/*/*.go)
 	GOWORK=off GOBIN=$(BIN) go -C tools/protoc install tool
 	touch $(PROTOC_PLUGINS)
 
