@@ -46,20 +46,20 @@ fmt: $(BIN)/golangci-lint proto-tools ## Format Go and proto files
 	$(BUF) format -w proto
 
 # Root and apt are not taken for granted: a developer's machine may have neither, and then is told what to install.
-DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd
+DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd chromium
 .PHONY: setup
 setup: ## Install what the tests need: Debian packages (as root), pinned tools into .bin/
 	@missing=
-	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
+	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze chromium; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
 	if [ -z "$$missing" ]; then
-	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2 and systemd-analyze are here'
+	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2, systemd-analyze and chromium are here'
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "setup: installing Debian packages for$$missing: $(DEBIAN_PACKAGES)"
 	  # RUNLEVEL=1: each test starts its own redis-server on a free port, the packaged one must not run
 	  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES) >/dev/null
 	else
-	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis or buildout are skipped without, and fail in CI" >&2
+	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis, buildout or chromium are skipped without, and fail in CI" >&2
 	fi
 	echo 'setup: installing buf, the protoc plugins, golangci-lint and testreport into .bin/'
 	$(MAKE) proto-tools $(BIN)/golangci-lint $(BIN)/testreport
@@ -84,12 +84,13 @@ test: ## Everything that CI runs, phase by phase with timings
 	  timings="$$timings $$phase $$((SECONDS - began)) s,"
 	done
 
-# -vet=off: lint and test-gowork-off have vetted everything already. TEST_FLAGS adds flags, for example -run.
+# -vet=off: lint and test-gowork-off have vetted everything already. -p 4 on any machine: half of what these tests take is waiting,
+# for killed processes to be seen and for silences to be long enough. TEST_FLAGS adds flags, for example -run.
 TEST_FLAGS ?=
 .PHONY: test-go
 test-go: $(BIN)/testreport ## All Go tests of the workspace with the race detector (TEST_FLAGS=…)
 	@command -v gcc >/dev/null || { echo 'cannot run the race detector without a C compiler: make setup' >&2; exit 1; }
-	go test -race -vet=off -timeout 15m -json $(TEST_FLAGS) work | $(BIN)/testreport
+	go test -race -vet=off -p 4 -timeout 15m -json $(TEST_FLAGS) work | $(BIN)/testreport
 
 # Virtual days are long: without the race detector, which test-go has for everything else.
 .PHONY: test-days
@@ -130,12 +131,12 @@ tidy: ## Tidy every module
 
 # Inputs that reach new code are hardly minimized: by default that takes most of so short a time.
 # Counts, not seconds: with -fuzztime=3s the coordinator of Go before 1.27 now and then fails a target with "context deadline exceeded" (go.dev/issue/75804).
-# Those of FUZZ_SLOW touch the disk or run a whole aggregate; either way a target takes two to four seconds on two cores.
-FUZZ_RUNS      ?= 30000x
+# Those of FUZZ_SLOW touch the disk or run a whole aggregate; either way a target takes one to three seconds on two cores.
+FUZZ_RUNS      ?= 10000x
 FUZZ_SLOW_RUNS ?= 1500x
 FUZZ_SLOW      := FuzzConfiguration FuzzDeclaration FuzzEvents FuzzExecutions FuzzInstall FuzzLoad FuzzParseJournal FuzzRead FuzzUnpack FuzzUnpackingStaysInside
 .PHONY: fuzz-short
-fuzz-short: ## Run each fuzz target for a moment (FUZZ_RUNS=30000x, FUZZ_SLOW_RUNS=1500x)
+fuzz-short: ## Run each fuzz target for a moment (FUZZ_RUNS=10000x, FUZZ_SLOW_RUNS=1500x)
 	@{ grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) || echo 'no fuzz targets' >&2; } | sed 's/:func / /' | while read -r file target; do
 	  echo "$$target in $$(dirname $$file)"
 	  runs=$(FUZZ_RUNS)
@@ -166,7 +167,7 @@ soak-model: ## Run the model with 100 machines for 24 hours, from seed to seed (
 .PHONY: console-images
 console-images: ## Kill a service before a real Chromium, and take the screenshots of docs/images anew
 	@mkdir -p docs/images
-	VOW_SCREENSHOTS=$(ROOT)/docs/images go test -tags browser -count=1 -v -run '^TestTheConsoleShowsAFaultInARealBrowser$$' ./sim/real
+	VOW_SCREENSHOTS=$(ROOT)/docs/images go test -count=1 -v -run '^TestTheConsoleShowsAFaultInARealBrowser$$' ./sim/real
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of every module

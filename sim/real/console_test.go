@@ -1,11 +1,10 @@
-//go:build browser
-
 package real
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,6 +30,12 @@ type browser struct {
 // openBrowser starts Debian's chromium; it ends with the test.
 func openBrowser(t *testing.T, base string) *browser {
 	t.Helper()
+	if _, err := exec.LookPath("chromium"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not installed: make setup")
+		}
+		t.Skip("chromium is not installed: make setup")
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.WindowSize(1200, 900), chromedp.Flag("hide-scrollbars", true))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses root
@@ -63,18 +68,25 @@ func (b *browser) watch(tab context.Context) {
 	})
 }
 
-// tab opens a page beside the others.
+// tab opens a page beside the others, until the test ends.
 func (b *browser) tab(path string) context.Context {
 	b.t.Helper()
-	tab, cancel := chromedp.NewContext(b.all)
-	b.t.Cleanup(cancel)
+	tab, closeTab := b.open(path)
+	b.t.Cleanup(closeTab)
+	return tab
+}
+
+// open a page beside the others. Each live one holds a connection, of which a browser has six.
+func (b *browser) open(path string) (context.Context, context.CancelFunc) {
+	b.t.Helper()
+	tab, closeTab := chromedp.NewContext(b.all)
 	b.watch(tab)
 	// A tab that is not in front counts as hidden, and a hidden page is not kept live.
 	if err := chromedp.Run(tab); err != nil { // the first run makes the tab: a context of its own would close it again
 		b.t.Fatal(err)
 	}
 	b.do(tab, log.Enable(), emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(b.base+path), chromedp.WaitVisible("#page", chromedp.ByQuery))
-	return tab
+	return tab, closeTab
 }
 
 // do runs actions on a tab; it is a fault when they take longer than patience.
@@ -83,9 +95,9 @@ func (b *browser) do(tab context.Context, actions ...chromedp.Action) {
 	ctx, cancel := context.WithTimeout(tab, patience)
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
-		var page string
-		_ = chromedp.Run(tab, chromedp.Text("#page", &page, chromedp.ByQuery))
-		b.t.Fatalf("the browser: %v\non the page:\n%s", err, page)
+		var page, state string
+		_ = chromedp.Run(tab, chromedp.Text("#page", &page, chromedp.ByQuery), chromedp.Evaluate(`document.visibilityState + ', ' + document.getElementById('liveness').textContent`, &state))
+		b.t.Fatalf("the browser: %v\non the page (%s):\n%s", err, state, page)
 	}
 }
 
@@ -104,7 +116,8 @@ func (b *browser) picture(tab context.Context, name string) {
 // act confirms an action in a tab of its own.
 func (b *browser) act(path string) {
 	b.t.Helper()
-	tab := b.tab(path)
+	tab, closeTab := b.open(path)
+	defer closeTab()
 	b.do(tab, chromedp.Click("form.confirm button", chromedp.ByQuery), chromedp.WaitNotPresent("form.confirm", chromedp.ByQuery))
 }
 
