@@ -7,10 +7,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/vow-os/vow/console/relay"
 	"github.com/vow-os/vow/console/why"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
@@ -25,6 +28,8 @@ const (
 	maxComputers = 16
 	maxMembers   = 8
 	maxBangs     = 100
+	// nodeWithin is how long a node may take to answer: whether it does is part of the answer.
+	nodeWithin = 2 * time.Second
 )
 
 // ID matches the ids of trees and of what belongs to them; its first group is the part after the tree's.
@@ -40,6 +45,7 @@ type Services struct {
 	Trees        masterv1connect.TreeServiceClient
 	Bangs        masterv1connect.BangServiceClient
 	Convergences masterv1connect.ConvergenceServiceClient
+	Links        masterv1connect.LinkServiceClient
 	Agenda       schedulerv1connect.AgendaServiceClient
 	Promises     promisev1connect.PromiseServiceClient
 }
@@ -113,6 +119,7 @@ func onComputer(ctx context.Context, s Services, name string) (why.Facts, error)
 			return facts, fmt.Errorf("cannot list the software of %q: %w", of, err)
 		}
 		facts.Software[of] = software.GetSoftware()
+		Node(ctx, s, &facts)
 		return facts, nil
 	}
 	for _, p := range response.GetComputer().GetPartitions() {
@@ -130,6 +137,21 @@ func onComputer(ctx context.Context, s Services, name string) (why.Facts, error)
 		return facts, Tree(ctx, s, &facts)
 	}
 	return why.Facts{}, fmt.Errorf("cannot find partition %q: computer %s has none of that name", name, of)
+}
+
+// Node asks the node of the computer that the facts are about how it is, over its link.
+func Node(ctx context.Context, s Services, facts *why.Facts) {
+	ctx, cancel := context.WithTimeout(ctx, nodeWithin)
+	defer cancel()
+	status, err := relay.To(s.Links, facts.Computer.GetName()).GetStatus(ctx, &nodev1.GetStatusRequest{})
+	switch {
+	case err == nil:
+		facts.Node = status
+	case rpc.IsUnavailable(err) || rpc.IsDeadlineExceeded(err) || errors.Is(err, context.DeadlineExceeded):
+		facts.NodeSilent = true
+	default:
+		noteSilent(facts, err, "svc-node", "what the node says of itself")
+	}
 }
 
 // Tree asks what is known of the members that are not well, and of where they are.

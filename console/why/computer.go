@@ -9,6 +9,9 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 )
 
+// kept is what a node's absence does not end.
+const kept = "its services and promises are kept as long as the machine lives"
+
 // ofComputer is the story of a computer: whether it is heard of, and what on it is not well.
 func ofComputer(f Facts, now time.Time) Story {
 	c := f.Computer
@@ -25,11 +28,17 @@ func ofComputer(f Facts, now time.Time) Story {
 			s.Conditions = append(s.Conditions, fmt.Sprintf("software release %s does not install: %s", telemetry.Redacted(r.GetSoftwareRelease()), lastLine(r.GetError())))
 		}
 	}
+	if disk := f.Node.GetDisk(); disk != "" {
+		s.Conditions = append(s.Conditions, "bad disk: "+firstLine(disk))
+	}
 	contact := "never"
 	if c.GetLastContact() != nil {
 		contact = ago(c.GetLastContact().AsTime(), now)
 	}
 	switch {
+	case c.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN && f.NodeSilent:
+		// Its colour waits for 5 min, whoever asks need not.
+		s.Cause = "its node does not answer over its link to svc-master, and was heard of last " + contact + ": svc-node, the machine or its network is down, or just comes back; " + kept
 	case c.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN && len(s.Members) == 0 && len(s.Conditions) == 0:
 		s.Cause = "it was heard of " + contact + ", and nothing on it is red"
 	case c.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN && len(s.Members) == 0:
@@ -43,7 +52,7 @@ func ofComputer(f Facts, now time.Time) Story {
 	case c.GetLastContact() == nil:
 		s.Cause = "its node was never heard of: is svc-node started there, and does it reach svc-master?"
 	default:
-		s.Cause = "its node was heard of last " + contact + ": the machine, its network or svc-node is down; its services and promises are kept as long as the machine lives"
+		s.Cause = "its node was heard of last " + contact + ": the machine, its network or svc-node is down; " + kept
 	}
 	return s
 }

@@ -79,9 +79,28 @@ func cause(f Facts, i *masterv1.Instance, now time.Time) (int, string) {
 		return rankAge, cmp.Or(next(f, i, now), status.GetColour().GetReason())
 	case strings.HasPrefix(status.GetColour().GetReason(), "no result for"):
 		return rankAge, status.GetColour().GetReason()
+	case alone(f, i):
+		return rankComputer, fmt.Sprintf("the node of %s takes no orders (heard of last %s), so nothing runs there: %s", i.GetComputer(), ago(f.Computers[i.GetComputer()].GetLastContact().AsTime(), now), banged(f, i))
 	default:
-		return rankBang, oneOf(status.GetColour().GetReason(), status.GetWithheld())
+		return rankBang, banged(f, i)
 	}
+}
+
+// alone tells whether the node of an instance has no Orders stream: what banged waits for it.
+func alone(f Facts, i *masterv1.Instance) bool {
+	e := f.Agenda[i.GetAllocationId()]
+	return e != nil && !e.GetConnected() && f.Computers[i.GetComputer()].GetLastContact() != nil
+}
+
+// banged is the bang that makes an instance Red; of one that was withheld svc-master says only why, so who banged is told before it.
+func banged(f Facts, i *masterv1.Instance) string {
+	reason := oneOf(i.GetStatus().GetColour().GetReason(), i.GetStatus().GetWithheld())
+	for _, b := range f.Bangs { // newest first
+		if b.GetInstanceId() == i.GetInstanceId() && b.GetReason() != "" && strings.Contains(reason, b.GetReason()) {
+			return bounded(fmt.Sprintf("%s %s banged (%s), %s", human.Word(b.GetOrigin(), "BANG_ORIGIN_"), b.GetSource(), firstLine(b.GetMessage()), reason))
+		}
+	}
+	return reason
 }
 
 // release that is not there is the cause of whatever its instances say.

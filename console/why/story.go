@@ -4,6 +4,7 @@ import (
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -17,6 +18,10 @@ type Facts struct {
 	Instance string
 	// Computer that is asked about; nil when a tree is.
 	Computer *masterv1.Computer
+	// Node is what the node of Computer says of itself; nil = it was not asked, or did not answer.
+	Node *nodev1.GetStatusResponse
+	// NodeSilent is true when it was asked over its link and did not answer.
+	NodeSilent bool
 	// Computers that instances of the tree are on, by name.
 	Computers map[string]*masterv1.Computer
 	// Software of computers, by name of the computer.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -123,6 +125,23 @@ func TestTheCauseOfEachFaultIsNamed(t *testing.T) {
 		want  string
 	}{silent, "computer laptop: no contact for 12m0s; what it said last was well"}
 
+	refused := facts(member("web", &masterv1.PartitionStatus{Colour: red("refused: 3 bangs of this day are used up"), Latest: well().Latest}))
+	refused.Bangs = []*masterv1.Bang{{
+		Outcome: masterv1.BangOutcome_BANG_OUTCOME_REFUSED, Origin: typev1.BangOrigin_BANG_ORIGIN_PROCESS, Source: "web", Message: "exit 1", Reason: "refused: 3 bangs of this day are used up",
+		InstanceId: "t0123456789ab.i-web",
+	}}
+	faults["quota reached"] = struct {
+		facts Facts
+		want  string
+	}{refused, "web: process web banged (exit 1), refused: 3 bangs of this day are used up"}
+
+	alone := facts(member("web", &masterv1.PartitionStatus{Colour: red("banged by ann"), Latest: well().Latest}))
+	alone.Agenda["t0123456789ab.a-web"] = &schedulerv1.AgendaEntry{}
+	faults["node gone, and it is to run"] = struct {
+		facts Facts
+		want  string
+	}{alone, "web: the node of laptop takes no orders (heard of last 10 s ago), so nothing runs there: banged by ann"}
+
 	for name, fault := range faults {
 		if got := Of(fault.facts, now).Cause; got != fault.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, fault.want)
@@ -162,6 +181,12 @@ func TestAComputerSaysWhetherItIsHeardOf(t *testing.T) {
 	c.Partitions = []*masterv1.Partition{{Name: "slappart0", InstanceTitle: "web", Colour: red("run failed, attempt 2: profile")}, {Name: "slappart1"}}
 	if got, want := Of(Facts{Computer: c}, now).Cause, "it was heard of 10 s ago; red on it: web"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Of(Facts{Computer: c, NodeSilent: true}, now).Cause; !strings.HasPrefix(got, "its node does not answer over its link to svc-master, and was heard of last 10 s ago") {
+		t.Errorf("got %q", got)
+	}
+	if got := Of(Facts{Computer: c, Node: &nodev1.GetStatusResponse{Disk: "no space"}}, now).Conditions; !slices.Equal(got, []string{"bad disk: no space"}) {
+		t.Errorf("got %q", got)
 	}
 	c.Colour, c.LastContact = red("no contact for 2h0m0s"), before(2*time.Hour)
 	if got := Of(Facts{Computer: c}, now).Cause; !strings.HasPrefix(got, "its node was heard of last 2 h 0 min ago") || !strings.Contains(got, "services and promises are kept") {

@@ -23,6 +23,8 @@ type Target struct {
 	// Address is host:port, http://host:port, https://host:port or unix:/path of a socket. Without a scheme it is
 	// clear text, HTTP/2 with prior knowledge.
 	Address string
+	// Name is what errors call it, for whoever calls several; empty = they do not name it.
+	Name string
 }
 
 // Dial opens a connection; network is "tcp" or "unix".
@@ -92,7 +94,7 @@ func NewClient(t Target, s ClientSettings) (*Client, error) {
 		conns:   map[net.Conn]struct{}{},
 		options: []connect.ClientOption{
 			connect.WithReadMaxBytes(s.ReadMaxBytes),
-			connect.WithInterceptors(deadline{s.Timeout}, patience{newBudget(s.RetryBudget)}, lost{}, saying{s.Caller}, tracing),
+			connect.WithInterceptors(deadline{s.Timeout}, patience{newBudget(s.RetryBudget)}, lost{t}, saying{s.Caller}, tracing),
 		},
 	}
 	protocols := new(http.Protocols)

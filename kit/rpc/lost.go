@@ -12,18 +12,18 @@ import (
 
 // lost calls a broken connection what it is. When a server is killed, net/http ends the calls on its connection in ways that the RPC library takes for a cancellation by the caller, an internal error of the
 // protocol or an unknown one; for the caller they are all the same: unavailable, and an idempotent call may be repeated.
-type lost struct{}
+type lost struct{ to Target }
 
-func (lost) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+func (l lost) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		response, err := next(ctx, req)
-		return response, named(ctx, err)
+		return response, l.named(ctx, err)
 	}
 }
 
-func (lost) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+func (l lost) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
-		return lostConn{next(ctx, spec), ctx}
+		return lostConn{next(ctx, spec), ctx, l}
 	}
 }
 
@@ -34,15 +34,16 @@ func (lost) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.Stre
 // lostConn is one stream.
 type lostConn struct {
 	connect.StreamingClientConn
-	ctx context.Context
+	ctx  context.Context
+	lost lost
 }
 
 func (c lostConn) Receive(message any) error {
-	return named(c.ctx, c.StreamingClientConn.Receive(message))
+	return c.lost.named(c.ctx, c.StreamingClientConn.Receive(message))
 }
 
 // named gives an error of the transport the code Unavailable. What the server said is left alone, and so is the ordinary end of a stream.
-func named(ctx context.Context, err error) error {
+func (l lost) named(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || connect.IsWireError(err) {
 		return err
 	}
@@ -54,5 +55,9 @@ func named(ctx context.Context, err error) error {
 	if known.Code() != connect.CodeCanceled && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &broken) {
 		return err
 	}
-	return connect.NewError(connect.CodeUnavailable, fmt.Errorf("the connection was lost: %w", known.Unwrap()))
+	to := ""
+	if l.to.Name != "" {
+		to = fmt.Sprintf(" to %s at %s", l.to.Name, l.to.Address)
+	}
+	return connect.NewError(connect.CodeUnavailable, fmt.Errorf("the connection%s was lost: %w", to, known.Unwrap()))
 }

@@ -29,7 +29,7 @@ var buildAll = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, of := range []string{"svc-master/cmd/svc-master", "svc-scheduler/cmd/svc-scheduler", "svc-promise/cmd/svc-promise", "svc-node/cmd/svc-node", "svc-node/cmd/vow-supervisor", "vow"} {
+	for _, of := range []string{"svc-master/cmd/svc-master", "svc-scheduler/cmd/svc-scheduler", "svc-promise/cmd/svc-promise", "svc-node/cmd/svc-node", "svc-node/cmd/vow-supervisor", "vow", "console/cmd/console"} {
 		module, rest, _ := strings.Cut(of, "/")
 		command := exec.Command("go", "build", "-o", filepath.Join(dir, filepath.Base(of)), "./"+rest)
 		command.Dir = filepath.Join("..", "..", module)
@@ -162,6 +162,8 @@ type wiring struct {
 	apart bool
 	// links puts a relay between the agent and each service.
 	links bool
+	// agent is more of the agent's command line.
+	agent []string
 }
 
 // beginWith starts everything.
@@ -185,7 +187,7 @@ func beginWith(t *testing.T, w wiring) *suite {
 	s.promise = s.service("svc-promise", "--redis-url", s.redis.URL(), "--master", s.address["svc-master"])
 	supervised := filepath.Join(s.dir, "supervisor")
 	s.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(s.dir, "vow-supervisor.log"), args: []string{"--dir", supervised}}
-	agent := s.agent(supervised)
+	agent := append(s.agent(supervised), w.agent...)
 	if !w.apart {
 		s.supervisor.args = append(append(s.supervisor.args, "--agent", "--"), agent...)
 	} else {

@@ -54,7 +54,7 @@ type Fleet struct {
 func New(at Addresses, dial rpc.Dial, t *telemetry.Telemetry) (*Fleet, error) {
 	f := &Fleet{Addresses: at}
 	connect := func(service, address string) (*rpc.Client, error) {
-		c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Dial: dial, Telemetry: t, Caller: "console"})
+		c, err := rpc.NewClient(rpc.Target{Address: address, Name: service}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Dial: dial, Telemetry: t, Caller: "console"})
 		if err != nil {
 			return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 		}
@@ -80,6 +80,7 @@ func New(at Addresses, dial rpc.Dial, t *telemetry.Telemetry) (*Fleet, error) {
 		Trees:        masterv1connect.NewTreeServiceClient(master.HTTP(), master.BaseURL(), master.Options()...),
 		Bangs:        masterv1connect.NewBangServiceClient(master.HTTP(), master.BaseURL(), master.Options()...),
 		Convergences: masterv1connect.NewConvergenceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...),
+		Links:        masterv1connect.NewLinkServiceClient(master.HTTP(), master.BaseURL(), master.Options()...),
 		Agenda:       schedulerv1connect.NewAgendaServiceClient(scheduler.HTTP(), scheduler.BaseURL(), scheduler.Options()...),
 		Promises:     promisev1connect.NewPromiseServiceClient(promise.HTTP(), promise.BaseURL(), promise.Options()...),
 	}

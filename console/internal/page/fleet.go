@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vow-os/vow/console/ask"
 	"github.com/vow-os/vow/console/why"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
@@ -140,6 +141,9 @@ func (s *Site) computerPage(ctx context.Context, r *http.Request, now time.Time)
 	}
 	c := answer.GetComputer()
 	v := view{Title: name, Section: "fleet", Name: "computer", Topic: "fleet", Colour: colourOf(c.GetColour()).Class}
+	facts := why.Facts{Computer: c, Software: map[string][]*masterv1.Software{name: software.GetSoftware()}}
+	ask.Node(ctx, s.Fleet.Services, &facts)
+	v.Unknown = facts.Silent
 	next := map[string]*schedulerv1.AgendaEntry{}
 	agenda, err := s.Fleet.Agenda.ListAgenda(ctx, &schedulerv1.ListAgendaRequest{Computer: name})
 	v.Unknown = unknown(v.Unknown, "the next runs", "svc-scheduler", err)
@@ -160,7 +164,7 @@ func (s *Site) computerPage(ctx context.Context, r *http.Request, now time.Time)
 		Load       string
 	}{
 		Computer: c, Software: software.GetSoftware(), Next: next, Load: load(c),
-		Story: why.Of(why.Facts{Computer: c, Software: map[string][]*masterv1.Software{name: software.GetSoftware()}}, now),
+		Story: why.Of(facts, now),
 	}
 	page.Partitions, page.Pages = cut(partitions, r, pageSize)
 	v.Page = page

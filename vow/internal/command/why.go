@@ -49,7 +49,7 @@ func newWhy(s *session) *cobra.Command {
 func services(f *client.Fleet) ask.Services {
 	return ask.Services{
 		SchedulerAddress: f.Endpoints.Scheduler, PromiseAddress: f.Endpoints.Promise,
-		Computers: f.Computers, Software: f.Software, Trees: f.Trees, Bangs: f.Bangs, Convergences: f.Convergences, Agenda: f.Agenda, Promises: f.Promises,
+		Computers: f.Computers, Software: f.Software, Trees: f.Trees, Bangs: f.Bangs, Convergences: f.Convergences, Links: f.Links, Agenda: f.Agenda, Promises: f.Promises,
 	}
 }
 
