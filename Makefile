@@ -72,7 +72,7 @@ clean: ## Remove what make made: bin/, .bin/, .cache/
 ##@ Checks
 
 # The tests come last, so that the log ends with go test's own lines; what is quick to fail comes first.
-PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-days test-go
+PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-days cluster-test test-go
 .PHONY: test
 test: ## Everything that CI runs, phase by phase with timings
 	@timings=
@@ -118,16 +118,16 @@ lint-fix: $(BIN)/golangci-lint ## Lint, and fix what can be fixed without though
 check-repo: ## Check the rules of this repository: imports, names, docs (tools/check)
 	GOWORK=off go -C tools/check test -count=1 ./... # -count=1: go test does not see changes outside its module
 
-# tools/lint would fetch some 600 modules only to look at their tests; tools/protovalidate is never tidy (see its go.mod).
+# tools/lint and tools/cluster would fetch hundreds of modules only to look at their tests; tools/protovalidate and tools/kubernetes are never tidy (see their go.mod).
 .PHONY: check-tidy
 check-tidy: ## Fail if a go.mod or go.sum is not tidy
-	@for m in $(MODULES) tools/protoc tools/check; do
+	@for m in $(MODULES) tools/protoc tools/check tools/cluster; do
 	  GOWORK=off go -C $$m mod tidy -diff || { echo "$$m is not tidy: GOWORK=off go -C $$m mod tidy" >&2; exit 1; }
 	done
 
 .PHONY: tidy
 tidy: ## Tidy every module
-	@for m in $(MODULES) tools/protoc tools/check; do echo $$m; GOWORK=off go -C $$m mod tidy; done
+	@for m in $(MODULES) tools/protoc tools/check tools/cluster; do echo $$m; GOWORK=off go -C $$m mod tidy; done
 
 # Inputs that reach new code are hardly minimized: by default that takes most of so short a time.
 # Counts, not seconds: with -fuzztime=3s the coordinator of Go before 1.27 now and then fails a target with "context deadline exceeded" (go.dev/issue/75804).
@@ -204,6 +204,45 @@ bench-node: ## Measure the agent: a run that changes nothing, an idle machine of
 .PHONY: bench-control
 bench-control: ## Measure the control plane: bangs, reports, orders beside asynq, fan-out, memory, takeover, restart (BENCH_SHORT=1, MEASURES=…)
 	@go run ./bench/control $(MEASURES)
+
+# ---------------------------------------------------------------------------------------------------------------------
+##@ Cluster (docs/cluster.md)
+
+.PHONY: cluster-local
+cluster-local: ## Run the local cluster without Tilt, until Ctrl-C: two of each service, three nodes
+	tilt/scripts/local.sh build
+	exec tilt/scripts/local.sh up
+
+# What Tilt would run, as far as it needs neither Tilt nor a cluster: the Tiltfile in both modes, manifests, the image builder; then the local mode itself.
+.PHONY: cluster-test
+cluster-test: ## Evaluate the Tiltfile and the manifests, bring the local cluster up, bang it
+	GOWORK=off go -C tools/cluster vet ./...
+	GOWORK=off go -C tools/cluster test -count=1 ./... # the files that it reads are not its module's
+	tilt/scripts/test.sh
+
+.PHONY: images
+images: ## Build the image of every service into dist/images/, without a daemon
+	GOWORK=off go -C tools/cluster run ./cmd/image -root $(ROOT) -out $(ROOT)/dist/images
+
+.PHONY: images-check
+images-check: images ## Run the program of every image in it, as its user
+	GOWORK=off go -C tools/cluster test -count=1 -v -tags images -run '^TestBuiltImages$$' ./image
+
+# Five minutes the first time. etcd is Debian's etcd-server.
+KUBE_APISERVER := $(CACHE)/kube-apiserver
+.PHONY: k8s-validate
+k8s-validate: $(KUBE_APISERVER) ## Have a real kube-apiserver validate every object of tilt/k8s
+	@command -v etcd >/dev/null || { echo 'cannot validate without etcd (Debian: etcd-server)' >&2; exit 1; }
+	GOWORK=off go -C tools/cluster run ./cmd/validate -root $(ROOT) -apiserver $(KUBE_APISERVER)
+
+$(KUBE_APISERVER): tools/kubernetes/go.sum
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOWORK=off go -C tools/kubernetes build -trimpath -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' -o $@ k8s.io/kubernetes/cmd/kube-apiserver
+
+.PHONY: tilt-ci
+tilt-ci: ## Run tilt ci in both modes, where tilt is on PATH (TILT_MODES="local kubernetes")
+	@command -v tilt >/dev/null || { echo 'cannot run tilt ci: no tilt on PATH' >&2; exit 1; }
+	for mode in $(or $(TILT_MODES),local kubernetes); do tilt ci -f tilt/Tiltfile --port 0 -- --mode=$$mode; done
 
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Contract

@@ -123,7 +123,10 @@ func (p *process) restart9() {
 }
 
 // killAgent kills the agent beneath the supervisor.
-func (s *suite) killAgent() bool {
+func (s *suite) killAgent() bool { return s.signalAgent(syscall.SIGKILL) }
+
+// signalAgent sends a signal to the agent beneath the supervisor.
+func (s *suite) signalAgent(signal syscall.Signal) bool {
 	parent := s.supervisor.command.Process.Pid
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -140,7 +143,7 @@ func (s *suite) killAgent() bool {
 		}
 		command, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if err == nil && strings.HasPrefix(string(command), executable(s.t, "svc-node")) {
-			return syscall.Kill(pid, syscall.SIGKILL) == nil
+			return syscall.Kill(pid, signal) == nil
 		}
 	}
 	return false

@@ -159,8 +159,8 @@ func (a *App) local(cfg Config, s Settings, node *api.Node) app.Part {
 				return err
 			}
 		}
-		server, err := rpc.NewServer(rpc.Config{AdminAddress: cfg.AdminAddress}, rpc.Settings{
-			Listener: listener, Telemetry: s.Telemetry, PingIdle: s.PingIdle,
+		server, err := rpc.NewServer(rpc.Config{AdminAddress: cfg.AdminAddress, Insecure: cfg.Insecure}, rpc.Settings{
+			Listener: listener, Telemetry: s.Telemetry, PingIdle: s.PingIdle, Ready: node.Connected,
 		})
 		if err != nil {
 			return errors.Join(err, listener.Close())

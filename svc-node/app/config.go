@@ -29,6 +29,7 @@ type Config struct {
 	SupervisorDir        string        `help:"Folder of the supervisor, in which its socket is." type:"path" default:"${state}/supervisor"`
 	Socket               string        `help:"Unix socket on which vow.node.v1 is served; empty for none." type:"path" default:"${state}/node/node.sock"`
 	AdminAddress         string        `help:"Address of metrics, pprof and readiness, host:port; empty for none." default:"${admin_address}"`
+	Insecure             bool          `help:"Serve metrics, pprof and readiness on addresses other than loopback although callers are not authenticated."`
 	Partitions           int           `help:"Number of partitions, slappart0 and on, when the computer is not formatted (vow node format)." default:"10"`
 	PartitionAddress     []string      `help:"IP addresses that services of the partitions may listen on, when the computer is not formatted." default:"127.0.0.1"`
 	Formatted            bool          `help:"Refuse to start unless the computer is formatted: as root, everything would run as root."`

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -33,6 +35,20 @@ var _ nodev1connect.NodeServiceHandler = (*Node)(nil)
 
 // NewNode makes the handler; log gets the panics of calls that came through svc-master's Link.
 func NewNode(a Agent, log *slog.Logger) *Node { return &Node{agent: a, log: log} }
+
+// Connected says which of the node's streams are not open: without them it keeps what it has, and nobody can ask it for more.
+func (n *Node) Connected(context.Context) error {
+	var away []string
+	for _, l := range n.agent.Status().GetLinks() {
+		if !l.GetConnected() {
+			away = append(away, l.GetName())
+		}
+	}
+	if len(away) > 0 {
+		return fmt.Errorf("cannot serve without the control plane: not connected: %s", strings.Join(away, ", "))
+	}
+	return nil
+}
 
 // GetStatus tells what the node is doing.
 func (n *Node) GetStatus(context.Context, *nodev1.GetStatusRequest) (*nodev1.GetStatusResponse, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
 	"github.com/vow-os/vow/vow/internal/endpoint"
+	"github.com/vow-os/vow/vow/internal/sample"
 )
 
 // Version is what --version prints; the build stamps it.
@@ -110,7 +111,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 		newStatus(s), newPs(s), newLogs(s), newPlan(s), newTree(s), newWhy(s), newTrace(s), newAgenda(s), newComputer(s), newSoftware(s), newPromise(s), newCrimes(s), newUsage(s), newAudit(s), newEvents(s),
 		newDiff(s), newExport(s),
 		newBang(s), newRequest(s), newRename(s), newSupply(s), newApply(s),
-		newSample(), newAgent(s), newSupervisor(s),
+		sample.Command(arguments(cobra.NoArgs)), newAgent(s), newSupervisor(s),
 	)
 	return root
 }

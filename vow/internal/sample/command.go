@@ -1,21 +1,19 @@
-package command
+package sample
 
 import (
 	"net"
 	"strconv"
 
 	"github.com/spf13/cobra"
-
-	"github.com/vow-os/vow/vow/internal/sample"
 )
 
-// newSample is the software of examples/hello.
-func newSample() *cobra.Command {
+// Command is the software of examples/hello as profiles call it: `vow sample …`, or `vow-sample sample …` where the whole of vow is too much.
+func Command(noArguments cobra.PositionalArgs) *cobra.Command {
 	group := &cobra.Command{Use: "sample", Hidden: true, Short: "The software of the sample release"}
-	var service sample.Service
+	var service Service
 	serve := &cobra.Command{
-		Use: "serve", Short: "Serve HTTP on a loopback address until SIGTERM", Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return sample.Serve(c.Context(), service) },
+		Use: "serve", Short: "Serve HTTP on a loopback address until SIGTERM", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return Serve(c.Context(), service) },
 	}
 	serve.Flags().StringVar(&service.Name, "name", "sample", "what it answers with")
 	serve.Flags().StringVar(&service.Address, "address", "127.0.0.1", "loopback IP `address`")
@@ -23,9 +21,9 @@ func newSample() *cobra.Command {
 	serve.Flags().StringArrayVar(&service.Backends, "backend", nil, "base `URL` of a service that it needs; may be repeated")
 	address, port := "127.0.0.1", 0
 	check := &cobra.Command{
-		Use: "check", Short: "Ask a service once; fail with the reason when it does not answer 200", Args: arguments(cobra.NoArgs),
+		Use: "check", Short: "Ask a service once; fail with the reason when it does not answer 200", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return sample.Check(c.Context(), "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/")
+			return Check(c.Context(), "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/")
 		},
 	}
 	check.Flags().StringVar(&address, "address", address, "IP `address` of the service")

@@ -1,0 +1,63 @@
+package manifest
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// Object is one Kubernetes object, as its YAML says.
+type Object struct {
+	APIVersion, Kind, Name, Namespace string
+	// YAML is all of it.
+	YAML []byte
+	// Content is the same, decoded.
+	Content map[string]any
+}
+
+// String is kind/name.
+func (o Object) String() string { return o.Kind + "/" + o.Name }
+
+// Build builds a kustomization, a folder below the repository's root.
+func Build(root, folder string) ([]Object, error) {
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, folder))
+	if err != nil {
+		return nil, fmt.Errorf("cannot build %s: %w", folder, err)
+	}
+	var objects []Object
+	for _, r := range built.Resources() {
+		yaml, err := r.AsYAML()
+		if err != nil {
+			return nil, err
+		}
+		content, err := r.Map()
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, Object{
+			APIVersion: r.GetApiVersion(), Kind: r.GetKind(), Name: r.GetName(), Namespace: r.GetNamespace(), YAML: yaml, Content: content,
+		})
+	}
+	return objects, nil
+}
+
+// At follows keys, and indexes of lists, from the top of an object; nil where there is nothing.
+func (o Object) At(path ...any) any {
+	var at any = o.Content
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			m, _ := at.(map[string]any)
+			at = m[key]
+		case int:
+			l, _ := at.([]any)
+			if key >= len(l) {
+				return nil
+			}
+			at = l[key]
+		}
+	}
+	return at
+}
