@@ -156,13 +156,16 @@ func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) 
 		return nil, nil, "", err
 	}
 	defer profiled()
+	toLast := map[string]time.Duration{}
 	defer func() {
+		costs(r, "of an order, until the last is received", nil, toLast, float64(len(ordered)*shape.Tree))
 		costs(r, "of a run, from its order to its report", used, plane.Used(), float64(fleet.Reports()-reports))
 	}()
 	overtaken := 0
 	for n := range times {
 		now.begin(fleet.Nodes)
 		orders, closed := now.ordered, now.closed
+		before := plane.Used()
 		began := time.Now()
 		if _, err := bang(ctx, fleet.Trees[0], fmt.Sprint("round-", n)); err != nil {
 			return nil, nil, "", err
@@ -172,6 +175,9 @@ func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) 
 			select {
 			case <-orders:
 				ordered, orders = append(ordered, time.Since(began)), nil
+				for name, used := range plane.Used() {
+					toLast[name] += used - before[name]
+				}
 			case <-closed:
 				if whole, closed = append(whole, time.Since(began)), nil; orders != nil && now.left() > 0 {
 					// A run that was ordered before the bang and began after it answers it: that node gets no other order. Its time is the whole.

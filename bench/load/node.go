@@ -16,6 +16,8 @@ import (
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 const (
@@ -262,6 +264,9 @@ func (n *Node) order(o *schedulerv1.Order) {
 }
 
 func (n *Node) run(o *schedulerv1.Order) error {
+	if err := report.Pause(n.ctx, o.GetBeginAfter().AsDuration()); err != nil {
+		return err
+	}
 	begun, err := again(n.ctx, func() (*masterv1.BeginRunResponse, error) {
 		return n.runs.BeginRun(n.ctx, &masterv1.BeginRunRequest{
 			Computer: n.Computer, Partition: o.GetPartition(), AllocationId: o.GetAllocationId(), RunId: o.GetRunId(), Cause: o.GetCause(), Attempt: o.GetAttempt(),
@@ -271,14 +276,8 @@ func (n *Node) run(o *schedulerv1.Order) error {
 	if err != nil {
 		return err
 	}
-	if n.Run > 0 {
-		timer := time.NewTimer(n.Run)
-		select {
-		case <-timer.C:
-		case <-n.ctx.Done():
-			timer.Stop()
-			return n.ctx.Err()
-		}
+	if err := report.Pause(n.ctx, n.Run); err != nil {
+		return err
 	}
 	res, err := again(n.ctx, func() (*masterv1.ReportRunResponse, error) {
 		return n.runs.ReportRun(n.ctx, &masterv1.ReportRunRequest{

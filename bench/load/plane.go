@@ -249,9 +249,9 @@ func (s *Service) Admin() string { return s.admin }
 // Used is the processor time of the process so far.
 func (s *Service) Used() time.Duration { return used(s.command.Process.Pid) }
 
-// Used is the processor time of each service, and of Redis, so far.
+// Used is the processor time of each service, of Redis, and of this process, so far.
 func (p *Plane) Used() map[string]time.Duration {
-	all := map[string]time.Duration{"redis": used(p.Redis.command.Process.Pid)}
+	all := map[string]time.Duration{"redis": used(p.Redis.command.Process.Pid), "the load generator": used(os.Getpid())}
 	for _, s := range p.Services {
 		all[s.Name] += s.Used()
 	}

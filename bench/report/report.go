@@ -85,6 +85,9 @@ func Percentile(all []time.Duration, percent int) float64 {
 
 // Pause waits, unless the benchmark is stopped meanwhile.
 func Pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	select {
 	case <-time.After(d):
 		return nil

@@ -312,10 +312,15 @@ func (c *control) want(d *masterv1.DesiredPartition) {
 
 // order hands an order over and returns the id of its run.
 func (c *control) order(partition, allocation string, number int) string {
+	return c.orderAfter(0, partition, allocation, number)
+}
+
+// orderAfter hands over an order that holds its run back.
+func (c *control) orderAfter(hold time.Duration, partition, allocation string, number int) string {
 	id := fmt.Sprintf("run-of-the-test-%04d", number)
 	c.orders <- &schedulerv1.OrdersResponse{Message: &schedulerv1.OrdersResponse_Order{Order: &schedulerv1.Order{
 		RunId: id, Computer: computer, Partition: partition, AllocationId: allocation, Cause: typev1.Cause_CAUSE_CHANGED, Attempt: 1,
-		DueAt: timestamppb.Now(), OrderedAt: timestamppb.Now(),
+		DueAt: timestamppb.Now(), OrderedAt: timestamppb.Now(), BeginAfter: durationpb.New(hold),
 	}}}
 	return id
 }

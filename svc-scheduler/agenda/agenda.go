@@ -65,6 +65,8 @@ type Order struct {
 	Attempt int
 	// Due is when it was due, Ordered when it is handed over.
 	Due, Ordered time.Time
+	// BeginAfter is how long the node waits before it begins; 0 = not at all.
+	BeginAfter time.Duration
 	// Bangs behind it, newest first, at most MaxBangs; Folds beyond the first.
 	Bangs []Bang
 	Folds uint64

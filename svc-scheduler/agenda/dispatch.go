@@ -59,11 +59,15 @@ func (a *Agenda) order(e *Entry, now time.Time) Order {
 	}
 	e.Run.Ordered = now
 	a.changed(e)
+	var hold time.Duration
+	if e.Run.Cause == FromBang && e.Run.Handed == 1 {
+		hold = max(e.held.Sub(now), 0)
+	}
 	why := e.why(e.Run.Cause)
 	e.remember(now, "ordered (%s), attempt %d, as run %s, for the %d. time: %s", e.Run.Cause, e.Attempt+1, e.Run.ID, e.Run.Handed, why)
 	return Order{
 		RunID: e.Run.ID, Computer: a.Computer, Partition: e.Partition, AllocationID: e.AllocationID, TreeID: e.TreeID,
-		Cause: e.Run.Cause, Attempt: e.Attempt + 1, Due: e.Run.Due, Ordered: now,
+		Cause: e.Run.Cause, Attempt: e.Attempt + 1, Due: e.Run.Due, Ordered: now, BeginAfter: hold,
 		Bangs: append([]Bang(nil), e.Bangs...), Folds: e.Folds(), Parented: e.Run.Cause == FromBang && e.parented(now),
 		Session: a.Session, Again: e.Run.Handed > 1, Trace: e.Run.Trace, Reason: why,
 	}

@@ -92,6 +92,8 @@ type Wanted struct {
 	// At is when svc-master wrote it; Delay holds the run back from then on, by at most Delay from now (docs/rules.md, futile bangs, publish loops).
 	At    time.Time
 	Delay time.Duration
+	// Hold is how long from now the node waits, at most, before it begins what this makes due: until a crowd has its orders (docs/decisions/0054).
+	Hold time.Duration
 }
 
 // Begun says that a run began.

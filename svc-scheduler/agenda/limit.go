@@ -18,6 +18,14 @@ const (
 	MaxUnavailableDelay = 10 * time.Minute
 	// BootSpread is the time over which the runs after a boot are spread (docs/rules.md, boot).
 	BootSpread = 5 * time.Minute
+	// OverdueSpread is the longest time over which periodic runs are spread that an outage left overdue, and overduePart the part of its period for each: what
+	// the grid of 95 % leaves.
+	OverdueSpread = 5 * time.Minute
+	overduePart   = 20
+	// Fresh is how long beyond its period a result is believed (docs/rules.md, periodicity).
+	Fresh = time.Minute
+	// MaxHold bounds how long an order holds back its run: the largest fan-out is handed over within it, and it is a fifth of BeginWithin.
+	MaxHold = time.Second
 	// MaxPeriod is the longest period (docs/rules.md, periodicity); also what stands for a period that is not positive.
 	MaxPeriod = 24 * time.Hour
 	// MaxBangs is how many bangs an entry remembers by name: the links that a run's span may have. More are counted as folds.

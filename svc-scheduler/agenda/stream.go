@@ -40,6 +40,7 @@ func (a *Agenda) opened(ev StreamOpened, now time.Time) {
 		if booted && e.State == Waiting {
 			e.due(Boot, now.Add(backoff.Phase(e.key, BootSpread)))
 		}
+		a.spread(e, now)
 		if e.State != before.State || e.Due != before.Due || e.Run != before.Run {
 			a.changed(e)
 		}
@@ -47,6 +48,26 @@ func (a *Agenda) opened(ev StreamOpened, now time.Time) {
 	if booted {
 		a.say("the computer booted: its %d partitions run within %s", len(a.Entries), BootSpread)
 	}
+}
+
+// spread puts off what is due for its period only: after an outage that is a whole fleet, and whoever banged, changed or failed goes before it. What is
+// still fresh runs while it is; what is stale already is not made worse, and its node ran it by itself at its own deadline and may only not have told.
+func (a *Agenda) spread(e *Entry, now time.Time) {
+	cause, due := e.DueCause(now)
+	if e.State != Waiting || cause != Periodicity {
+		return
+	}
+	at := now.Add(backoff.Phase(e.key, min(OverdueSpread, e.Period/overduePart)))
+	if end := e.Ran.Add(e.Period); now.Before(end.Add(Fresh)) && at.After(end) {
+		if at = end; at.Before(now) {
+			at = now
+		}
+	}
+	if !at.After(now) {
+		return
+	}
+	e.Due[Periodicity] = at
+	a.tell(e, now, "%s is overdue since %s and is due at %s: what is overdue when a stream opens is spread", e.Partition, clock(due), clock(at))
 }
 
 // closed ends the stream of a session.

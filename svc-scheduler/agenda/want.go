@@ -26,6 +26,9 @@ func (a *Agenda) wanted(ev Wanted, now time.Time) {
 	moved := e.reset(ev.Generation)
 	a.want(e, ev.Cause, ev.Generation, ev.Bang, heldBack(ev.At, ev.Delay, now), now)
 	a.outlive(e, moved, now)
+	if ev.Hold > 0 {
+		e.held = now.Add(min(ev.Hold, MaxHold))
+	}
 	a.changed(e)
 }
 

@@ -136,6 +136,8 @@ func (a *Agent) desired(ctx context.Context, up func()) error {
 // orders holds Orders.
 func (a *Agent) orders(ctx context.Context, up func()) error {
 	defer a.tell(ctx, converge.LinkChanged{Link: converge.Orders})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what waits to begin
 	request := &schedulerv1.OrdersRequest{
 		Computer: a.s.Computer, BootId: a.s.BootID, Slots: uint32(a.s.Slots), Running: a.node.Load().InHand(),
 	}
@@ -147,8 +149,28 @@ func (a *Agent) orders(ctx context.Context, up func()) error {
 			a.tell(ctx, converge.LinkChanged{Link: converge.Orders, Up: true})
 		}
 		if o := r.GetOrder(); o != nil {
-			a.tell(ctx, converge.Ordered{Order: orderOf(o)})
+			a.ordered(ctx, o)
 		}
+	})
+}
+
+// maxHold bounds how long an order holds back its run, whatever it says: svc-scheduler hands it over again after 5 s.
+const maxHold = time.Second
+
+// ordered takes an order, once it may begin. One that waits when its stream ends is handed over again by the next.
+func (a *Agent) ordered(ctx context.Context, o *schedulerv1.Order) {
+	taken := converge.Ordered{Order: orderOf(o)}
+	hold := min(o.GetBeginAfter().AsDuration(), maxHold)
+	if hold <= 0 {
+		a.tell(ctx, taken)
+		return
+	}
+	a.group.Go("order", func(context.Context) error {
+		wait(ctx, hold)
+		if ctx.Err() == nil {
+			a.tell(ctx, taken)
+		}
+		return nil
 	})
 }
 

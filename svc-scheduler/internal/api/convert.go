@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -46,10 +47,14 @@ func order(o agenda.Order) *schedulerv1.Order {
 	for _, b := range o.Bangs {
 		bangs = append(bangs, &schedulerv1.BangReference{BangId: b.ID, Trace: trace(b.Trace)})
 	}
+	var beginAfter *durationpb.Duration
+	if o.BeginAfter > 0 {
+		beginAfter = durationpb.New(o.BeginAfter)
+	}
 	return &schedulerv1.Order{
 		RunId: o.RunID, Computer: o.Computer, Partition: o.Partition, AllocationId: o.AllocationID,
 		Cause: typev1.Cause(o.Cause), Attempt: uint32(o.Attempt), DueAt: stamp(o.Due), OrderedAt: stamp(o.Ordered),
-		Bangs: bangs, Folds: o.Folds, Trace: trace(o.Trace), Parented: o.Parented, Session: o.Session,
+		Bangs: bangs, Folds: o.Folds, Trace: trace(o.Trace), Parented: o.Parented, Session: o.Session, BeginAfter: beginAfter,
 	}
 }
 

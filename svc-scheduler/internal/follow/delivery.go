@@ -33,7 +33,18 @@ const (
 	crowd = 64
 	// handoverWait bounds the wait: an agenda that cannot be saved keeps nobody else's bang from being read for longer.
 	handoverWait = 50 * time.Millisecond
+	// holdEach is what handing over takes for each computer of a crowd, on two processors that do nothing else (docs/scale.md).
+	holdEach = 100 * time.Microsecond
 )
+
+// hold is how long the nodes of a fan-out wait before they begin: until all of a crowd have their orders. A run costs svc-master several times what an order
+// costs here, so that the runs of the first would make the last wait for several times as long (docs/decisions/0054).
+func hold(computers int) time.Duration {
+	if computers < crowd {
+		return 0
+	}
+	return time.Duration(computers) * holdEach
+}
 
 // send delivers. After a fan-out to a crowd it waits until the orders are handed over: what the first nodes begin and report meanwhile comes in the next
 // batch, and is decided and saved together, instead of competing with the orders of the last nodes.

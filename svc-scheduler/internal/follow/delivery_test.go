@@ -111,3 +111,48 @@ func TestTheFeedIsReadOnWhenAFanOutIsHandedOver(t *testing.T) {
 		})
 	}
 }
+
+// The orders of a fan-out to a crowd hold their runs back until all of the crowd have theirs; those of a smaller one do not.
+func TestACrowdBeginsWhenAllHaveTheirOrders(t *testing.T) {
+	for computers, want := range map[int]time.Duration{1: 0, crowd - 1: 0, crowd: crowd * holdEach} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &saving{}
+			owners := owner.New(store, store, nil)
+			defer func() {
+				if err := owners.Stop(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}()
+			f := New(nil, owners, Settings{})
+			defer f.Close()
+			all, streams := tree{}, make([]*owner.Stream, computers)
+			for n := range 2 * computers { // half of the tree is with another replica
+				computer := fmt.Sprint("c", n)
+				all.members = append(all.members, member{computer, "p", "t1.a-" + computer, "t1.i-" + computer})
+				if n < computers {
+					stream, err := owners.Open(t.Context(), owner.Hello{Computer: computer, BootID: "boot", Slots: 1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					streams[n] = stream
+				}
+			}
+			f.members.trees["t1"] = all
+			synctest.Wait()
+			generation := agenda.Generation{Epoch: 1, Number: 2}
+			bang := Entry{Kind: Bang, Tree: "t1", Generation: generation, Bang: agenda.Bang{ID: "t1.b1", Number: 1, At: time.Now(), Generation: generation}}
+			if err := f.take(t.Context(), Batch{Entries: []Entry{bang}}); err != nil {
+				t.Fatal(err)
+			}
+			for n, stream := range streams {
+				orders, err := stream.Next(t.Context())
+				if err != nil || len(orders) != 1 {
+					t.Fatalf("c%d has %d orders (%v), want 1", n, len(orders), err)
+				}
+				if got := orders[0].BeginAfter; got != want {
+					t.Fatalf("of %d computers c%d begins after %s, want %s", computers, n, got, want)
+				}
+			}
+		})
+	}
+}

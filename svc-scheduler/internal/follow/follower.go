@@ -228,16 +228,18 @@ func set(ids []string) map[string]bool {
 // fanOut makes the members of the tree, or those that the bang names, due. The span says how many, wherever they are.
 func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery) {
 	var targets []member
-	owned := false
+	owned := map[string]bool{} // computers
 	concerned := set(e.Instances)
 	for _, m := range f.members.trees[e.Tree].members {
 		if len(concerned) > 0 && !concerned[m.instance] {
 			continue
 		}
 		targets = append(targets, m)
-		owned = owned || f.owners.Has(m.computer)
+		if !owned[m.computer] && f.owners.Has(m.computer) {
+			owned[m.computer] = true
+		}
 	}
-	if !owned {
+	if len(owned) == 0 {
 		return
 	}
 	f.fanout.Record(ctx, int64(len(targets)))
@@ -253,7 +255,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery)
 	bang.FanOut = owner.Trace(telemetry.Inject(spanCtx))
 	for _, m := range targets {
 		d.add(m.computer, agenda.Wanted{
-			Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.FromBang, Bang: bang, At: bang.At, Delay: e.Delay,
+			Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.FromBang, Bang: bang, At: bang.At, Delay: e.Delay, Hold: hold(len(owned)),
 		})
 	}
 }

@@ -183,7 +183,10 @@ type Order struct {
 	// True when `trace` is to be the parent (one fresh bang, first attempt, at most 100 targets); else the run is a new root with links to `trace` and the bangs.
 	Parented bool `protobuf:"varint,12,opt,name=parented,proto3" json:"parented,omitempty"`
 	// Session of the agenda that handed it over.
-	Session       uint64 `protobuf:"varint,13,opt,name=session,proto3" json:"session,omitempty"`
+	Session uint64 `protobuf:"varint,13,opt,name=session,proto3" json:"session,omitempty"`
+	// How long the node waits after receipt before it begins the run, at most 1 s; absent = it begins at once. Set in a fan-out to a crowd, so that the runs of those
+	// who have their orders do not keep back the orders of the rest. A node that does not know it begins at once, which is harmless.
+	BeginAfter    *durationpb.Duration `protobuf:"bytes,14,opt,name=begin_after,json=beginAfter,proto3" json:"begin_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +310,13 @@ func (x *Order) GetSession() uint64 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *Order) GetBeginAfter() *durationpb.Duration {
+	if x != nil {
+		return x.BeginAfter
+	}
+	return nil
 }
 
 // OrdersResponse is an order, or the first message.
@@ -1407,7 +1417,7 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\arunning\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\arunning\"Y\n" +
 	"\rBangReference\x12\x17\n" +
 	"\abang_id\x18\x01 \x01(\tR\x06bangId\x12/\n" +
-	"\x05trace\x18\x02 \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\"\xe3\x03\n" +
+	"\x05trace\x18\x02 \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\"\x9f\x04\n" +
 	"\x05Order\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1a\n" +
 	"\bcomputer\x18\x02 \x01(\tR\bcomputer\x12\x1c\n" +
@@ -1423,7 +1433,9 @@ const file_vow_scheduler_v1_scheduler_proto_rawDesc = "" +
 	" \x01(\x04R\x05folds\x12/\n" +
 	"\x05trace\x18\v \x01(\v2\x19.vow.type.v1.TraceContextR\x05trace\x12\x1a\n" +
 	"\bparented\x18\f \x01(\bR\bparented\x12\x18\n" +
-	"\asession\x18\r \x01(\x04R\asession\"\x83\x01\n" +
+	"\asession\x18\r \x01(\x04R\asession\x12:\n" +
+	"\vbegin_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"beginAfter\"\x83\x01\n" +
 	"\x0eOrdersResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x19.vow.scheduler.v1.SessionH\x00R\asession\x12/\n" +
 	"\x05order\x18\x02 \x01(\v2\x17.vow.scheduler.v1.OrderH\x00R\x05orderB\t\n" +
@@ -1539,8 +1551,8 @@ var file_vow_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*v1.TraceContext)(nil),       // 19: vow.type.v1.TraceContext
 	(v1.Cause)(0),                 // 20: vow.type.v1.Cause
 	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*v1.Pause)(nil),              // 22: vow.type.v1.Pause
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*v1.Pause)(nil),              // 23: vow.type.v1.Pause
 }
 var file_vow_scheduler_v1_scheduler_proto_depIdxs = []int32{
 	19, // 0: vow.scheduler.v1.BangReference.trace:type_name -> vow.type.v1.TraceContext
@@ -1549,39 +1561,40 @@ var file_vow_scheduler_v1_scheduler_proto_depIdxs = []int32{
 	21, // 3: vow.scheduler.v1.Order.ordered_at:type_name -> google.protobuf.Timestamp
 	1,  // 4: vow.scheduler.v1.Order.bangs:type_name -> vow.scheduler.v1.BangReference
 	19, // 5: vow.scheduler.v1.Order.trace:type_name -> vow.type.v1.TraceContext
-	4,  // 6: vow.scheduler.v1.OrdersResponse.session:type_name -> vow.scheduler.v1.Session
-	2,  // 7: vow.scheduler.v1.OrdersResponse.order:type_name -> vow.scheduler.v1.Order
-	21, // 8: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
-	20, // 9: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
-	21, // 10: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
-	6,  // 11: vow.scheduler.v1.AgendaEntry.decisions:type_name -> vow.scheduler.v1.AgendaDecision
-	22, // 12: vow.scheduler.v1.AgendaEntry.pause:type_name -> vow.type.v1.Pause
-	21, // 13: vow.scheduler.v1.AgendaDecision.at:type_name -> google.protobuf.Timestamp
-	5,  // 14: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
-	5,  // 15: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
-	23, // 16: vow.scheduler.v1.PauseRequest.duration:type_name -> google.protobuf.Duration
-	22, // 17: vow.scheduler.v1.PauseResponse.pause:type_name -> vow.type.v1.Pause
-	20, // 18: vow.scheduler.v1.CancelResponse.cancelled:type_name -> vow.type.v1.Cause
-	5,  // 19: vow.scheduler.v1.CancelResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
-	0,  // 20: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
-	7,  // 21: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
-	9,  // 22: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
-	11, // 23: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
-	13, // 24: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
-	15, // 25: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
-	17, // 26: vow.scheduler.v1.AgendaService.Cancel:input_type -> vow.scheduler.v1.CancelRequest
-	3,  // 27: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
-	8,  // 28: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
-	10, // 29: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
-	12, // 30: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
-	14, // 31: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
-	16, // 32: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
-	18, // 33: vow.scheduler.v1.AgendaService.Cancel:output_type -> vow.scheduler.v1.CancelResponse
-	27, // [27:34] is the sub-list for method output_type
-	20, // [20:27] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	22, // 6: vow.scheduler.v1.Order.begin_after:type_name -> google.protobuf.Duration
+	4,  // 7: vow.scheduler.v1.OrdersResponse.session:type_name -> vow.scheduler.v1.Session
+	2,  // 8: vow.scheduler.v1.OrdersResponse.order:type_name -> vow.scheduler.v1.Order
+	21, // 9: vow.scheduler.v1.AgendaEntry.due_at:type_name -> google.protobuf.Timestamp
+	20, // 10: vow.scheduler.v1.AgendaEntry.cause:type_name -> vow.type.v1.Cause
+	21, // 11: vow.scheduler.v1.AgendaEntry.ordered_at:type_name -> google.protobuf.Timestamp
+	6,  // 12: vow.scheduler.v1.AgendaEntry.decisions:type_name -> vow.scheduler.v1.AgendaDecision
+	23, // 13: vow.scheduler.v1.AgendaEntry.pause:type_name -> vow.type.v1.Pause
+	21, // 14: vow.scheduler.v1.AgendaDecision.at:type_name -> google.protobuf.Timestamp
+	5,  // 15: vow.scheduler.v1.GetAgendaResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
+	5,  // 16: vow.scheduler.v1.ListAgendaResponse.entries:type_name -> vow.scheduler.v1.AgendaEntry
+	22, // 17: vow.scheduler.v1.PauseRequest.duration:type_name -> google.protobuf.Duration
+	23, // 18: vow.scheduler.v1.PauseResponse.pause:type_name -> vow.type.v1.Pause
+	20, // 19: vow.scheduler.v1.CancelResponse.cancelled:type_name -> vow.type.v1.Cause
+	5,  // 20: vow.scheduler.v1.CancelResponse.entry:type_name -> vow.scheduler.v1.AgendaEntry
+	0,  // 21: vow.scheduler.v1.OrderService.Orders:input_type -> vow.scheduler.v1.OrdersRequest
+	7,  // 22: vow.scheduler.v1.AgendaService.GetAgenda:input_type -> vow.scheduler.v1.GetAgendaRequest
+	9,  // 23: vow.scheduler.v1.AgendaService.ListAgenda:input_type -> vow.scheduler.v1.ListAgendaRequest
+	11, // 24: vow.scheduler.v1.AgendaService.Pause:input_type -> vow.scheduler.v1.PauseRequest
+	13, // 25: vow.scheduler.v1.AgendaService.Resume:input_type -> vow.scheduler.v1.ResumeRequest
+	15, // 26: vow.scheduler.v1.AgendaService.RunNow:input_type -> vow.scheduler.v1.RunNowRequest
+	17, // 27: vow.scheduler.v1.AgendaService.Cancel:input_type -> vow.scheduler.v1.CancelRequest
+	3,  // 28: vow.scheduler.v1.OrderService.Orders:output_type -> vow.scheduler.v1.OrdersResponse
+	8,  // 29: vow.scheduler.v1.AgendaService.GetAgenda:output_type -> vow.scheduler.v1.GetAgendaResponse
+	10, // 30: vow.scheduler.v1.AgendaService.ListAgenda:output_type -> vow.scheduler.v1.ListAgendaResponse
+	12, // 31: vow.scheduler.v1.AgendaService.Pause:output_type -> vow.scheduler.v1.PauseResponse
+	14, // 32: vow.scheduler.v1.AgendaService.Resume:output_type -> vow.scheduler.v1.ResumeResponse
+	16, // 33: vow.scheduler.v1.AgendaService.RunNow:output_type -> vow.scheduler.v1.RunNowResponse
+	18, // 34: vow.scheduler.v1.AgendaService.Cancel:output_type -> vow.scheduler.v1.CancelResponse
+	28, // [28:35] is the sub-list for method output_type
+	21, // [21:28] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_vow_scheduler_v1_scheduler_proto_init() }
