@@ -59,7 +59,7 @@ func open(t failing, a *agenda.Agenda, session uint64, at time.Time, slots int, 
 func TestWhatAnOutageLeftOverdueIsSpread(t *testing.T) {
 	for _, period := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
 		t.Run(period.String(), func(t *testing.T) {
-			const partitions = 600
+			const partitions = 240
 			within := min(agenda.OverdueSpread, period/20)
 			back := start.Add(3 * period)
 			a := idle(partitions, period, partitions)
