@@ -46,13 +46,13 @@ fmt: $(BIN)/golangci-lint proto-tools ## Format Go and proto files
 	$(BUF) format -w proto
 
 # Root and apt are not taken for granted: a developer's machine may have neither, and then is told what to install.
-DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd chromium
+DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd jq chromium
 .PHONY: setup
 setup: ## Install what the tests need: Debian packages (as root), pinned tools into .bin/
 	@missing=
-	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze chromium; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
+	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze jq chromium; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
 	if [ -z "$$missing" ]; then
-	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2, systemd-analyze and chromium are here'
+	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2, systemd-analyze, jq and chromium are here'
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "setup: installing Debian packages for$$missing: $(DEBIAN_PACKAGES)"
 	  # RUNLEVEL=1: each test starts its own redis-server on a free port, the packaged one must not run
@@ -72,7 +72,7 @@ clean: ## Remove what make made: bin/, .bin/, .cache/
 ##@ Checks
 
 # The tests come last, so that the log ends with go test's own lines; what is quick to fail comes first.
-PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off fuzz-short test-days cluster-test test-go
+PHASES := generate-check proto-lint proto-breaking check-repo check-tidy lint test-gowork-off test-clients fuzz-short test-days cluster-test test-go
 .PHONY: test
 test: ## Everything that CI runs, phase by phase with timings
 	@timings=
@@ -105,6 +105,17 @@ test-gowork-off: ## Build and vet each module on its own, with its own build lis
 	  GOWORK=off go -C $$m vet ./...
 	done
 
+# npm install keeps a copy of gen/ts that has the same version: it is taken anew. --no-save as for tools/buf.
+CLIENT_TS := examples/clients/typescript
+.PHONY: test-clients
+test-clients: ## Build the example clients (Go, TypeScript, curl) and run them against one vow up
+	@command -v npm >/dev/null || { echo 'cannot build the TypeScript client without npm' >&2; exit 1; }
+	rm -rf $(CLIENT_TS)/node_modules/@vow-os $(CLIENT_TS)/dist
+	npm install --prefix $(CLIENT_TS) --no-save --loglevel=error
+	$(CLIENT_TS)/node_modules/.bin/tsc -p $(CLIENT_TS)
+	GOWORK=off go -C examples/clients vet ./...
+	GOWORK=off go -C examples/clients test -count=1 ./...
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Lint all Go code (golangci-lint, .golangci.yaml)
 	$(BIN)/golangci-lint run $(PACKAGED:%=./%/...)
@@ -121,13 +132,13 @@ check-repo: ## Check the rules of this repository: imports, names, docs (tools/c
 # tools/lint and tools/cluster would fetch hundreds of modules only to look at their tests; tools/protovalidate and tools/kubernetes are never tidy (see their go.mod).
 .PHONY: check-tidy
 check-tidy: ## Fail if a go.mod or go.sum is not tidy
-	@for m in $(MODULES) tools/protoc tools/check tools/cluster; do
+	@for m in $(MODULES) examples/clients tools/protoc tools/check tools/cluster; do
 	  GOWORK=off go -C $$m mod tidy -diff || { echo "$$m is not tidy: GOWORK=off go -C $$m mod tidy" >&2; exit 1; }
 	done
 
 .PHONY: tidy
 tidy: ## Tidy every module
-	@for m in $(MODULES) tools/protoc tools/check tools/cluster; do echo $$m; GOWORK=off go -C $$m mod tidy; done
+	@for m in $(MODULES) examples/clients tools/protoc tools/check tools/cluster; do echo $$m; GOWORK=off go -C $$m mod tidy; done
 
 # Inputs that reach new code are hardly minimized: by default that takes most of so short a time.
 # Counts, not seconds: with -fuzztime=3s the coordinator of Go before 1.27 now and then fails a target with "context deadline exceeded" (go.dev/issue/75804).

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
+// outsiders are example programs of others: outside the workspace on purpose.
+const outsiders = "examples/clients"
+
 // siblingModules wants each module of this repository required as v0.0.0 with a relative replace, and every module at the
 // root's first level listed in go.work: the workspace, GOWORK=off and an image build all need exactly that. Two modules
 // that require the same library directly require the same version, so that both worlds build the same code.
@@ -42,7 +45,7 @@ func siblingModules(r *Repository) (found []Finding) {
 		if m.Module == nil || m.Module.Mod.Path != ModulePrefix+"/"+dir {
 			found = append(found, Finding{Path: p, Message: fmt.Sprintf("the module must be called %s/%s", ModulePrefix, dir)})
 		}
-		tool := within(dir, "tools")
+		tool := within(dir, "tools") || dir == outsiders
 		if !tool && !workspace[dir] {
 			found = append(found, Finding{Path: "go.work", Message: fmt.Sprintf("the workspace does not use ./%s", dir)})
 		}
