@@ -20,6 +20,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/internal/api"
 	"github.com/vow-os/vow/svc-master/internal/census"
+	"github.com/vow-os/vow/svc-master/internal/parameter"
 	"github.com/vow-os/vow/svc-master/internal/placement"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -76,12 +77,13 @@ var _ app.Service = (*App)(nil)
 
 // parts are what exists from Start on only: they need the store.
 type parts struct {
-	redis  *store.Store
-	store  *redisstore.Store
-	placer *placement.Placer
-	api    *api.API
-	census *census.Census
-	gauges []metric.Registration
+	redis      *store.Store
+	store      *redisstore.Store
+	parameters *parameter.Checker
+	placer     *placement.Placer
+	api        *api.API
+	census     *census.Census
+	gauges     []metric.Registration
 }
 
 // New checks the configuration and wires what needs no store; the rest is made by Start.
@@ -146,6 +148,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			group.Go("watchers", p.api.Keep)
 			group.Go("placement", p.placer.Reconcile)
 			group.Go("census", p.census.Keep)
+			group.Go("schemas", p.parameters.Keep)
 			group.Go("contacts", func(ctx context.Context) error { return flush(ctx, p.store, s.ContactsEvery, t) })
 			ready.Store(p.redis)
 			return nil
@@ -171,10 +174,11 @@ func (p *parts) wire(cfg Config, s Settings, t *telemetry.Telemetry) {
 	started := time.Now()
 	told := trail.New(t)
 	p.store = redisstore.New(redisstore.Settings{Redis: p.redis, Log: t.Log, Limit: told.Limit})
-	p.placer = placement.New(p.store, t.Log)
+	p.parameters = parameter.New(p.store, t.Log)
+	p.placer = placement.New(p.store, p.parameters, t.Log)
 	p.census = census.New(p.store, told, t.Log, started)
 	p.api = api.New(api.Settings{
-		Store: p.store, Placer: p.placer, Trail: told, Log: t.Log, Started: started,
+		Store: p.store, Placer: p.placer, Parameters: p.parameters, Trail: told, Log: t.Log, Started: started,
 		ReconnectWindow: cfg.ReconnectWindow, ContactEvery: min(s.ContactsEvery, 15*time.Second), Recheck: s.Recheck, Random: s.Random,
 		Dial: s.Dial, Telemetry: t,
 	})

@@ -11,7 +11,9 @@ type Allocate struct {
 	// Addresses are the partition's; nil = they are not known.
 	Addresses []string
 	Options   Options
-	Trace     Trace
+	// ParameterProblem is what is wrong with its parameters by the schema of its release.
+	ParameterProblem string
+	Trace            Trace
 }
 
 // AllocateAnswer is the allocation.
@@ -45,7 +47,7 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 		ComputerPeriod: e.ComputerPeriod, Addresses: e.Addresses, Options: e.Options,
 	}
 	t.Partitions[i.ID] = p
-	i.Unallocated = ""
+	i.Unallocated, i.ParameterProblem = "", e.ParameterProblem
 	t.allocated(i, p)
 	t.changed(&fx, []*Instance{i}, true, 0, e.Trace, now)
 	fx.audit(AuditEntry{Kind: AuditAllocated, System: SystemPlacement}, i, p)

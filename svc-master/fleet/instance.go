@@ -32,8 +32,15 @@ type Instance struct {
 	Generation Generation
 	// RequestedAt is when it was first requested; since when it is not allocated, if it is not.
 	RequestedAt time.Time
+	// ParameterProblem is what is wrong with its parameters by the schema of its release, which became known after it was requested.
+	ParameterProblem string
 	// Unallocated is why it is not allocated, in words; empty when it is, or when nobody looked for a place yet.
 	Unallocated string
+}
+
+// problem tells what is wrong with its parameters.
+func (i *Instance) problem() string {
+	return "its parameters are not what its software release wants: " + i.ParameterProblem
 }
 
 // Desired is what is wanted of an instance right now: the requested state, but for a destroyed instance that still has children, which is stopped until

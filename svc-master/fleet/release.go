@@ -9,7 +9,9 @@ type ReleaseReported struct {
 	Available bool
 	// Options are what the release says about its instances.
 	Options Options
-	Trace   Trace
+	// Problems tells, by instance, what is wrong with its parameters by the release's schema; nil = nothing is known of a schema.
+	Problems map[string]string
+	Trace    Trace
 }
 
 // ReleaseReportedAnswer tells who waited for it.
@@ -17,7 +19,7 @@ type ReleaseReportedAnswer struct {
 	Woken []string
 }
 
-// ReleaseReported takes over what a release says about its instances, and wakes those that wait for it: that never ran, or whose latest run failed for want
+// ReleaseReported takes over what a release says about its instances and their parameters, and wakes those that wait for it: that never ran, or whose latest run failed for want
 // of the release. It never fails.
 func (t *Tree) ReleaseReported(e ReleaseReported, now time.Time) (ReleaseReportedAnswer, Effects, error) {
 	unsettled := t.Unsettled()
@@ -34,6 +36,10 @@ func (t *Tree) ReleaseReported(e ReleaseReported, now time.Time) (ReleaseReporte
 			periods = periods || p.Options.Period != e.Options.Period
 			p.Options = e.Options
 			fx.Changed.Partitions = append(fx.Changed.Partitions, i.ID)
+		}
+		if e.Problems != nil && i.ParameterProblem != e.Problems[i.ID] {
+			i.ParameterProblem = e.Problems[i.ID]
+			fx.Changed.instance(i.ID)
 		}
 		if e.Available && (p.Latest == nil || p.Latest.Result != Success && waitsForRelease(p.Latest.ErrorType)) {
 			woken = append(woken, i)

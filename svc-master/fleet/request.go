@@ -109,6 +109,9 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		if p != nil && i.Release != e.Release {
 			p.Options = Options{} // told anew by ReleaseReported
 		}
+		if i.Release != e.Release || i.Type != e.Type || !maps.Equal(i.Parameters, parameters) {
+			i.ParameterProblem = "" // whoever requests has them checked before
+		}
 		i.Release, i.Type, i.Parameters, i.State, i.Sla = e.Release, e.Type, parameters, state, e.Sla
 		if p == nil {
 			i.Computer = e.Computer
@@ -133,6 +136,15 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	answer.Ready, answer.Reason = t.Ready(i)
 	fx.Settlement = t.settlement(unsettled)
 	return answer, fx, nil
+}
+
+// Has tells whether what a request asks for is requested already: the same release, type and parameters.
+func (t *Tree) Has(e Request) bool {
+	if e.Type == "" {
+		e.Type = DefaultType
+	}
+	i := t.titled(e.RequesterID, e.Title)
+	return i != nil && i.Release == e.Release && i.Type == e.Type && maps.Equal(i.Parameters, withoutEmpty(e.Parameters))
 }
 
 // auditRequest tells what a request changed.
@@ -272,6 +284,8 @@ func (t *Tree) Ready(i *Instance) (bool, string) {
 		return false, "not allocated yet"
 	case p.Latest == nil:
 		return false, "has not run yet on partition " + p.Name + " of " + p.Computer
+	case p.Latest.Result != Success && i.ParameterProblem != "":
+		return false, "latest run failed: " + reasonOf(p.Latest) + "; " + i.problem()
 	case p.Latest.Result != Success:
 		return false, "latest run failed: " + reasonOf(p.Latest)
 	case p.Settled.Less(i.Generation):

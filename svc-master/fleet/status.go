@@ -126,6 +126,9 @@ func (t *Tree) Conditions(now time.Time) []string {
 		if pub := &m.partition.Publishing; pub.looping(now) {
 			told = append(told, pub.loop(m.instance))
 		}
+		if m.instance.ParameterProblem != "" {
+			told = append(told, fmt.Sprintf("problem: %s (%s/%s): %s", m.instance.Title, m.partition.Computer, m.partition.Name, m.instance.problem()))
+		}
 		for _, c := range m.partition.crimes(m.instance, now) {
 			told = append(told, crimePrefix+c.Evidence)
 		}

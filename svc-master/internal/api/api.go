@@ -13,6 +13,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/link"
+	"github.com/vow-os/vow/svc-master/internal/parameter"
 	"github.com/vow-os/vow/svc-master/internal/placement"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -25,8 +26,10 @@ const account = "default"
 type Settings struct {
 	Store  *redisstore.Store
 	Placer *placement.Placer
-	Trail  *trail.Trail
-	Log    *slog.Logger
+	// Parameters has the schemas of releases.
+	Parameters *parameter.Checker
+	Trail      *trail.Trail
+	Log        *slog.Logger
 	// Started is when the control plane started: for 60 s after it a Red due to age alone is unconfirmed.
 	Started time.Time
 	// ReconnectWindow is what nodes are told to spread their reconnection over; a large fleet is told a longer one (window.go).

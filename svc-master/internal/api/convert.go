@@ -74,7 +74,7 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 		InstanceId: i.ID, TreeId: t.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), ConnectionParameters: i.Connection, RequestedComputer: i.Computer,
 		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation), RetentionDelay: duration(i.Retention),
-		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf,
+		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ParameterProblem: i.ParameterProblem,
 	}
 	p := t.Partitions[i.ID]
 	if p == nil {
@@ -213,6 +213,7 @@ func software(c *redisstore.Computer, url string) *masterv1.Software {
 	return &masterv1.Software{
 		SoftwareRelease: url, Computer: c.Name, Requested: r.GetRequested(), Reported: r.GetReported(), Error: r.GetError(),
 		ReportedAt: r.GetReportedAt(), Options: r.GetOptions(), Progress: r.GetProgress(), RetryAt: r.GetRetryAt(), Supply: r.GetSupply(),
+		SchemaDigest: r.GetSchemaDigest(),
 	}
 }
 

@@ -52,6 +52,9 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 			return nil, err
 		}
 	}
+	if err := a.checkParameters(ctx, event); err != nil {
+		return nil, err
+	}
 	if req.GetDryRun() {
 		return a.rehearseRequest(ctx, req, event)
 	}

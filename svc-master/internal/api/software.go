@@ -87,6 +87,11 @@ func (a *API) unused(ctx context.Context, computer, url string) error {
 func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftwareStateRequest) (*masterv1.ReportSoftwareStateResponse, error) {
 	url := req.GetSoftwareRelease()
 	available := req.GetState() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
+	if available && req.GetSchemaDigest() != "" {
+		if known, err := a.learn(ctx, req); err != nil || !known {
+			return &masterv1.ReportSoftwareStateResponse{SchemaWanted: err == nil}, err
+		}
+	}
 	c, err := a.Store.ChangeComputer(ctx, req.GetComputer(), func(c *redisstore.Computer) error {
 		if !c.Registered() {
 			return &redisstore.NotFoundError{Kind: "computer", Name: req.GetComputer()}
@@ -106,7 +111,11 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 		} else if s.RetryAt == nil || s.Reported != req.GetState() { // the first of what may be a repeated report
 			s.RetryAt = timestamppb.New(now.AsTime().Add(req.GetRetryIn().AsDuration()))
 		}
-		if s.Reported == req.GetState() && (!available || proto.Equal(s.Options, req.GetOptions())) {
+		told := available && req.GetSchemaDigest() != "" && s.SchemaDigest != req.GetSchemaDigest()
+		if told {
+			s.SchemaDigest = req.GetSchemaDigest()
+		}
+		if s.Reported == req.GetState() && !told && (!available || proto.Equal(s.Options, req.GetOptions())) {
 			c.Unannounced() // progress is nothing that the node, the only watcher, does not know
 			return nil
 		}
@@ -116,7 +125,10 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 				s.Occasions++
 			}
 		}
-		s.Reported, s.ReportedAt = req.GetState(), now
+		if s.Reported != req.GetState() || !told {
+			s.ReportedAt = now
+		}
+		s.Reported = req.GetState()
 		return nil
 	})
 	if err != nil {
@@ -136,18 +148,23 @@ func (a *API) ReportSoftwareState(ctx context.Context, req *masterv1.ReportSoftw
 // tellRelease tells a tree what a release on a computer says about its instances, and that it became available.
 func (a *API) tellRelease(ctx context.Context, treeID string, c *redisstore.Computer, url string, available bool) error {
 	s := c.Software[url]
+	described, err := a.Parameters.Of(ctx, url)
+	if err != nil {
+		return err
+	}
 	change := redisstore.Change{
 		Tree: treeID,
 		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 			_, effects, err := t.ReleaseReported(fleet.ReleaseReported{
-				Computer: c.Name, Release: url, Available: available, Options: placement.Options(s.GetOptions()), Trace: trail.TraceOf(ctx),
+				Computer: c.Name, Release: url, Available: available, Options: placement.Options(s.GetOptions()),
+				Problems: problems(t, described, url), Trace: trail.TraceOf(ctx),
 			}, now)
 			return &masterv1.ReportSoftwareStateResponse{}, effects, err
 		},
 		Recall: func([]byte) error { return nil },
 	}
 	if available {
-		change.Key = fmt.Sprintf("r:%s:%d:%d:%s", c.Name, s.GetOccasions(), s.GetReportedAt().AsTime().UnixMicro(), url)
+		change.Key = fmt.Sprintf("r:%s:%d:%d:%s%s", c.Name, s.GetOccasions(), s.GetReportedAt().AsTime().UnixMicro(), url, s.GetSchemaDigest())
 	}
 	done, err := a.Store.Update(ctx, change)
 	if isNotFound(err) {

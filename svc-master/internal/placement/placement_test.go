@@ -19,6 +19,7 @@ import (
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/store/storetest"
 	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/parameter"
 	"github.com/vow-os/vow/svc-master/internal/placement"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -36,7 +37,7 @@ func begin(t *testing.T, redis *store.Store) (*redisstore.Store, *placement.Plac
 			t.Error(err)
 		}
 	})
-	return s, placement.New(s, slog.New(slog.DiscardHandler))
+	return s, placement.New(s, parameter.New(s, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 }
 
 // register makes a computer with n partitions and the release.

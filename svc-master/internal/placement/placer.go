@@ -14,6 +14,7 @@ import (
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/svc-master/fleet"
+	"github.com/vow-os/vow/svc-master/internal/parameter"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
 
@@ -28,12 +29,15 @@ const (
 
 // Placer places instances.
 type Placer struct {
-	store *redisstore.Store
-	log   *slog.Logger
+	store      *redisstore.Store
+	parameters *parameter.Checker
+	log        *slog.Logger
 }
 
-// New makes a placer.
-func New(store *redisstore.Store, log *slog.Logger) *Placer { return &Placer{store, log} }
+// New makes a placer. It checks parameters that nothing was known of when they were requested.
+func New(store *redisstore.Store, parameters *parameter.Checker, log *slog.Logger) *Placer {
+	return &Placer{store, parameters, log}
+}
 
 // Settle carries out what a committed change asks for beyond its tree. What fails here is done by Reconcile later, so that
 // its error only tells that it is not done yet.
@@ -259,10 +263,19 @@ func (p *Placer) commit(ctx context.Context, c *redisstore.Computer, partition, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, CommitWithin)
 	defer cancel()
-	_, err := p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(instanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	described, err := p.parameters.Of(ctx, release)
+	if err != nil {
+		return err
+	}
+	_, err = p.store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(instanceID), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+		problem := ""
+		if i := t.Instances[instanceID]; i != nil && i.Release == release {
+			problem = described.Check(i.Type, false, i.Parameters)
+		}
 		_, effects, err := t.Allocate(fleet.Allocate{
 			InstanceID: instanceID, Computer: c.Name, Partition: partition,
 			ComputerPeriod: c.Record.GetPeriodicity().AsDuration(), Addresses: fleet.Known(c.Slots[partition].GetAddresses()), Options: Options(c.Software[release].GetOptions()),
+			ParameterProblem: problem,
 		}, now)
 		return nil, effects, err
 	}})

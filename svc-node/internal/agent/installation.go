@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/schema"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/internal/release"
@@ -28,6 +29,8 @@ const (
 	errorHead       = 1024
 
 	limitSpace = "release free space"
+	// noSchema is the digest of a release that ships no schema.
+	noSchema = "none"
 	// errorType is the class of an installation that failed.
 	errorType = "release"
 )
@@ -175,7 +178,11 @@ func (w *software) report(ctx context.Context, url string, state masterv1.Softwa
 	if more != nil {
 		more(r)
 	}
-	err := w.s.Master.ReportSoftwareState(ctx, r)
+	answer, err := w.s.Master.ReportSoftwareState(ctx, r)
+	if err == nil && answer.GetSchemaWanted() {
+		r.Schema = schemaOf(w.s.Releases.Options(url).Schema)
+		_, err = w.s.Master.ReportSoftwareState(ctx, r)
+	}
 	shown := telemetry.Redacted(url)
 	if err != nil {
 		w.s.Telemetry.Log.DebugContext(ctx, "svc-master does not know the state of a software release", "release", shown, "state", state.String(), "error", err)
@@ -200,6 +207,22 @@ func ends(text string, n int) string {
 		text = text[:errorHead/2] + gap + text[len(text)-(n-errorHead/2-len(gap)):]
 	}
 	return strings.ToValidUTF8(text, "")
+}
+
+// digestOf names the schema of a release.
+func digestOf(files []schema.File) string {
+	if len(files) == 0 {
+		return noSchema
+	}
+	return schema.Digest(files)
+}
+
+func schemaOf(files []schema.File) *masterv1.ReleaseSchema {
+	all := &masterv1.ReleaseSchema{}
+	for _, f := range files {
+		all.Files = append(all.Files, &masterv1.SchemaFile{Path: f.Path, Content: f.Content})
+	}
+	return all
 }
 
 func optionsOf(o release.Options) *masterv1.ReleaseOptions {

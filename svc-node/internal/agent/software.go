@@ -25,6 +25,8 @@ const (
 	softwareTimeout = 5 * time.Second
 	// stillUsed is after how long a release that is to be removed, but that a partition uses, is looked at again.
 	stillUsed = 10 * time.Second
+	// schemaAgain is after how long the schema of a release is told again to a svc-master that does not know it: one that lost it, or one of before schemas.
+	schemaAgain = time.Hour
 
 	available = masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE
 	destroyed = masterv1.SoftwareState_SOFTWARE_STATE_DESTROYED
@@ -63,6 +65,9 @@ type supply struct {
 	// untold counts reports in a row that svc-master did not take.
 	untold int
 	due    time.Time
+	// schema says that svc-master knows the release's; until toldUntil it is not told again.
+	schema    bool
+	toldUntil time.Time
 }
 
 // errWithdrawn ends an installation whose release is no longer supplied.
@@ -77,9 +82,9 @@ func (w *software) supply(all []*masterv1.Software) {
 	w.mu.Lock()
 	now := map[string]*supply{}
 	for _, one := range all {
-		u := &supply{requested: one.GetRequested(), reported: one.GetReported(), number: one.GetSupply()}
+		u := &supply{requested: one.GetRequested(), reported: one.GetReported(), number: one.GetSupply(), schema: one.GetSchemaDigest() != ""}
 		if was := w.supplied[one.GetSoftwareRelease()]; was != nil && was.requested == u.requested && was.number == u.number {
-			u.failures, u.err, u.untold, u.due = was.failures, was.err, was.untold, was.due
+			u.failures, u.err, u.untold, u.due, u.toldUntil = was.failures, was.err, was.untold, was.due, was.toldUntil
 		}
 		now[one.GetSoftwareRelease()] = u
 	}
@@ -167,7 +172,7 @@ func (w *software) settled(url string, s *supply) bool {
 	if s.requested == destroyed {
 		return !installed && s.reported == s.requested
 	}
-	return installed && s.reported == available
+	return installed && s.reported == available && (s.schema || time.Now().Before(s.toldUntil))
 }
 
 // one settles one release: what is on disk first, then what svc-master knows of it.
@@ -178,7 +183,8 @@ func (w *software) one(ctx context.Context, url string, u supply) {
 	}
 	if w.s.Releases.Installed(url) {
 		w.told(url, u, w.report(ctx, url, available, false, func(r *masterv1.ReportSoftwareStateRequest) {
-			r.Options = optionsOf(w.s.Releases.Options(url))
+			o := w.s.Releases.Options(url)
+			r.Options, r.SchemaDigest = optionsOf(o), digestOf(o.Schema)
 		}))
 		return
 	}
@@ -240,7 +246,7 @@ func (w *software) change(url string, was supply, to func(*supply)) {
 func (w *software) told(url string, u supply, err error) {
 	w.change(url, u, func(s *supply) {
 		if err == nil {
-			s.reported, s.untold, s.due = u.requested, 0, time.Time{}
+			s.reported, s.untold, s.due, s.toldUntil = u.requested, 0, time.Time{}, time.Now().Add(schemaAgain)
 			return
 		}
 		s.untold++

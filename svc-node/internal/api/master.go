@@ -70,9 +70,9 @@ func (m *Master) Bang(ctx context.Context, r *masterv1.BangRequest) (*masterv1.B
 }
 
 // ReportSoftwareState says how far a release is.
-func (m *Master) ReportSoftwareState(ctx context.Context, r *masterv1.ReportSoftwareStateRequest) error {
-	_, err := m.software.ReportSoftwareState(ctx, r)
-	return peerError(err)
+func (m *Master) ReportSoftwareState(ctx context.Context, r *masterv1.ReportSoftwareStateRequest) (*masterv1.ReportSoftwareStateResponse, error) {
+	answer, err := m.software.ReportSoftwareState(ctx, r)
+	return answer, peerError(err)
 }
 
 // RequestInstance requests an instance.

@@ -15,7 +15,7 @@ type Master interface {
 	ReportRun(ctx context.Context, r *masterv1.ReportRunRequest) (*masterv1.ReportRunResponse, error)
 	ReportUsage(ctx context.Context, r *masterv1.ReportUsageRequest) error
 	Bang(ctx context.Context, r *masterv1.BangRequest) (*masterv1.BangResponse, error)
-	ReportSoftwareState(ctx context.Context, r *masterv1.ReportSoftwareStateRequest) error
+	ReportSoftwareState(ctx context.Context, r *masterv1.ReportSoftwareStateRequest) (*masterv1.ReportSoftwareStateResponse, error)
 	RequestInstance(ctx context.Context, r *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error)
 	// ListInstances returns the instances of a tree.
 	ListInstances(ctx context.Context, treeID string) ([]*masterv1.Instance, error)

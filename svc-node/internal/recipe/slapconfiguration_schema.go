@@ -7,7 +7,7 @@ import (
 	"maps"
 	"path"
 
-	"github.com/vow-os/vow/svc-node/internal/recipe/schema"
+	"github.com/vow-os/vow/kit/schema"
 	"github.com/vow-os/vow/svc-node/profile"
 )
 
@@ -73,6 +73,7 @@ func provideChecked(_ context.Context, in *Init) (profile.Provided, error) {
 	if err != nil {
 		return none, in.Error("jsonschema", "%w", err)
 	}
+	description.Suggest = profile.Suggest
 	kind := in.Environment.SoftwareType
 	serialisation, err := description.Serialisation(kind)
 	if err != nil {
@@ -141,7 +142,7 @@ func checkHosted(d *schema.Description, kind string, list []any, options schema.
 		if wrong := (*schema.Invalid)(nil); errors.As(err, &wrong) {
 			problems = problems[:0]
 			for _, problem := range wrong.Problems {
-				problems = append(problems, problem)
+				problems = append(problems, problem.String())
 			}
 		}
 		invalid = append(invalid, map[string]any{"reference": reference, "parameters": given, "errors": problems})

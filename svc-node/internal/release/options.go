@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vow-os/vow/kit/schema"
 )
 
 // MinPeriodicity is the floor of a release's periodicity (docs/rules.md, release periodicity file).
@@ -28,11 +30,13 @@ type Options struct {
 	HasQuota  bool
 	// Policy is empty when the release says nothing.
 	Policy Policy
+	// Schema is software.cfg.json and the schemas that it names; nil = the release ships none, or they cannot be used.
+	Schema []schema.File
 	// Error says what is wrong with the files; what they should have said is as if they were absent.
 	Error string
 }
 
-// Options reads the files periodicity, bang-quota and bang-policy of an installed release.
+// Options reads the files periodicity, bang-quota and bang-policy of an installed release, and its schemas.
 func (r *Root) Options(releaseURL string) Options {
 	var o Options
 	var problems []string
@@ -74,6 +78,11 @@ func (r *Root) Options(releaseURL string) Options {
 		}
 		return fmt.Errorf("%q is neither tree nor ancestors", text)
 	})
-	o.Error = strings.Join(problems, "; ")
+	files, unusable, err := schema.Bundle(func(name string) ([]byte, error) { return r.readSchema(u, releaseURL, name) })
+	if err != nil {
+		unusable = []string{err.Error()}
+	}
+	o.Schema = files
+	o.Error = strings.Join(append(problems, unusable...), "; ")
 	return o
 }

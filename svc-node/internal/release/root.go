@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vow-os/vow/kit/schema"
 	"github.com/vow-os/vow/svc-node/internal/archive"
 	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
@@ -333,4 +334,26 @@ func (r *Root) readOption(u privilege.User, releaseURL, name string) (text strin
 		return "", nil
 	}
 	return text, err
+}
+
+// readSchema reads a file of an installed release, as readOption does, and never one outside of it: it is told to svc-master.
+func (r *Root) readSchema(u privilege.User, releaseURL, name string) (content []byte, err error) {
+	err = u.Do(func() error {
+		root, err := os.OpenRoot(r.Directory(releaseURL))
+		if err != nil {
+			return unwrapPath(name, err)
+		}
+		defer func() { _ = root.Close() }() // only read from
+		f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return unwrapPath(name, err)
+		}
+		defer f.Close() // only read from
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			return errors.Join(err, fmt.Errorf("%s is no file", name))
+		}
+		content, err = io.ReadAll(io.LimitReader(f, schema.MaxBytes+1))
+		return err
+	})
+	return content, err
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -167,8 +168,44 @@ func TestOptionsAreReadFromTheRelease(t *testing.T) {
 		if err := r.Install(t.Context(), url, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.Options(url); got != c.want {
+		if got := r.Options(url); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestTheSchemaOfAReleaseNeverLeadsOutOfIt(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret.json")
+	if err := os.WriteFile(secret, []byte(`{"const": "top"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		schema, problem string
+	}{
+		"its own": {`{"type": "object", "properties": {"a": {"$ref": "deep/a.json"}}}`, ""},
+		"a link":  {`{"$ref": "link.json"}`, "link.json"},
+		"a path":  {`{"$ref": "../../../../../../../../../..` + secret + `"}`, "secret.json"},
+		"a URL":   {`{"$ref": "https://example.com/a.json"}`, "only files of the release are read"},
+	} {
+		r := newRoot(t)
+		url := "file://" + directory(t, map[string]string{
+			"instance.cfg": "x", "input.json": c.schema, "deep/a.json": `{"type": "integer"}`,
+			"software.cfg.json": `{"serialisation": "xml", "software-type": {"default": {"request": "input.json"}}}`,
+		})
+		if err := r.Install(t.Context(), url, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(secret, filepath.Join(r.Directory(url), "link.json")); err != nil { // a build makes what it likes
+			t.Fatal(err)
+		}
+		got := r.Options(url)
+		if c.problem == "" && (got.Error != "" || len(got.Schema) != 3) || c.problem != "" && !strings.Contains(got.Error, c.problem) {
+			t.Errorf("%s: %d files, %s", name, len(got.Schema), got.Error)
+		}
+		for _, f := range got.Schema {
+			if strings.Contains(string(f.Content), "top") {
+				t.Errorf("%s: %s has %s", name, f.Path, f.Content)
+			}
 		}
 	}
 }

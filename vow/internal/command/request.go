@@ -79,6 +79,9 @@ RELEASE is the URL of a supplied software release, or a path.`,
 					return nil
 				}
 				fmt.Fprintf(s.out, "%s is %s, %s\n", i.GetTitle(), i.GetInstanceId(), readiness(response))
+				if problem := i.GetParameterProblem(); problem != "" {
+					fmt.Fprintf(s.out, "  its parameters are not what its software release wants: %s\n", problem)
+				}
 				fmt.Fprintf(s.out, "  look at it: vow tree %s\n", i.GetTreeId())
 				return nil
 			})

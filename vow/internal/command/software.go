@@ -37,6 +37,7 @@ func newSoftware(s *session) *cobra.Command {
 	}
 	command.Flags().StringVar(&computer, "computer", "", "`name` of a computer (default: all)")
 	command.Flags().BoolVarP(&watch, "watch", "w", false, "write the list again whenever it changes, until interrupted")
+	command.AddCommand(newSoftwareSchema(s))
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return s.completeComputers(c, nil, prefix)
 	})

@@ -65,9 +65,12 @@ type Instance struct {
 	// What it needs of a computer, as its newest request said.
 	Sla *Sla `protobuf:"bytes,18,opt,name=sla,proto3" json:"sla,omitempty"`
 	// The instance that was evicted, when this is what it left in its partition: destroyed, and gone when its node has removed the content. Empty for every other.
-	RemnantOf     string `protobuf:"bytes,19,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RemnantOf string `protobuf:"bytes,19,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
+	// What is wrong with its parameters by the schema of its release, which became known after it was requested; empty = nothing. A request with such parameters
+	// is refused since.
+	ParameterProblem string `protobuf:"bytes,20,opt,name=parameter_problem,json=parameterProblem,proto3" json:"parameter_problem,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -229,6 +232,13 @@ func (x *Instance) GetSla() *Sla {
 func (x *Instance) GetRemnantOf() string {
 	if x != nil {
 		return x.RemnantOf
+	}
+	return ""
+}
+
+func (x *Instance) GetParameterProblem() string {
+	if x != nil {
+		return x.ParameterProblem
 	}
 	return ""
 }
@@ -1329,7 +1339,7 @@ var File_vow_master_v1_instance_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\xf0\a\n" +
+	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\x9d\b\n" +
 	"\bInstance\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x17\n" +
@@ -1356,7 +1366,8 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x0fretention_delay\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12$\n" +
 	"\x03sla\x18\x12 \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
 	"\n" +
-	"remnant_of\x18\x13 \x01(\tR\tremnantOf\x1a=\n" +
+	"remnant_of\x18\x13 \x01(\tR\tremnantOf\x12+\n" +
+	"\x11parameter_problem\x18\x14 \x01(\tR\x10parameterProblem\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +

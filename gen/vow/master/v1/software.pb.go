@@ -284,6 +284,107 @@ func (x *InstallProgress) GetAttempt() uint32 {
 	return 0
 }
 
+// ReleaseSchema is what a release ships to describe the parameters of its instances: software.cfg.json and the JSON schemas that it names.
+type ReleaseSchema struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The files, by path; at most 64 and 512 KiB together.
+	Files         []*SchemaFile `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseSchema) Reset() {
+	*x = ReleaseSchema{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseSchema) ProtoMessage() {}
+
+func (x *ReleaseSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseSchema.ProtoReflect.Descriptor instead.
+func (*ReleaseSchema) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReleaseSchema) GetFiles() []*SchemaFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// SchemaFile is one of them.
+type SchemaFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path from the root of the release, without a leading slash.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// What is in it.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SchemaFile) Reset() {
+	*x = SchemaFile{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchemaFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchemaFile) ProtoMessage() {}
+
+func (x *SchemaFile) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchemaFile.ProtoReflect.Descriptor instead.
+func (*SchemaFile) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SchemaFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *SchemaFile) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // Software is a release on a computer.
 type Software struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -306,14 +407,16 @@ type Software struct {
 	// When the installation is tried again, when reported is ERROR.
 	RetryAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
 	// Raised by each SupplySoftware that changes what is requested or comes while reported is ERROR: a node that sees another number tries at once.
-	Supply        uint64 `protobuf:"varint,10,opt,name=supply,proto3" json:"supply,omitempty"`
+	Supply uint64 `protobuf:"varint,10,opt,name=supply,proto3" json:"supply,omitempty"`
+	// What the node said of the release's schema (ReportSoftwareStateRequest.schema_digest); empty = svc-master does not know, and the node tells it again.
+	SchemaDigest  string `protobuf:"bytes,11,opt,name=schema_digest,json=schemaDigest,proto3" json:"schema_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Software) Reset() {
 	*x = Software{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	mi := &file_vow_master_v1_software_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +428,7 @@ func (x *Software) String() string {
 func (*Software) ProtoMessage() {}
 
 func (x *Software) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[2]
+	mi := &file_vow_master_v1_software_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +441,7 @@ func (x *Software) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Software.ProtoReflect.Descriptor instead.
 func (*Software) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Software) GetSoftwareRelease() string {
@@ -411,6 +514,13 @@ func (x *Software) GetSupply() uint64 {
 	return 0
 }
 
+func (x *Software) GetSchemaDigest() string {
+	if x != nil {
+		return x.SchemaDigest
+	}
+	return ""
+}
+
 // SupplySoftwareRequest names a release and a computer.
 type SupplySoftwareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -426,7 +536,7 @@ type SupplySoftwareRequest struct {
 
 func (x *SupplySoftwareRequest) Reset() {
 	*x = SupplySoftwareRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	mi := &file_vow_master_v1_software_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +548,7 @@ func (x *SupplySoftwareRequest) String() string {
 func (*SupplySoftwareRequest) ProtoMessage() {}
 
 func (x *SupplySoftwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[3]
+	mi := &file_vow_master_v1_software_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +561,7 @@ func (x *SupplySoftwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupplySoftwareRequest.ProtoReflect.Descriptor instead.
 func (*SupplySoftwareRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SupplySoftwareRequest) GetSoftwareRelease() string {
@@ -486,7 +596,7 @@ type SupplySoftwareResponse struct {
 
 func (x *SupplySoftwareResponse) Reset() {
 	*x = SupplySoftwareResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[4]
+	mi := &file_vow_master_v1_software_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +608,7 @@ func (x *SupplySoftwareResponse) String() string {
 func (*SupplySoftwareResponse) ProtoMessage() {}
 
 func (x *SupplySoftwareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[4]
+	mi := &file_vow_master_v1_software_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +621,7 @@ func (x *SupplySoftwareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupplySoftwareResponse.ProtoReflect.Descriptor instead.
 func (*SupplySoftwareResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SupplySoftwareResponse) GetSoftware() *Software {
@@ -537,14 +647,18 @@ type ReportSoftwareStateRequest struct {
 	// How far the installation is, when state is BUILDING or ERROR.
 	Progress *InstallProgress `protobuf:"bytes,6,opt,name=progress,proto3" json:"progress,omitempty"`
 	// In which time the installation is tried again, when state is ERROR.
-	RetryIn       *durationpb.Duration `protobuf:"bytes,7,opt,name=retry_in,json=retryIn,proto3" json:"retry_in,omitempty"`
+	RetryIn *durationpb.Duration `protobuf:"bytes,7,opt,name=retry_in,json=retryIn,proto3" json:"retry_in,omitempty"`
+	// Of a release that is AVAILABLE: SHA-256 of its schema in 64 hexadecimal digits, `none` when it ships none; empty = the node does not say.
+	SchemaDigest string `protobuf:"bytes,8,opt,name=schema_digest,json=schemaDigest,proto3" json:"schema_digest,omitempty"`
+	// The schema of that digest; unset unless it was wanted.
+	Schema        *ReleaseSchema `protobuf:"bytes,9,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportSoftwareStateRequest) Reset() {
 	*x = ReportSoftwareStateRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[5]
+	mi := &file_vow_master_v1_software_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +670,7 @@ func (x *ReportSoftwareStateRequest) String() string {
 func (*ReportSoftwareStateRequest) ProtoMessage() {}
 
 func (x *ReportSoftwareStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[5]
+	mi := &file_vow_master_v1_software_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +683,7 @@ func (x *ReportSoftwareStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSoftwareStateRequest.ProtoReflect.Descriptor instead.
 func (*ReportSoftwareStateRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReportSoftwareStateRequest) GetSoftwareRelease() string {
@@ -621,16 +735,32 @@ func (x *ReportSoftwareStateRequest) GetRetryIn() *durationpb.Duration {
 	return nil
 }
 
+func (x *ReportSoftwareStateRequest) GetSchemaDigest() string {
+	if x != nil {
+		return x.SchemaDigest
+	}
+	return ""
+}
+
+func (x *ReportSoftwareStateRequest) GetSchema() *ReleaseSchema {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
+}
+
 // ReportSoftwareStateResponse acknowledges.
 type ReportSoftwareStateResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when the schema of that digest is not known: it is to be sent with the same report, of which nothing was taken over.
+	SchemaWanted  bool `protobuf:"varint,1,opt,name=schema_wanted,json=schemaWanted,proto3" json:"schema_wanted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportSoftwareStateResponse) Reset() {
 	*x = ReportSoftwareStateResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[6]
+	mi := &file_vow_master_v1_software_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +772,7 @@ func (x *ReportSoftwareStateResponse) String() string {
 func (*ReportSoftwareStateResponse) ProtoMessage() {}
 
 func (x *ReportSoftwareStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[6]
+	mi := &file_vow_master_v1_software_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +785,14 @@ func (x *ReportSoftwareStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSoftwareStateResponse.ProtoReflect.Descriptor instead.
 func (*ReportSoftwareStateResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{6}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReportSoftwareStateResponse) GetSchemaWanted() bool {
+	if x != nil {
+		return x.SchemaWanted
+	}
+	return false
 }
 
 // ListSoftwareRequest names a computer.
@@ -669,7 +806,7 @@ type ListSoftwareRequest struct {
 
 func (x *ListSoftwareRequest) Reset() {
 	*x = ListSoftwareRequest{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[7]
+	mi := &file_vow_master_v1_software_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +818,7 @@ func (x *ListSoftwareRequest) String() string {
 func (*ListSoftwareRequest) ProtoMessage() {}
 
 func (x *ListSoftwareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[7]
+	mi := &file_vow_master_v1_software_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +831,7 @@ func (x *ListSoftwareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSoftwareRequest.ProtoReflect.Descriptor instead.
 func (*ListSoftwareRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{7}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSoftwareRequest) GetComputer() string {
@@ -715,7 +852,7 @@ type ListSoftwareResponse struct {
 
 func (x *ListSoftwareResponse) Reset() {
 	*x = ListSoftwareResponse{}
-	mi := &file_vow_master_v1_software_proto_msgTypes[8]
+	mi := &file_vow_master_v1_software_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +864,7 @@ func (x *ListSoftwareResponse) String() string {
 func (*ListSoftwareResponse) ProtoMessage() {}
 
 func (x *ListSoftwareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_software_proto_msgTypes[8]
+	mi := &file_vow_master_v1_software_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +877,7 @@ func (x *ListSoftwareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSoftwareResponse.ProtoReflect.Descriptor instead.
 func (*ListSoftwareResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{8}
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListSoftwareResponse) GetSoftware() []*Software {
@@ -748,6 +885,225 @@ func (x *ListSoftwareResponse) GetSoftware() []*Software {
 		return x.Software
 	}
 	return nil
+}
+
+// GetReleaseSchemaRequest names a release.
+type GetReleaseSchemaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its URL.
+	SoftwareRelease string `protobuf:"bytes,1,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GetReleaseSchemaRequest) Reset() {
+	*x = GetReleaseSchemaRequest{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReleaseSchemaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReleaseSchemaRequest) ProtoMessage() {}
+
+func (x *GetReleaseSchemaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReleaseSchemaRequest.ProtoReflect.Descriptor instead.
+func (*GetReleaseSchemaRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetReleaseSchemaRequest) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+// GetReleaseSchemaResponse is what it ships.
+type GetReleaseSchemaResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Digest of the schema; `none` when the release ships none.
+	Digest string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The files.
+	Schema *ReleaseSchema `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
+	// What the description says, by software type.
+	Types []*SoftwareType `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
+	// Why the whole of it cannot be used; empty = it can. Parameters are not checked then.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReleaseSchemaResponse) Reset() {
+	*x = GetReleaseSchemaResponse{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReleaseSchemaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReleaseSchemaResponse) ProtoMessage() {}
+
+func (x *GetReleaseSchemaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReleaseSchemaResponse.ProtoReflect.Descriptor instead.
+func (*GetReleaseSchemaResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetReleaseSchemaResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *GetReleaseSchemaResponse) GetSchema() *ReleaseSchema {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
+}
+
+func (x *GetReleaseSchemaResponse) GetTypes() []*SoftwareType {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *GetReleaseSchemaResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+// SoftwareType is one that a release describes.
+type SoftwareType struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name, as an instance requests it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Title, for people.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// True for shared instances of that type.
+	Shared bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
+	// How parameters travel: `xml`, each on its own, or `json-in-xml`, as JSON under `_`.
+	Serialisation string `protobuf:"bytes,4,opt,name=serialisation,proto3" json:"serialisation,omitempty"`
+	// Path of the schema of the parameters; empty = none, they are not checked.
+	Request string `protobuf:"bytes,5,opt,name=request,proto3" json:"request,omitempty"`
+	// Path of the schema of what is published; empty = none.
+	Response string `protobuf:"bytes,6,opt,name=response,proto3" json:"response,omitempty"`
+	// Why its parameters are not checked although it has a schema; empty = they are.
+	Problem       string `protobuf:"bytes,7,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SoftwareType) Reset() {
+	*x = SoftwareType{}
+	mi := &file_vow_master_v1_software_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SoftwareType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SoftwareType) ProtoMessage() {}
+
+func (x *SoftwareType) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_software_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SoftwareType.ProtoReflect.Descriptor instead.
+func (*SoftwareType) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_software_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SoftwareType) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SoftwareType) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SoftwareType) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *SoftwareType) GetSerialisation() string {
+	if x != nil {
+		return x.Serialisation
+	}
+	return ""
+}
+
+func (x *SoftwareType) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *SoftwareType) GetResponse() string {
+	if x != nil {
+		return x.Response
+	}
+	return ""
+}
+
+func (x *SoftwareType) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
 }
 
 var File_vow_master_v1_software_proto protoreflect.FileDescriptor
@@ -770,7 +1126,14 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"done_bytes\x18\x02 \x01(\x04R\tdoneBytes\x12\x1f\n" +
 	"\vtotal_bytes\x18\x03 \x01(\x04R\n" +
 	"totalBytes\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\rR\aattempt\"\xde\x03\n" +
+	"\aattempt\x18\x04 \x01(\rR\aattempt\"J\n" +
+	"\rReleaseSchema\x129\n" +
+	"\x05files\x18\x01 \x03(\v2\x19.vow.master.v1.SchemaFileB\b\xbaH\x05\x92\x01\x02\x10@R\x05files\"Q\n" +
+	"\n" +
+	"SchemaFile\x12\x1e\n" +
+	"\x04path\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\bR\x04path\x12#\n" +
+	"\acontent\x18\x02 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80 R\acontent\"\x83\x04\n" +
 	"\bSoftware\x12)\n" +
 	"\x10software_release\x18\x01 \x01(\tR\x0fsoftwareRelease\x12\x1a\n" +
 	"\bcomputer\x18\x02 \x01(\tR\bcomputer\x12:\n" +
@@ -783,13 +1146,14 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"\bprogress\x18\b \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x125\n" +
 	"\bretry_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x16\n" +
 	"\x06supply\x18\n" +
-	" \x01(\x04R\x06supply\"\xda\x01\n" +
+	" \x01(\x04R\x06supply\x12#\n" +
+	"\rschema_digest\x18\v \x01(\tR\fschemaDigest\"\xda\x01\n" +
 	"\x15SupplySoftwareRequest\x12X\n" +
 	"\x10software_release\x18\x01 \x01(\tB-\xbaH*r( \x01(\x80\x102!^[a-z][a-z0-9+.-]*:[^[:cntrl:]]+$R\x0fsoftwareRelease\x12%\n" +
 	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\x12@\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateB\f\xbaH\t\x82\x01\x06\x18\x00\x18\x02\x18\x04R\x05state\"M\n" +
 	"\x16SupplySoftwareResponse\x123\n" +
-	"\bsoftware\x18\x01 \x01(\v2\x17.vow.master.v1.SoftwareR\bsoftware\"\x99\x03\n" +
+	"\bsoftware\x18\x01 \x01(\v2\x17.vow.master.v1.SoftwareR\bsoftware\"\x93\x04\n" +
 	"\x1aReportSoftwareStateRequest\x125\n" +
 	"\x10software_release\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05 \x01(\x80\x10R\x0fsoftwareRelease\x12%\n" +
@@ -798,12 +1162,31 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"\x05error\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x05error\x127\n" +
 	"\aoptions\x18\x05 \x01(\v2\x1d.vow.master.v1.ReleaseOptionsR\aoptions\x12:\n" +
 	"\bprogress\x18\x06 \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x12D\n" +
-	"\bretry_in\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\aretryIn\"\x1d\n" +
-	"\x1bReportSoftwareStateResponse\"<\n" +
+	"\bretry_in\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\aretryIn\x12B\n" +
+	"\rschema_digest\x18\b \x01(\tB\x1d\xbaH\x1ar\x182\x16^(none|[0-9a-f]{64})?$R\fschemaDigest\x124\n" +
+	"\x06schema\x18\t \x01(\v2\x1c.vow.master.v1.ReleaseSchemaR\x06schema\"B\n" +
+	"\x1bReportSoftwareStateResponse\x12#\n" +
+	"\rschema_wanted\x18\x01 \x01(\bR\fschemaWanted\"<\n" +
 	"\x13ListSoftwareRequest\x12%\n" +
 	"\bcomputer\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\bcomputer\"K\n" +
 	"\x14ListSoftwareResponse\x123\n" +
-	"\bsoftware\x18\x01 \x03(\v2\x17.vow.master.v1.SoftwareR\bsoftware*\xa2\x01\n" +
+	"\bsoftware\x18\x01 \x03(\v2\x17.vow.master.v1.SoftwareR\bsoftware\"P\n" +
+	"\x17GetReleaseSchemaRequest\x125\n" +
+	"\x10software_release\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05 \x01(\x80\x10R\x0fsoftwareRelease\"\xb5\x01\n" +
+	"\x18GetReleaseSchemaResponse\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\tR\x06digest\x124\n" +
+	"\x06schema\x18\x02 \x01(\v2\x1c.vow.master.v1.ReleaseSchemaR\x06schema\x121\n" +
+	"\x05types\x18\x03 \x03(\v2\x1b.vow.master.v1.SoftwareTypeR\x05types\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"\xc6\x01\n" +
+	"\fSoftwareType\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\x12$\n" +
+	"\rserialisation\x18\x04 \x01(\tR\rserialisation\x12\x18\n" +
+	"\arequest\x18\x05 \x01(\tR\arequest\x12\x1a\n" +
+	"\bresponse\x18\x06 \x01(\tR\bresponse\x12\x18\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem*\xa2\x01\n" +
 	"\rSoftwareState\x12\x1e\n" +
 	"\x1aSOFTWARE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SOFTWARE_STATE_BUILDING\x10\x01\x12\x1c\n" +
@@ -814,11 +1197,12 @@ const file_vow_master_v1_software_proto_rawDesc = "" +
 	"BangPolicy\x12\x1b\n" +
 	"\x17BANG_POLICY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10BANG_POLICY_TREE\x10\x01\x12\x19\n" +
-	"\x15BANG_POLICY_ANCESTORS\x10\x022\xb7\x02\n" +
+	"\x15BANG_POLICY_ANCESTORS\x10\x022\x9c\x03\n" +
 	"\x0fSoftwareService\x12]\n" +
 	"\x0eSupplySoftware\x12$.vow.master.v1.SupplySoftwareRequest\x1a%.vow.master.v1.SupplySoftwareResponse\x12l\n" +
 	"\x13ReportSoftwareState\x12).vow.master.v1.ReportSoftwareStateRequest\x1a*.vow.master.v1.ReportSoftwareStateResponse\x12W\n" +
-	"\fListSoftware\x12\".vow.master.v1.ListSoftwareRequest\x1a#.vow.master.v1.ListSoftwareResponseB\xaa\x01\n" +
+	"\fListSoftware\x12\".vow.master.v1.ListSoftwareRequest\x1a#.vow.master.v1.ListSoftwareResponse\x12c\n" +
+	"\x10GetReleaseSchema\x12&.vow.master.v1.GetReleaseSchemaRequest\x1a'.vow.master.v1.GetReleaseSchemaResponseB\xaa\x01\n" +
 	"\x11com.vow.master.v1B\rSoftwareProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
 var (
@@ -834,49 +1218,60 @@ func file_vow_master_v1_software_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_master_v1_software_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vow_master_v1_software_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_vow_master_v1_software_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_vow_master_v1_software_proto_goTypes = []any{
 	(SoftwareState)(0),                  // 0: vow.master.v1.SoftwareState
 	(BangPolicy)(0),                     // 1: vow.master.v1.BangPolicy
 	(*ReleaseOptions)(nil),              // 2: vow.master.v1.ReleaseOptions
 	(*InstallProgress)(nil),             // 3: vow.master.v1.InstallProgress
-	(*Software)(nil),                    // 4: vow.master.v1.Software
-	(*SupplySoftwareRequest)(nil),       // 5: vow.master.v1.SupplySoftwareRequest
-	(*SupplySoftwareResponse)(nil),      // 6: vow.master.v1.SupplySoftwareResponse
-	(*ReportSoftwareStateRequest)(nil),  // 7: vow.master.v1.ReportSoftwareStateRequest
-	(*ReportSoftwareStateResponse)(nil), // 8: vow.master.v1.ReportSoftwareStateResponse
-	(*ListSoftwareRequest)(nil),         // 9: vow.master.v1.ListSoftwareRequest
-	(*ListSoftwareResponse)(nil),        // 10: vow.master.v1.ListSoftwareResponse
-	(*durationpb.Duration)(nil),         // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 12: google.protobuf.Timestamp
+	(*ReleaseSchema)(nil),               // 4: vow.master.v1.ReleaseSchema
+	(*SchemaFile)(nil),                  // 5: vow.master.v1.SchemaFile
+	(*Software)(nil),                    // 6: vow.master.v1.Software
+	(*SupplySoftwareRequest)(nil),       // 7: vow.master.v1.SupplySoftwareRequest
+	(*SupplySoftwareResponse)(nil),      // 8: vow.master.v1.SupplySoftwareResponse
+	(*ReportSoftwareStateRequest)(nil),  // 9: vow.master.v1.ReportSoftwareStateRequest
+	(*ReportSoftwareStateResponse)(nil), // 10: vow.master.v1.ReportSoftwareStateResponse
+	(*ListSoftwareRequest)(nil),         // 11: vow.master.v1.ListSoftwareRequest
+	(*ListSoftwareResponse)(nil),        // 12: vow.master.v1.ListSoftwareResponse
+	(*GetReleaseSchemaRequest)(nil),     // 13: vow.master.v1.GetReleaseSchemaRequest
+	(*GetReleaseSchemaResponse)(nil),    // 14: vow.master.v1.GetReleaseSchemaResponse
+	(*SoftwareType)(nil),                // 15: vow.master.v1.SoftwareType
+	(*durationpb.Duration)(nil),         // 16: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 17: google.protobuf.Timestamp
 }
 var file_vow_master_v1_software_proto_depIdxs = []int32{
-	11, // 0: vow.master.v1.ReleaseOptions.periodicity:type_name -> google.protobuf.Duration
+	16, // 0: vow.master.v1.ReleaseOptions.periodicity:type_name -> google.protobuf.Duration
 	1,  // 1: vow.master.v1.ReleaseOptions.bang_policy:type_name -> vow.master.v1.BangPolicy
-	0,  // 2: vow.master.v1.Software.requested:type_name -> vow.master.v1.SoftwareState
-	0,  // 3: vow.master.v1.Software.reported:type_name -> vow.master.v1.SoftwareState
-	12, // 4: vow.master.v1.Software.reported_at:type_name -> google.protobuf.Timestamp
-	2,  // 5: vow.master.v1.Software.options:type_name -> vow.master.v1.ReleaseOptions
-	3,  // 6: vow.master.v1.Software.progress:type_name -> vow.master.v1.InstallProgress
-	12, // 7: vow.master.v1.Software.retry_at:type_name -> google.protobuf.Timestamp
-	0,  // 8: vow.master.v1.SupplySoftwareRequest.state:type_name -> vow.master.v1.SoftwareState
-	4,  // 9: vow.master.v1.SupplySoftwareResponse.software:type_name -> vow.master.v1.Software
-	0,  // 10: vow.master.v1.ReportSoftwareStateRequest.state:type_name -> vow.master.v1.SoftwareState
-	2,  // 11: vow.master.v1.ReportSoftwareStateRequest.options:type_name -> vow.master.v1.ReleaseOptions
-	3,  // 12: vow.master.v1.ReportSoftwareStateRequest.progress:type_name -> vow.master.v1.InstallProgress
-	11, // 13: vow.master.v1.ReportSoftwareStateRequest.retry_in:type_name -> google.protobuf.Duration
-	4,  // 14: vow.master.v1.ListSoftwareResponse.software:type_name -> vow.master.v1.Software
-	5,  // 15: vow.master.v1.SoftwareService.SupplySoftware:input_type -> vow.master.v1.SupplySoftwareRequest
-	7,  // 16: vow.master.v1.SoftwareService.ReportSoftwareState:input_type -> vow.master.v1.ReportSoftwareStateRequest
-	9,  // 17: vow.master.v1.SoftwareService.ListSoftware:input_type -> vow.master.v1.ListSoftwareRequest
-	6,  // 18: vow.master.v1.SoftwareService.SupplySoftware:output_type -> vow.master.v1.SupplySoftwareResponse
-	8,  // 19: vow.master.v1.SoftwareService.ReportSoftwareState:output_type -> vow.master.v1.ReportSoftwareStateResponse
-	10, // 20: vow.master.v1.SoftwareService.ListSoftware:output_type -> vow.master.v1.ListSoftwareResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 2: vow.master.v1.ReleaseSchema.files:type_name -> vow.master.v1.SchemaFile
+	0,  // 3: vow.master.v1.Software.requested:type_name -> vow.master.v1.SoftwareState
+	0,  // 4: vow.master.v1.Software.reported:type_name -> vow.master.v1.SoftwareState
+	17, // 5: vow.master.v1.Software.reported_at:type_name -> google.protobuf.Timestamp
+	2,  // 6: vow.master.v1.Software.options:type_name -> vow.master.v1.ReleaseOptions
+	3,  // 7: vow.master.v1.Software.progress:type_name -> vow.master.v1.InstallProgress
+	17, // 8: vow.master.v1.Software.retry_at:type_name -> google.protobuf.Timestamp
+	0,  // 9: vow.master.v1.SupplySoftwareRequest.state:type_name -> vow.master.v1.SoftwareState
+	6,  // 10: vow.master.v1.SupplySoftwareResponse.software:type_name -> vow.master.v1.Software
+	0,  // 11: vow.master.v1.ReportSoftwareStateRequest.state:type_name -> vow.master.v1.SoftwareState
+	2,  // 12: vow.master.v1.ReportSoftwareStateRequest.options:type_name -> vow.master.v1.ReleaseOptions
+	3,  // 13: vow.master.v1.ReportSoftwareStateRequest.progress:type_name -> vow.master.v1.InstallProgress
+	16, // 14: vow.master.v1.ReportSoftwareStateRequest.retry_in:type_name -> google.protobuf.Duration
+	4,  // 15: vow.master.v1.ReportSoftwareStateRequest.schema:type_name -> vow.master.v1.ReleaseSchema
+	6,  // 16: vow.master.v1.ListSoftwareResponse.software:type_name -> vow.master.v1.Software
+	4,  // 17: vow.master.v1.GetReleaseSchemaResponse.schema:type_name -> vow.master.v1.ReleaseSchema
+	15, // 18: vow.master.v1.GetReleaseSchemaResponse.types:type_name -> vow.master.v1.SoftwareType
+	7,  // 19: vow.master.v1.SoftwareService.SupplySoftware:input_type -> vow.master.v1.SupplySoftwareRequest
+	9,  // 20: vow.master.v1.SoftwareService.ReportSoftwareState:input_type -> vow.master.v1.ReportSoftwareStateRequest
+	11, // 21: vow.master.v1.SoftwareService.ListSoftware:input_type -> vow.master.v1.ListSoftwareRequest
+	13, // 22: vow.master.v1.SoftwareService.GetReleaseSchema:input_type -> vow.master.v1.GetReleaseSchemaRequest
+	8,  // 23: vow.master.v1.SoftwareService.SupplySoftware:output_type -> vow.master.v1.SupplySoftwareResponse
+	10, // 24: vow.master.v1.SoftwareService.ReportSoftwareState:output_type -> vow.master.v1.ReportSoftwareStateResponse
+	12, // 25: vow.master.v1.SoftwareService.ListSoftware:output_type -> vow.master.v1.ListSoftwareResponse
+	14, // 26: vow.master.v1.SoftwareService.GetReleaseSchema:output_type -> vow.master.v1.GetReleaseSchemaResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_software_proto_init() }
@@ -891,7 +1286,7 @@ func file_vow_master_v1_software_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_software_proto_rawDesc), len(file_vow_master_v1_software_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

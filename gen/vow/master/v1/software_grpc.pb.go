@@ -22,6 +22,7 @@ const (
 	SoftwareService_SupplySoftware_FullMethodName      = "/vow.master.v1.SoftwareService/SupplySoftware"
 	SoftwareService_ReportSoftwareState_FullMethodName = "/vow.master.v1.SoftwareService/ReportSoftwareState"
 	SoftwareService_ListSoftware_FullMethodName        = "/vow.master.v1.SoftwareService/ListSoftware"
+	SoftwareService_GetReleaseSchema_FullMethodName    = "/vow.master.v1.SoftwareService/GetReleaseSchema"
 )
 
 // SoftwareServiceClient is the client API for SoftwareService service.
@@ -39,6 +40,9 @@ type SoftwareServiceClient interface {
 	ReportSoftwareState(ctx context.Context, in *ReportSoftwareStateRequest, opts ...grpc.CallOption) (*ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(ctx context.Context, in *ListSoftwareRequest, opts ...grpc.CallOption) (*ListSoftwareResponse, error)
+	// GetReleaseSchema returns what a release ships to describe the parameters of its instances, as the node that installed it last told. Reads only.
+	// Errors: NOT_FOUND (no node told that it has the release), UNAVAILABLE. Callers: anyone.
+	GetReleaseSchema(ctx context.Context, in *GetReleaseSchemaRequest, opts ...grpc.CallOption) (*GetReleaseSchemaResponse, error)
 }
 
 type softwareServiceClient struct {
@@ -79,6 +83,16 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, in *ListSoftwa
 	return out, nil
 }
 
+func (c *softwareServiceClient) GetReleaseSchema(ctx context.Context, in *GetReleaseSchemaRequest, opts ...grpc.CallOption) (*GetReleaseSchemaResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetReleaseSchemaResponse)
+	err := c.cc.Invoke(ctx, SoftwareService_GetReleaseSchema_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SoftwareServiceServer is the server API for SoftwareService service.
 // All implementations must embed UnimplementedSoftwareServiceServer
 // for forward compatibility.
@@ -94,6 +108,9 @@ type SoftwareServiceServer interface {
 	ReportSoftwareState(context.Context, *ReportSoftwareStateRequest) (*ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *ListSoftwareRequest) (*ListSoftwareResponse, error)
+	// GetReleaseSchema returns what a release ships to describe the parameters of its instances, as the node that installed it last told. Reads only.
+	// Errors: NOT_FOUND (no node told that it has the release), UNAVAILABLE. Callers: anyone.
+	GetReleaseSchema(context.Context, *GetReleaseSchemaRequest) (*GetReleaseSchemaResponse, error)
 	mustEmbedUnimplementedSoftwareServiceServer()
 }
 
@@ -112,6 +129,9 @@ func (UnimplementedSoftwareServiceServer) ReportSoftwareState(context.Context, *
 }
 func (UnimplementedSoftwareServiceServer) ListSoftware(context.Context, *ListSoftwareRequest) (*ListSoftwareResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSoftware not implemented")
+}
+func (UnimplementedSoftwareServiceServer) GetReleaseSchema(context.Context, *GetReleaseSchemaRequest) (*GetReleaseSchemaResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReleaseSchema not implemented")
 }
 func (UnimplementedSoftwareServiceServer) mustEmbedUnimplementedSoftwareServiceServer() {}
 func (UnimplementedSoftwareServiceServer) testEmbeddedByValue()                         {}
@@ -188,6 +208,24 @@ func _SoftwareService_ListSoftware_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SoftwareService_GetReleaseSchema_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReleaseSchemaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SoftwareServiceServer).GetReleaseSchema(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SoftwareService_GetReleaseSchema_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SoftwareServiceServer).GetReleaseSchema(ctx, req.(*GetReleaseSchemaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SoftwareService_ServiceDesc is the grpc.ServiceDesc for SoftwareService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +244,10 @@ var SoftwareService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSoftware",
 			Handler:    _SoftwareService_ListSoftware_Handler,
+		},
+		{
+			MethodName: "GetReleaseSchema",
+			Handler:    _SoftwareService_GetReleaseSchema_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

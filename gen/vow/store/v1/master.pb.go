@@ -266,7 +266,9 @@ type SoftwareRecord struct {
 	// When its installation is tried again, by svc-master's clock.
 	RetryAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
 	// Number of the supply: raised when something else is requested, or the same again after an error.
-	Supply        uint64 `protobuf:"varint,9,opt,name=supply,proto3" json:"supply,omitempty"`
+	Supply uint64 `protobuf:"varint,9,opt,name=supply,proto3" json:"supply,omitempty"`
+	// Digest of its schema; `none` = it ships none; empty = not known.
+	SchemaDigest  string `protobuf:"bytes,10,opt,name=schema_digest,json=schemaDigest,proto3" json:"schema_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,6 +366,69 @@ func (x *SoftwareRecord) GetSupply() uint64 {
 	return 0
 }
 
+func (x *SoftwareRecord) GetSchemaDigest() string {
+	if x != nil {
+		return x.SchemaDigest
+	}
+	return ""
+}
+
+// ReleaseSchemaRecord is field `u:<url>` of `{schemas}`: the schema of a release, as the node that installed it last told. Field `d:<digest>` is its content, a
+// vow.master.v1.ReleaseSchema.
+type ReleaseSchemaRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Digest; `none` = it ships none.
+	Digest string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// When it was told, by svc-master's clock.
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseSchemaRecord) Reset() {
+	*x = ReleaseSchemaRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseSchemaRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseSchemaRecord) ProtoMessage() {}
+
+func (x *ReleaseSchemaRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseSchemaRecord.ProtoReflect.Descriptor instead.
+func (*ReleaseSchemaRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReleaseSchemaRecord) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *ReleaseSchemaRecord) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // FeedRecord is field `e` of an entry of `{sNN}feed`. Its position is the entry's stream id, <epoch>-<sequence>.
 type FeedRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -375,7 +440,7 @@ type FeedRecord struct {
 
 func (x *FeedRecord) Reset() {
 	*x = FeedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[4]
+	mi := &file_vow_store_v1_master_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -387,7 +452,7 @@ func (x *FeedRecord) String() string {
 func (*FeedRecord) ProtoMessage() {}
 
 func (x *FeedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[4]
+	mi := &file_vow_store_v1_master_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -400,7 +465,7 @@ func (x *FeedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedRecord.ProtoReflect.Descriptor instead.
 func (*FeedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{4}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FeedRecord) GetEntry() *v1.FeedEntry {
@@ -421,7 +486,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	mi := &file_vow_store_v1_master_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +498,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[5]
+	mi := &file_vow_store_v1_master_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +511,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{5}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AuditRecord) GetEntry() *v1.AuditEntry {
@@ -499,7 +564,7 @@ type TreeRecord struct {
 
 func (x *TreeRecord) Reset() {
 	*x = TreeRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[6]
+	mi := &file_vow_store_v1_master_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +576,7 @@ func (x *TreeRecord) String() string {
 func (*TreeRecord) ProtoMessage() {}
 
 func (x *TreeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[6]
+	mi := &file_vow_store_v1_master_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +589,7 @@ func (x *TreeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeRecord.ProtoReflect.Descriptor instead.
 func (*TreeRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{6}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TreeRecord) GetAccount() string {
@@ -665,7 +730,7 @@ type BangMarkRecord struct {
 
 func (x *BangMarkRecord) Reset() {
 	*x = BangMarkRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[7]
+	mi := &file_vow_store_v1_master_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +742,7 @@ func (x *BangMarkRecord) String() string {
 func (*BangMarkRecord) ProtoMessage() {}
 
 func (x *BangMarkRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[7]
+	mi := &file_vow_store_v1_master_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +755,7 @@ func (x *BangMarkRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangMarkRecord.ProtoReflect.Descriptor instead.
 func (*BangMarkRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{7}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BangMarkRecord) GetNumber() uint64 {
@@ -743,7 +808,7 @@ type SatisfiedRecord struct {
 
 func (x *SatisfiedRecord) Reset() {
 	*x = SatisfiedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[8]
+	mi := &file_vow_store_v1_master_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +820,7 @@ func (x *SatisfiedRecord) String() string {
 func (*SatisfiedRecord) ProtoMessage() {}
 
 func (x *SatisfiedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[8]
+	mi := &file_vow_store_v1_master_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +833,7 @@ func (x *SatisfiedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SatisfiedRecord.ProtoReflect.Descriptor instead.
 func (*SatisfiedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{8}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SatisfiedRecord) GetFirst() uint64 {
@@ -826,14 +891,16 @@ type InstanceRecord struct {
 	// The instance that was evicted, when this is what it left.
 	RemnantOf string `protobuf:"bytes,15,opt,name=remnant_of,json=remnantOf,proto3" json:"remnant_of,omitempty"`
 	// True when a run of its requester requested it.
-	ByRun         bool `protobuf:"varint,16,opt,name=by_run,json=byRun,proto3" json:"by_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ByRun bool `protobuf:"varint,16,opt,name=by_run,json=byRun,proto3" json:"by_run,omitempty"`
+	// What is wrong with its parameters by the schema of its release.
+	ParameterProblem string `protobuf:"bytes,17,opt,name=parameter_problem,json=parameterProblem,proto3" json:"parameter_problem,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *InstanceRecord) Reset() {
 	*x = InstanceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[9]
+	mi := &file_vow_store_v1_master_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +912,7 @@ func (x *InstanceRecord) String() string {
 func (*InstanceRecord) ProtoMessage() {}
 
 func (x *InstanceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[9]
+	mi := &file_vow_store_v1_master_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +925,7 @@ func (x *InstanceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceRecord.ProtoReflect.Descriptor instead.
 func (*InstanceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{9}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *InstanceRecord) GetInstanceId() string {
@@ -973,6 +1040,13 @@ func (x *InstanceRecord) GetByRun() bool {
 	return false
 }
 
+func (x *InstanceRecord) GetParameterProblem() string {
+	if x != nil {
+		return x.ParameterProblem
+	}
+	return ""
+}
+
 // OptionsRecord is what a release says about its instances, as their partition remembers it.
 type OptionsRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -988,7 +1062,7 @@ type OptionsRecord struct {
 
 func (x *OptionsRecord) Reset() {
 	*x = OptionsRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[10]
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1074,7 @@ func (x *OptionsRecord) String() string {
 func (*OptionsRecord) ProtoMessage() {}
 
 func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[10]
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1087,7 @@ func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OptionsRecord.ProtoReflect.Descriptor instead.
 func (*OptionsRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{10}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OptionsRecord) GetPeriod() *durationpb.Duration {
@@ -1108,7 +1182,7 @@ type PartitionRecord struct {
 
 func (x *PartitionRecord) Reset() {
 	*x = PartitionRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1194,7 @@ func (x *PartitionRecord) String() string {
 func (*PartitionRecord) ProtoMessage() {}
 
 func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1207,7 @@ func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionRecord.ProtoReflect.Descriptor instead.
 func (*PartitionRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PartitionRecord) GetInstanceId() string {
@@ -1364,7 +1438,7 @@ type AddressesRecord struct {
 
 func (x *AddressesRecord) Reset() {
 	*x = AddressesRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1450,7 @@ func (x *AddressesRecord) String() string {
 func (*AddressesRecord) ProtoMessage() {}
 
 func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1463,7 @@ func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRecord.ProtoReflect.Descriptor instead.
 func (*AddressesRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AddressesRecord) GetAddresses() []string {
@@ -1426,7 +1500,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1512,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1525,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UsageRecord) GetPartition() string {
@@ -1544,7 +1618,7 @@ type RunRecord struct {
 
 func (x *RunRecord) Reset() {
 	*x = RunRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1630,7 @@ func (x *RunRecord) String() string {
 func (*RunRecord) ProtoMessage() {}
 
 func (x *RunRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1643,7 @@ func (x *RunRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRecord.ProtoReflect.Descriptor instead.
 func (*RunRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunRecord) GetRunId() string {
@@ -1668,7 +1742,7 @@ type ReportRecord struct {
 
 func (x *ReportRecord) Reset() {
 	*x = ReportRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1754,7 @@ func (x *ReportRecord) String() string {
 func (*ReportRecord) ProtoMessage() {}
 
 func (x *ReportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1767,7 @@ func (x *ReportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRecord.ProtoReflect.Descriptor instead.
 func (*ReportRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportRecord) GetRunId() string {
@@ -1799,7 +1873,7 @@ type EndedRecord struct {
 
 func (x *EndedRecord) Reset() {
 	*x = EndedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +1885,7 @@ func (x *EndedRecord) String() string {
 func (*EndedRecord) ProtoMessage() {}
 
 func (x *EndedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1898,7 @@ func (x *EndedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedRecord.ProtoReflect.Descriptor instead.
 func (*EndedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EndedRecord) GetRunId() string {
@@ -1875,7 +1949,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1961,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1974,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -1940,7 +2014,7 @@ type AlarmRecord struct {
 
 func (x *AlarmRecord) Reset() {
 	*x = AlarmRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2026,7 @@ func (x *AlarmRecord) String() string {
 func (*AlarmRecord) ProtoMessage() {}
 
 func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2039,7 @@ func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmRecord.ProtoReflect.Descriptor instead.
 func (*AlarmRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AlarmRecord) GetNumber() uint64 {
@@ -2046,7 +2120,7 @@ type BangKeyRecord struct {
 
 func (x *BangKeyRecord) Reset() {
 	*x = BangKeyRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2132,7 @@ func (x *BangKeyRecord) String() string {
 func (*BangKeyRecord) ProtoMessage() {}
 
 func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2145,7 @@ func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangKeyRecord.ProtoReflect.Descriptor instead.
 func (*BangKeyRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BangKeyRecord) GetKey() []byte {
@@ -2171,7 +2245,7 @@ type RowRecord struct {
 
 func (x *RowRecord) Reset() {
 	*x = RowRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2257,7 @@ func (x *RowRecord) String() string {
 func (*RowRecord) ProtoMessage() {}
 
 func (x *RowRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2270,7 @@ func (x *RowRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowRecord.ProtoReflect.Descriptor instead.
 func (*RowRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RowRecord) GetOrigin() v11.BangOrigin {
@@ -2277,7 +2351,7 @@ type PublishingRecord struct {
 
 func (x *PublishingRecord) Reset() {
 	*x = PublishingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2363,7 @@ func (x *PublishingRecord) String() string {
 func (*PublishingRecord) ProtoMessage() {}
 
 func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2376,7 @@ func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingRecord.ProtoReflect.Descriptor instead.
 func (*PublishingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PublishingRecord) GetTimes() []*timestamppb.Timestamp {
@@ -2374,7 +2448,7 @@ type ConvergenceRecord struct {
 
 func (x *ConvergenceRecord) Reset() {
 	*x = ConvergenceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2460,7 @@ func (x *ConvergenceRecord) String() string {
 func (*ConvergenceRecord) ProtoMessage() {}
 
 func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2473,7 @@ func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvergenceRecord.ProtoReflect.Descriptor instead.
 func (*ConvergenceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConvergenceRecord) GetNumber() uint64 {
@@ -2560,7 +2634,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2646,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2659,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MemberRecord) GetInstanceId() string {
@@ -2659,7 +2733,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2745,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2758,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2725,7 +2799,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2811,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2824,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2796,7 +2870,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2882,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +2895,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2872,7 +2946,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +2958,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +2971,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -2998,7 +3072,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[28]
+	mi := &file_vow_store_v1_master_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3084,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[28]
+	mi := &file_vow_store_v1_master_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3097,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{28}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -3141,7 +3215,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12*\n" +
-	"\x05needs\x18\x03 \x01(\v2\x14.vow.master.v1.NeedsR\x05needs\"\xbb\x03\n" +
+	"\x05needs\x18\x03 \x01(\v2\x14.vow.master.v1.NeedsR\x05needs\"\xe0\x03\n" +
 	"\x0eSoftwareRecord\x12:\n" +
 	"\trequested\x18\x01 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\trequested\x128\n" +
 	"\breported\x18\x02 \x01(\x0e2\x1c.vow.master.v1.SoftwareStateR\breported\x12\x14\n" +
@@ -3152,7 +3226,12 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\toccasions\x18\x06 \x01(\x04R\toccasions\x12:\n" +
 	"\bprogress\x18\a \x01(\v2\x1e.vow.master.v1.InstallProgressR\bprogress\x125\n" +
 	"\bretry_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aretryAt\x12\x16\n" +
-	"\x06supply\x18\t \x01(\x04R\x06supply\"<\n" +
+	"\x06supply\x18\t \x01(\x04R\x06supply\x12#\n" +
+	"\rschema_digest\x18\n" +
+	" \x01(\tR\fschemaDigest\"Y\n" +
+	"\x13ReleaseSchemaRecord\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\tR\x06digest\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"<\n" +
 	"\n" +
 	"FeedRecord\x12.\n" +
 	"\x05entry\x18\x01 \x01(\v2\x18.vow.master.v1.FeedEntryR\x05entry\">\n" +
@@ -3197,7 +3276,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fSatisfiedRecord\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x86\a\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb3\a\n" +
 	"\x0eInstanceRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
@@ -3221,7 +3300,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x03sla\x18\x0e \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
 	"\n" +
 	"remnant_of\x18\x0f \x01(\tR\tremnantOf\x12\x15\n" +
-	"\x06by_run\x18\x10 \x01(\bR\x05byRun\x1a=\n" +
+	"\x06by_run\x18\x10 \x01(\bR\x05byRun\x12+\n" +
+	"\x11parameter_problem\x18\x11 \x01(\tR\x10parameterProblem\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -3456,174 +3536,176 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
 	(*ReservationRecord)(nil),     // 2: vow.store.v1.ReservationRecord
 	(*SoftwareRecord)(nil),        // 3: vow.store.v1.SoftwareRecord
-	(*FeedRecord)(nil),            // 4: vow.store.v1.FeedRecord
-	(*AuditRecord)(nil),           // 5: vow.store.v1.AuditRecord
-	(*TreeRecord)(nil),            // 6: vow.store.v1.TreeRecord
-	(*BangMarkRecord)(nil),        // 7: vow.store.v1.BangMarkRecord
-	(*SatisfiedRecord)(nil),       // 8: vow.store.v1.SatisfiedRecord
-	(*InstanceRecord)(nil),        // 9: vow.store.v1.InstanceRecord
-	(*OptionsRecord)(nil),         // 10: vow.store.v1.OptionsRecord
-	(*PartitionRecord)(nil),       // 11: vow.store.v1.PartitionRecord
-	(*AddressesRecord)(nil),       // 12: vow.store.v1.AddressesRecord
-	(*UsageRecord)(nil),           // 13: vow.store.v1.UsageRecord
-	(*RunRecord)(nil),             // 14: vow.store.v1.RunRecord
-	(*ReportRecord)(nil),          // 15: vow.store.v1.ReportRecord
-	(*EndedRecord)(nil),           // 16: vow.store.v1.EndedRecord
-	(*BootRecord)(nil),            // 17: vow.store.v1.BootRecord
-	(*AlarmRecord)(nil),           // 18: vow.store.v1.AlarmRecord
-	(*BangKeyRecord)(nil),         // 19: vow.store.v1.BangKeyRecord
-	(*RowRecord)(nil),             // 20: vow.store.v1.RowRecord
-	(*PublishingRecord)(nil),      // 21: vow.store.v1.PublishingRecord
-	(*ConvergenceRecord)(nil),     // 22: vow.store.v1.ConvergenceRecord
-	(*MemberRecord)(nil),          // 23: vow.store.v1.MemberRecord
-	(*AwaitingRecord)(nil),        // 24: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 25: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 26: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 27: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 28: vow.store.v1.BangRecord
-	nil,                           // 29: vow.store.v1.ComputerRecord.LabelsEntry
-	nil,                           // 30: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 31: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	nil,                           // 32: vow.store.v1.UsageRecord.ConsumedEntry
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
-	(*v1.Capacity)(nil),           // 35: vow.master.v1.Capacity
-	(*v1.Closure)(nil),            // 36: vow.master.v1.Closure
-	(*v1.Needs)(nil),              // 37: vow.master.v1.Needs
-	(v1.SoftwareState)(0),         // 38: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 39: vow.master.v1.ReleaseOptions
-	(*v1.InstallProgress)(nil),    // 40: vow.master.v1.InstallProgress
-	(*v1.FeedEntry)(nil),          // 41: vow.master.v1.FeedEntry
-	(*v1.AuditEntry)(nil),         // 42: vow.master.v1.AuditEntry
-	(*v11.Generation)(nil),        // 43: vow.type.v1.Generation
-	(*v11.Pause)(nil),             // 44: vow.type.v1.Pause
-	(*v11.TraceContext)(nil),      // 45: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 46: vow.type.v1.RequestedState
-	(*v1.Sla)(nil),                // 47: vow.master.v1.Sla
-	(v1.BangPolicy)(0),            // 48: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 49: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 50: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 51: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 52: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 53: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 54: vow.master.v1.Moment
+	(*ReleaseSchemaRecord)(nil),   // 4: vow.store.v1.ReleaseSchemaRecord
+	(*FeedRecord)(nil),            // 5: vow.store.v1.FeedRecord
+	(*AuditRecord)(nil),           // 6: vow.store.v1.AuditRecord
+	(*TreeRecord)(nil),            // 7: vow.store.v1.TreeRecord
+	(*BangMarkRecord)(nil),        // 8: vow.store.v1.BangMarkRecord
+	(*SatisfiedRecord)(nil),       // 9: vow.store.v1.SatisfiedRecord
+	(*InstanceRecord)(nil),        // 10: vow.store.v1.InstanceRecord
+	(*OptionsRecord)(nil),         // 11: vow.store.v1.OptionsRecord
+	(*PartitionRecord)(nil),       // 12: vow.store.v1.PartitionRecord
+	(*AddressesRecord)(nil),       // 13: vow.store.v1.AddressesRecord
+	(*UsageRecord)(nil),           // 14: vow.store.v1.UsageRecord
+	(*RunRecord)(nil),             // 15: vow.store.v1.RunRecord
+	(*ReportRecord)(nil),          // 16: vow.store.v1.ReportRecord
+	(*EndedRecord)(nil),           // 17: vow.store.v1.EndedRecord
+	(*BootRecord)(nil),            // 18: vow.store.v1.BootRecord
+	(*AlarmRecord)(nil),           // 19: vow.store.v1.AlarmRecord
+	(*BangKeyRecord)(nil),         // 20: vow.store.v1.BangKeyRecord
+	(*RowRecord)(nil),             // 21: vow.store.v1.RowRecord
+	(*PublishingRecord)(nil),      // 22: vow.store.v1.PublishingRecord
+	(*ConvergenceRecord)(nil),     // 23: vow.store.v1.ConvergenceRecord
+	(*MemberRecord)(nil),          // 24: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 25: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 26: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 27: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 28: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 29: vow.store.v1.BangRecord
+	nil,                           // 30: vow.store.v1.ComputerRecord.LabelsEntry
+	nil,                           // 31: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 32: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 33: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*v1.Capacity)(nil),           // 36: vow.master.v1.Capacity
+	(*v1.Closure)(nil),            // 37: vow.master.v1.Closure
+	(*v1.Needs)(nil),              // 38: vow.master.v1.Needs
+	(v1.SoftwareState)(0),         // 39: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 40: vow.master.v1.ReleaseOptions
+	(*v1.InstallProgress)(nil),    // 41: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 42: vow.master.v1.FeedEntry
+	(*v1.AuditEntry)(nil),         // 43: vow.master.v1.AuditEntry
+	(*v11.Generation)(nil),        // 44: vow.type.v1.Generation
+	(*v11.Pause)(nil),             // 45: vow.type.v1.Pause
+	(*v11.TraceContext)(nil),      // 46: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 47: vow.type.v1.RequestedState
+	(*v1.Sla)(nil),                // 48: vow.master.v1.Sla
+	(v1.BangPolicy)(0),            // 49: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 50: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 51: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 52: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 53: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 54: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 55: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	33,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	34,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	35,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
-	36,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
-	29,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
-	34,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
-	34,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	37,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
-	38,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	38,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	34,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	39,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	40,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
-	34,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
-	41,  // 14: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	42,  // 15: vow.store.v1.AuditRecord.entry:type_name -> vow.master.v1.AuditEntry
-	34,  // 16: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	43,  // 17: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
-	7,   // 18: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	43,  // 19: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
-	8,   // 20: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	44,  // 21: vow.store.v1.TreeRecord.pause:type_name -> vow.type.v1.Pause
-	43,  // 22: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 23: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	33,  // 24: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	45,  // 25: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	34,  // 26: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	30,  // 27: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	46,  // 28: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	31,  // 29: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	43,  // 30: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 31: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	33,  // 32: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	47,  // 33: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
-	33,  // 34: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	48,  // 35: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	34,  // 36: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	33,  // 37: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	10,  // 38: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	43,  // 39: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	7,   // 40: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	43,  // 41: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	14,  // 42: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	15,  // 43: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	34,  // 44: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	16,  // 45: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	17,  // 46: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	18,  // 47: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	18,  // 48: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	19,  // 49: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	20,  // 50: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	21,  // 51: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	34,  // 52: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	34,  // 53: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	12,  // 54: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
-	32,  // 55: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	43,  // 56: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	49,  // 57: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	34,  // 58: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	45,  // 59: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	49,  // 60: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	50,  // 61: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	34,  // 62: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	33,  // 63: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	43,  // 64: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	51,  // 65: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	52,  // 66: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	34,  // 67: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	51,  // 68: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	43,  // 69: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 70: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	33,  // 71: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	45,  // 72: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	52,  // 73: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	34,  // 74: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	34,  // 75: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	34,  // 76: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	33,  // 77: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	53,  // 78: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	52,  // 79: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	45,  // 80: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	34,  // 81: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	34,  // 82: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	24,  // 83: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	27,  // 84: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	23,  // 85: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	25,  // 86: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	25,  // 87: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	43,  // 88: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	26,  // 89: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	26,  // 90: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	43,  // 91: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 92: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	34,  // 93: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	54,  // 94: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	33,  // 95: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	50,  // 96: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	51,  // 97: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	52,  // 98: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	43,  // 99: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	34,  // 100: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	34,  // 101: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	33,  // 102: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	45,  // 103: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	104, // [104:104] is the sub-list for method output_type
-	104, // [104:104] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	34,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	35,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	36,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	37,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
+	30,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
+	35,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
+	35,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	38,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
+	39,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	39,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	35,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	40,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	41,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	35,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	35,  // 14: vow.store.v1.ReleaseSchemaRecord.at:type_name -> google.protobuf.Timestamp
+	42,  // 15: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	43,  // 16: vow.store.v1.AuditRecord.entry:type_name -> vow.master.v1.AuditEntry
+	35,  // 17: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	44,  // 18: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	8,   // 19: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	44,  // 20: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	9,   // 21: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
+	45,  // 22: vow.store.v1.TreeRecord.pause:type_name -> vow.type.v1.Pause
+	44,  // 23: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	35,  // 24: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	34,  // 25: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	46,  // 26: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	35,  // 27: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	31,  // 28: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	47,  // 29: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	32,  // 30: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	44,  // 31: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	35,  // 32: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	34,  // 33: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	48,  // 34: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
+	34,  // 35: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	49,  // 36: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	35,  // 37: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	34,  // 38: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	11,  // 39: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	44,  // 40: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	8,   // 41: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	44,  // 42: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	15,  // 43: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	16,  // 44: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	35,  // 45: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	17,  // 46: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	18,  // 47: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	19,  // 48: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	19,  // 49: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	20,  // 50: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	21,  // 51: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	22,  // 52: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	35,  // 53: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	35,  // 54: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	13,  // 55: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	33,  // 56: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	44,  // 57: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	50,  // 58: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	35,  // 59: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	46,  // 60: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	50,  // 61: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	51,  // 62: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	35,  // 63: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	34,  // 64: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	44,  // 65: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	52,  // 66: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	53,  // 67: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	35,  // 68: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	52,  // 69: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	44,  // 70: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	35,  // 71: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	34,  // 72: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	46,  // 73: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	53,  // 74: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	35,  // 75: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	35,  // 76: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	35,  // 77: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	34,  // 78: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	54,  // 79: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	53,  // 80: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	46,  // 81: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	35,  // 82: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	35,  // 83: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	25,  // 84: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	28,  // 85: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	24,  // 86: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	26,  // 87: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	26,  // 88: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	44,  // 89: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	27,  // 90: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	27,  // 91: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	44,  // 92: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	35,  // 93: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	35,  // 94: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	55,  // 95: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	34,  // 96: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	51,  // 97: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	52,  // 98: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	53,  // 99: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	44,  // 100: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	35,  // 101: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	35,  // 102: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	34,  // 103: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	46,  // 104: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	105, // [105:105] is the sub-list for method output_type
+	105, // [105:105] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3631,15 +3713,15 @@ func file_vow_store_v1_master_proto_init() {
 	if File_vow_store_v1_master_proto != nil {
 		return
 	}
-	file_vow_store_v1_master_proto_msgTypes[6].OneofWrappers = []any{}
-	file_vow_store_v1_master_proto_msgTypes[10].OneofWrappers = []any{}
+	file_vow_store_v1_master_proto_msgTypes[7].OneofWrappers = []any{}
+	file_vow_store_v1_master_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,6 +42,9 @@ const (
 	// SoftwareServiceListSoftwareProcedure is the fully-qualified name of the SoftwareService's
 	// ListSoftware RPC.
 	SoftwareServiceListSoftwareProcedure = "/vow.master.v1.SoftwareService/ListSoftware"
+	// SoftwareServiceGetReleaseSchemaProcedure is the fully-qualified name of the SoftwareService's
+	// GetReleaseSchema RPC.
+	SoftwareServiceGetReleaseSchemaProcedure = "/vow.master.v1.SoftwareService/GetReleaseSchema"
 )
 
 // SoftwareServiceClient is a client for the vow.master.v1.SoftwareService service.
@@ -55,6 +58,9 @@ type SoftwareServiceClient interface {
 	ReportSoftwareState(context.Context, *v1.ReportSoftwareStateRequest) (*v1.ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *v1.ListSoftwareRequest) (*v1.ListSoftwareResponse, error)
+	// GetReleaseSchema returns what a release ships to describe the parameters of its instances, as the node that installed it last told. Reads only.
+	// Errors: NOT_FOUND (no node told that it has the release), UNAVAILABLE. Callers: anyone.
+	GetReleaseSchema(context.Context, *v1.GetReleaseSchemaRequest) (*v1.GetReleaseSchemaResponse, error)
 }
 
 // NewSoftwareServiceClient constructs a client for the vow.master.v1.SoftwareService service. By
@@ -86,6 +92,12 @@ func NewSoftwareServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(softwareServiceMethods.ByName("ListSoftware")),
 			connect.WithClientOptions(opts...),
 		),
+		getReleaseSchema: connect.NewClient[v1.GetReleaseSchemaRequest, v1.GetReleaseSchemaResponse](
+			httpClient,
+			baseURL+SoftwareServiceGetReleaseSchemaProcedure,
+			connect.WithSchema(softwareServiceMethods.ByName("GetReleaseSchema")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -94,6 +106,7 @@ type softwareServiceClient struct {
 	supplySoftware      *connect.Client[v1.SupplySoftwareRequest, v1.SupplySoftwareResponse]
 	reportSoftwareState *connect.Client[v1.ReportSoftwareStateRequest, v1.ReportSoftwareStateResponse]
 	listSoftware        *connect.Client[v1.ListSoftwareRequest, v1.ListSoftwareResponse]
+	getReleaseSchema    *connect.Client[v1.GetReleaseSchemaRequest, v1.GetReleaseSchemaResponse]
 }
 
 // SupplySoftware calls vow.master.v1.SoftwareService.SupplySoftware.
@@ -123,6 +136,15 @@ func (c *softwareServiceClient) ListSoftware(ctx context.Context, req *v1.ListSo
 	return nil, err
 }
 
+// GetReleaseSchema calls vow.master.v1.SoftwareService.GetReleaseSchema.
+func (c *softwareServiceClient) GetReleaseSchema(ctx context.Context, req *v1.GetReleaseSchemaRequest) (*v1.GetReleaseSchemaResponse, error) {
+	response, err := c.getReleaseSchema.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // SoftwareServiceHandler is an implementation of the vow.master.v1.SoftwareService service.
 type SoftwareServiceHandler interface {
 	// SupplySoftware asks a computer to have a software release, or to remove it. Idempotent by (computer, software release); of a release whose
@@ -134,6 +156,9 @@ type SoftwareServiceHandler interface {
 	ReportSoftwareState(context.Context, *v1.ReportSoftwareStateRequest) (*v1.ReportSoftwareStateResponse, error)
 	// ListSoftware returns what is supplied to a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListSoftware(context.Context, *v1.ListSoftwareRequest) (*v1.ListSoftwareResponse, error)
+	// GetReleaseSchema returns what a release ships to describe the parameters of its instances, as the node that installed it last told. Reads only.
+	// Errors: NOT_FOUND (no node told that it has the release), UNAVAILABLE. Callers: anyone.
+	GetReleaseSchema(context.Context, *v1.GetReleaseSchemaRequest) (*v1.GetReleaseSchemaResponse, error)
 }
 
 // NewSoftwareServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -161,6 +186,12 @@ func NewSoftwareServiceHandler(svc SoftwareServiceHandler, opts ...connect.Handl
 		connect.WithSchema(softwareServiceMethods.ByName("ListSoftware")),
 		connect.WithHandlerOptions(opts...),
 	)
+	softwareServiceGetReleaseSchemaHandler := connect.NewUnaryHandlerSimple(
+		SoftwareServiceGetReleaseSchemaProcedure,
+		svc.GetReleaseSchema,
+		connect.WithSchema(softwareServiceMethods.ByName("GetReleaseSchema")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/vow.master.v1.SoftwareService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case SoftwareServiceSupplySoftwareProcedure:
@@ -169,6 +200,8 @@ func NewSoftwareServiceHandler(svc SoftwareServiceHandler, opts ...connect.Handl
 			softwareServiceReportSoftwareStateHandler.ServeHTTP(w, r)
 		case SoftwareServiceListSoftwareProcedure:
 			softwareServiceListSoftwareHandler.ServeHTTP(w, r)
+		case SoftwareServiceGetReleaseSchemaProcedure:
+			softwareServiceGetReleaseSchemaHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -188,4 +221,8 @@ func (UnimplementedSoftwareServiceHandler) ReportSoftwareState(context.Context, 
 
 func (UnimplementedSoftwareServiceHandler) ListSoftware(context.Context, *v1.ListSoftwareRequest) (*v1.ListSoftwareResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.SoftwareService.ListSoftware is not implemented"))
+}
+
+func (UnimplementedSoftwareServiceHandler) GetReleaseSchema(context.Context, *v1.GetReleaseSchemaRequest) (*v1.GetReleaseSchemaResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("vow.master.v1.SoftwareService.GetReleaseSchema is not implemented"))
 }

@@ -2,7 +2,9 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,6 +124,7 @@ func at(object map[string]any, key string) place {
 type defaults struct {
 	found  []setting
 	chosen map[place]any
+	budget *budget
 }
 
 type setting struct {
@@ -134,6 +137,7 @@ func (d *defaults) collect(s *jsonschema.Schema, value any, depth int) error {
 	if depth > MaxDepth {
 		return fmt.Errorf("cannot follow schemas deeper than %d", MaxDepth)
 	}
+	d.budget.spend(1)
 	if object, ok := value.(map[string]any); ok {
 		for _, key := range sortedKeys(s.Properties) {
 			if _, given := object[key]; given {
@@ -197,28 +201,30 @@ func typesOf(s *jsonschema.Schema) []string {
 	return nil
 }
 
-// conversion is a text that was read as an integer.
+// conversion is a text that was read as something else.
 type conversion struct {
 	object map[string]any
 	key    string
 	text   string
 }
 
-// readIntegers converts every text that any schema within, valid or not, would have as an integer: which of them are
+// readTexts converts every text that any schema within, valid or not, would have as something else: which of them are
 // valid is known only with the conversions done.
-func (s *Schema) readIntegers(all map[string]any) []conversion {
+func (s *Schema) readTexts(all map[string]any, options Options) []conversion {
 	var done []conversion
 	var walk func(schema *jsonschema.Schema, value any, depth int)
 	walk = func(schema *jsonschema.Schema, value any, depth int) {
 		if schema == nil || depth > MaxDepth/4 {
 			return
 		}
+		s.budget.spend(1)
 		if object, ok := value.(map[string]any); ok {
 			for _, key := range sortedKeys(schema.Properties) {
-				text, isText := object[key].(string)
-				if n, err := strconv.Atoi(strings.TrimSpace(text)); isText && err == nil && wantsInteger(schema.Properties[key]) {
-					done = append(done, conversion{object, key, text})
-					object[key] = float64(n)
+				if text, isText := object[key].(string); isText {
+					if read, ok := options.read(text, schema.Properties[key]); ok {
+						done = append(done, conversion{object, key, text})
+						object[key] = read
+					}
 				}
 			}
 		}
@@ -234,6 +240,39 @@ func (s *Schema) readIntegers(all map[string]any) []conversion {
 	return done
 }
 
+// read reads a text as what a schema wants, when that is no text.
+func (o Options) read(text string, wanted *jsonschema.Schema) (any, bool) {
+	text = strings.TrimSpace(text)
+	for _, kind := range o.wants(wanted) {
+		switch kind {
+		case "integer":
+			if n, err := strconv.Atoi(text); err == nil {
+				return float64(n), true
+			}
+		case "number":
+			if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(n, 0) && !math.IsNaN(n) {
+				return n, true
+			}
+		case "boolean":
+			if lower := strings.ToLower(text); lower == "true" || lower == "false" {
+				return lower == "true", true
+			}
+		}
+	}
+	return nil, false
+}
+
+// wants are the types that a schema wants and texts are taken for; none when it takes texts as they are.
+func (o Options) wants(s *jsonschema.Schema) []string {
+	types := typesOf(s)
+	if slices.Contains(types, "string") {
+		return nil
+	}
+	return slices.DeleteFunc(types, func(kind string) bool {
+		return kind != "integer" && (!o.Scalars || kind != "number" && kind != "boolean")
+	})
+}
+
 // branches lists all schemas beside a schema, whether they hold or not.
 func branches(s *jsonschema.Schema) []*jsonschema.Schema {
 	all := []*jsonschema.Schema{s.Ref, s.RecursiveRef, s.If, s.Then, s.Else}
@@ -244,29 +283,18 @@ func branches(s *jsonschema.Schema) []*jsonschema.Schema {
 	return all
 }
 
-// wantsInteger says whether integers, and not texts, are what a schema wants.
-func wantsInteger(s *jsonschema.Schema) bool {
-	integer := false
-	for _, kind := range typesOf(s) {
-		if kind == "string" {
-			return false
-		}
-		integer = integer || kind == "integer"
-	}
-	return integer
-}
-
 // takeBack undoes conversions that no schema on a valid way asks for.
-func (s *Schema) takeBack(all map[string]any, done []conversion) {
+func (s *Schema) takeBack(all map[string]any, done []conversion, options Options) {
 	asked := map[place]bool{}
 	var walk func(schema *jsonschema.Schema, value any, depth int)
 	walk = func(schema *jsonschema.Schema, value any, depth int) {
 		if depth > MaxDepth {
 			return
 		}
+		s.budget.spend(1)
 		if object, ok := value.(map[string]any); ok {
 			for key, property := range schema.Properties {
-				if _, given := object[key]; given && wantsInteger(property) {
+				if _, given := object[key]; given && len(options.wants(property)) > 0 {
 					asked[at(object, key)] = true
 				}
 			}

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
-	"github.com/vow-os/vow/svc-node/profile"
 )
 
 // Limits. The largest public schema, with all it refers to, stays below a tenth of each.
@@ -25,10 +22,17 @@ const (
 	MaxDepth = 64
 	// MaxProblems bounds the problems that one error tells; a failed oneOf has one for each of its branches.
 	MaxProblems = 5
+	// MaxBytes bounds the description and all files that it refers to, together.
+	MaxBytes = 512 << 10
+	// MaxNesting bounds how deep objects and lists of one file are nested.
+	MaxNesting = 128
 )
 
 // rootSoftwareType is how SlapOS calls the type of an instance that was requested without one.
-const rootSoftwareType = "RootSoftwareInstance"
+const (
+	rootSoftwareType    = "RootSoftwareInstance"
+	defaultSoftwareType = "default"
+)
 
 // Read reads a file of the release, by its absolute path.
 type Read func(path string) ([]byte, error)
@@ -38,15 +42,19 @@ type Description struct {
 	path  string
 	read  Read
 	types map[string]softwareType
-	// Serialisation is that of all types that do not say otherwise: xml, json-in-xml, or empty.
+	// serialisation is that of all types that do not say otherwise: xml, json-in-xml, or empty.
 	serialisation string
+	// Suggest finds the name that was meant; nil = the known ones are listed.
+	Suggest func(unknown string, known []string) string
 }
 
 // softwareType is one entry of software-type.
 type softwareType struct {
 	Type          string `json:"software-type"`
 	Serialisation string `json:"serialisation"`
+	Title         string `json:"title"`
 	Request       string `json:"request"`
+	Response      string `json:"response"`
 	Shared        bool   `json:"shared"`
 }
 
@@ -60,6 +68,9 @@ func Open(name string, read Read) (*Description, error) {
 	var found struct {
 		Serialisation string                  `json:"serialisation"`
 		Types         map[string]softwareType `json:"software-type"`
+	}
+	if len(content) > MaxBytes || nesting(content) > MaxNesting {
+		return nil, fmt.Errorf("cannot use %s: it has more than %d bytes, or is nested deeper than %d", name, MaxBytes, MaxNesting)
 	}
 	if err := json.Unmarshal(content, &found); err != nil {
 		return nil, fmt.Errorf("cannot read %s as JSON: %w", name, err)
@@ -86,8 +97,8 @@ func (d *Description) Serialisation(kind string) (string, error) {
 // entry finds a software type, or its shared twin.
 func (d *Description) entry(kind string, shared bool) (softwareType, bool) {
 	candidates := []string{kind}
-	if kind == rootSoftwareType || kind == "" {
-		candidates = []string{kind, rootSoftwareType, "default"}
+	if kind == rootSoftwareType || kind == defaultSoftwareType || kind == "" {
+		candidates = []string{kind, rootSoftwareType, defaultSoftwareType}
 	}
 	for _, candidate := range candidates {
 		if entry, ok := d.types[candidate]; ok && entry.Shared == shared && (entry.Type == "" || !shared || entry.Type == candidate) {
@@ -108,12 +119,19 @@ type Options struct {
 	Defaults bool
 	// Integers takes text that reads as an integer for one where the schema wants one: parameters that travelled as XML.
 	Integers bool
+	// Scalars does the same for integers, numbers and booleans (true, false, as Python writes them too).
+	Scalars bool
 }
 
-// Schema is the compiled schema of one software type.
+// texts says whether any text is taken for something else.
+func (o Options) texts() bool { return o.Integers || o.Scalars }
+
+// Schema is the compiled schema of one software type. Checks of one schema wait for each other: each has the budget for itself.
 type Schema struct {
 	compiled *jsonschema.Schema
 	file     string
+	suggest  func(unknown string, known []string) string
+	budget   *budget
 }
 
 // Schema compiles the schema of a software type's parameters, or of the shared instances it hosts.
@@ -134,26 +152,34 @@ func (d *Description) Schema(kind string, shared bool) (*Schema, error) {
 	if entry.Request == "" {
 		return nil, fmt.Errorf("cannot check the parameters of %q: %s names no request schema for it", kind, d.path)
 	}
+	return d.compile(entry.Request)
+}
+
+// compile compiles the schema that a description names.
+func (d *Description) compile(name string) (compiled *Schema, err error) {
 	base := url.URL{Scheme: "file", Path: d.path}
-	reference, err := url.Parse(entry.Request)
+	reference, err := url.Parse(name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use %q as the schema of %q in %s: %w", entry.Request, kind, d.path, err)
+		return nil, fmt.Errorf("cannot use %q as a schema in %s: %w", name, d.path, err)
 	}
-	location := base.ResolveReference(reference)
+	location := base.ResolveReference(reference).String()
+	b := &budget{}
+	defer b.begin()(&err, readable(location))
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(&loader{read: d.read})
-	compiler.UseRegexpEngine(compileRegexp)
-	compiled, err := compiler.Compile(location.String())
+	compiler.UseRegexpEngine(b.compileRegexp)
+	made, err := compiler.Compile(location)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the schema %s: %w", readable(location.String()), compileError(err))
+		return nil, fmt.Errorf("cannot use the schema %s: %w", readable(location), compileError(err))
 	}
-	return &Schema{compiled: compiled, file: readable(location.String())}, nil
+	b.watch(made)
+	return &Schema{compiled: made, file: readable(location), suggest: d.Suggest, budget: b}, nil
 }
 
 // loader reads schemas by URL: those of files only.
 type loader struct {
-	read  Read
-	files int
+	read         Read
+	files, bytes int
 }
 
 // Load implements jsonschema.URLLoader.
@@ -169,7 +195,39 @@ func (l *loader) Load(location string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jsonschema.UnmarshalJSON(bytes.NewReader(content))
+	if l.bytes += len(content); l.bytes > MaxBytes {
+		return nil, fmt.Errorf("cannot read more than %d bytes for one schema", MaxBytes)
+	}
+	if nesting(content) > MaxNesting {
+		return nil, fmt.Errorf("cannot use %s: objects and lists are nested deeper than %d", u.Path, MaxNesting)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(content))
+	if err == nil {
+		err = knownDrafts(document)
+	}
+	return document, err
+}
+
+// knownDrafts refuses a schema that brings its own meta-schema: nothing would bound the work of validating with that.
+func knownDrafts(document any) error {
+	switch v := document.(type) {
+	case map[string]any:
+		if draft, ok := v["$schema"].(string); ok && !strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(draft, "https://"), "http://"), "json-schema.org/") {
+			return fmt.Errorf("cannot use the $schema %q: the drafts of json-schema.org are known, and only files of the release are read", draft)
+		}
+		for _, key := range sortedKeys(v) {
+			if err := knownDrafts(v[key]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if err := knownDrafts(element); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // compileError keeps the cause of an error of the compiler, without its prefix.
@@ -183,34 +241,21 @@ func compileError(err error) error {
 // readable writes URLs of files as paths.
 func readable(text string) string { return strings.ReplaceAll(text, "file://", "") }
 
-// compileRegexp compiles a pattern. Schemas use the expressions of JavaScript; one that Go does not know, such as a
-// look-ahead, is not checked rather than refused, since the release works with it elsewhere.
-func compileRegexp(text string) (jsonschema.Regexp, error) {
-	compiled, err := regexp.Compile(text)
-	if err != nil {
-		return unchecked(text), nil //nolint:nilerr // see above: what Go does not know is not checked
-	}
-	return compiled, nil
+// Check checks parameters and returns them, with what the options ask for. The error is one of *Invalid, or says that the
+// schema's own defaults are wrong, or that checking takes more than the budget (ErrTooCostly).
+func (s *Schema) Check(parameters map[string]any, options Options) (all map[string]any, err error) {
+	defer s.budget.begin()(&err, s.file)
+	return s.check(parameters, options)
 }
 
-type unchecked string
-
-// MatchString implements jsonschema.Regexp.
-func (unchecked) MatchString(string) bool { return true }
-
-// String implements jsonschema.Regexp.
-func (u unchecked) String() string { return string(u) }
-
-// Check checks parameters and returns them, with what the options ask for. The error is one of *Invalid, or says that the
-// schema's own defaults are wrong.
-func (s *Schema) Check(parameters map[string]any, options Options) (map[string]any, error) {
+func (s *Schema) check(parameters map[string]any, options Options) (map[string]any, error) {
 	all, _ := clone(parameters).(map[string]any)
 	if all == nil {
 		all = map[string]any{}
 	}
 	var read []conversion
-	if options.Integers {
-		read = s.readIntegers(all)
+	if options.texts() {
+		read = s.readTexts(all, options)
 	}
 	if err := s.compiled.Validate(all); err != nil {
 		for _, c := range read { // a branch that wants text where another wants an integer
@@ -221,13 +266,13 @@ func (s *Schema) Check(parameters map[string]any, options Options) (map[string]a
 		}
 		read = nil
 	}
-	if options.Integers {
-		s.takeBack(all, read)
+	if options.texts() {
+		s.takeBack(all, read, options)
 	}
 	if !options.Defaults {
 		return all, nil
 	}
-	d := &defaults{chosen: map[place]any{}}
+	d := &defaults{chosen: map[place]any{}, budget: s.budget}
 	if err := d.collect(s.compiled, all, 0); err != nil {
 		return nil, fmt.Errorf("cannot set the defaults of %s: %w", s.file, err)
 	}
@@ -273,9 +318,19 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// suggest helps with a misspelt parameter.
-func suggest(name string, known []string) string {
-	if found := profile.Suggest(name, known); found != "" {
+// meant helps with a misspelt parameter.
+func (s *Schema) meant(name string, known []string) string {
+	if s.suggest == nil {
+		if len(known) == 0 {
+			return ""
+		}
+		all := make([]any, len(known))
+		for i := range known {
+			all[i] = known[i]
+		}
+		return "; known are " + list(all)
+	}
+	if found := s.suggest(name, known); found != "" {
 		return fmt.Sprintf("; did you mean %q?", found)
 	}
 	return ""

@@ -26,6 +26,14 @@ func (r release) schema(t *testing.T, kind string, shared bool) *Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.Suggest = func(unknown string, known []string) string { // whoever is one letter longer
+		for _, name := range known {
+			if len(name) == len(unknown)+1 {
+				return name
+			}
+		}
+		return ""
+	}
 	s, err := d.Schema(kind, shared)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +90,7 @@ func TestParametersAreCheckedAndCompleted(t *testing.T) {
 		{"default", false, `{}`, "number is required (/r/instance-input.json)", Options{}},
 		{"default", false, `{"number": 1, "leter": "a"}`, `"leter" is not a parameter; did you mean "letter"? (/r/instance-input.json)`, Options{}},
 		{"default", false, `{"number": 1, "letter": "z"}`, "letter is not one of a, b (/r/instance-input.json)", Options{}},
-		{"default", false, `{"number": 0}`, "number: minimum: got 0, want 1 (/r/instance-input.json)", Options{}},
+		{"default", false, `{"number": 0}`, "number: want at least 1 (/r/instance-input.json)", Options{}},
 		{"default", false, `{"number": 1, "secret": "H4RDT0GUESS"}`, `secret does not match "^[a-z]+$" (/r/instance-input.json)`, Options{}},
 		{"default", false, `{"number": 1, "odd": "xyz"}`, `{"number": 1, "odd": "xyz"}`, Options{}},
 		{"default", false, `{"number": 1, "deep": {"inner": "x"}}`, "deep.inner: got string, want integer (/r/thing.json)", Options{}},
