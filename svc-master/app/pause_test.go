@@ -97,3 +97,27 @@ func TestAConvergenceIsAbandonedByHand(t *testing.T) {
 		}
 	})
 }
+
+// Who paused a tree, and who ended the pause, is in the audit, as is until when and why; what changes nothing is not.
+func TestPausesAreInTheAudit(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		m.register("one", 1)
+		id := m.request("", "shop").GetInstance().GetTreeId()
+		must[*masterv1.PauseTreeResponse](m)(m.trees.PauseTree(t.Context(), &masterv1.PauseTreeRequest{TreeId: id, Duration: durationpb.New(time.Hour), Reason: "new disk"}))
+		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		for range 2 { // the second ends nothing
+			must[*masterv1.ResumeTreeResponse](m)(m.trees.ResumeTree(t.Context(), &masterv1.ResumeTreeRequest{TreeId: id}))
+		}
+		entries := must[*masterv1.ListAuditResponse](m)(m.audit.ListAudit(t.Context(), &masterv1.ListAuditRequest{Kinds: []masterv1.AuditKind{
+			masterv1.AuditKind_AUDIT_KIND_PAUSED, masterv1.AuditKind_AUDIT_KIND_RESUMED,
+		}})).GetEntries()
+		if len(entries) != 2 {
+			t.Fatalf("the audit tells %v", entries)
+		}
+		for i, want := range []string{"it was paused until " + until + ": new disk", "until " + until + ": new disk"} {
+			if e := entries[i]; e.GetReason() != want || e.GetBy() != "bob" || e.GetTitle() != "shop" || e.GetTreeId() != id {
+				t.Errorf("entry %d is %v, want %s", i, e, want)
+			}
+		}
+	})
+}

@@ -27,6 +27,8 @@ const (
 	AuditBanged
 	AuditAbandoned
 	AuditQuota
+	AuditPaused
+	AuditResumed
 )
 
 // What of svc-master makes changes that nobody asks for at that moment.

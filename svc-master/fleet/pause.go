@@ -55,9 +55,16 @@ func (t *Tree) ResumeTree(e ResumeTree, now time.Time) (Pause, Effects, error) {
 // pause replaces the pause and tells the feed: whoever follows reads the allocations of a tree whose membership has another version.
 func (t *Tree) pause(p Pause, trace Trace, now time.Time) (Pause, Effects, error) {
 	p.Generation, p.At = t.next(), now
+	kind, reason := AuditPaused, "until "+p.Until.UTC().Format(time.RFC3339)
+	if p.Until.IsZero() {
+		kind, reason = AuditResumed, "it was paused "+t.Pause.words()[len("paused "):]
+	} else if p.Reason != "" {
+		reason += ": " + p.Reason
+	}
 	t.Pause = p
 	t.Membership++
 	return p, Effects{
+		Audit:   []AuditEntry{{Kind: kind, Title: t.Title, Reason: head(reason)}},
 		Changed: Changed{Header: true},
 		Feed:    []FeedEntry{{Kind: FeedChanged, TreeID: t.ID, Generation: t.Generation, Membership: t.Membership, At: now, Trace: trace}},
 	}, nil

@@ -16,7 +16,7 @@ import (
 func (a *API) PauseTree(ctx context.Context, req *masterv1.PauseTreeRequest) (*masterv1.PauseTreeResponse, error) {
 	e := fleet.PauseTree{For: req.GetDuration().AsDuration(), Reason: req.GetReason(), By: req.GetBy(), Trace: trail.TraceOf(ctx)}
 	var pause fleet.Pause
-	err := a.pause(ctx, req.GetTreeId(), func(t *fleet.Tree, now time.Time) (effects fleet.Effects, err error) {
+	err := a.pause(ctx, req.GetTreeId(), req.GetBy(), func(t *fleet.Tree, now time.Time) (effects fleet.Effects, err error) {
 		pause, effects, err = t.PauseTree(e, now)
 		return effects, err
 	})
@@ -29,7 +29,7 @@ func (a *API) PauseTree(ctx context.Context, req *masterv1.PauseTreeRequest) (*m
 // ResumeTree ends a pause.
 func (a *API) ResumeTree(ctx context.Context, req *masterv1.ResumeTreeRequest) (*masterv1.ResumeTreeResponse, error) {
 	e := fleet.ResumeTree{By: req.GetBy(), Trace: trail.TraceOf(ctx)}
-	err := a.pause(ctx, req.GetTreeId(), func(t *fleet.Tree, now time.Time) (fleet.Effects, error) {
+	err := a.pause(ctx, req.GetTreeId(), req.GetBy(), func(t *fleet.Tree, now time.Time) (fleet.Effects, error) {
 		_, effects, err := t.ResumeTree(e, now)
 		return effects, err
 	})
@@ -39,9 +39,9 @@ func (a *API) ResumeTree(ctx context.Context, req *masterv1.ResumeTreeRequest) (
 	return &masterv1.ResumeTreeResponse{}, nil
 }
 
-func (a *API) pause(ctx context.Context, id string, decide func(t *fleet.Tree, now time.Time) (fleet.Effects, error)) error {
+func (a *API) pause(ctx context.Context, id, by string, decide func(t *fleet.Tree, now time.Time) (fleet.Effects, error)) error {
 	treeID := fleet.TreeID(id)
-	_, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
+	_, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, By: caller(ctx, by), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		if t.Gone() {
 			return nil, fleet.Effects{}, &redisstore.NotFoundError{Kind: "tree", Name: id}
 		}

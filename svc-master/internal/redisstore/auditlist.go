@@ -34,7 +34,7 @@ type AuditQuery struct {
 }
 
 const (
-	// auditLooked is how many entries one page looks at, more or less.
+	// auditLooked is how many entries one page looks at, more or less; of more computers than that it reads one entry each.
 	auditLooked = 20_000
 	// auditChunk is how many entries of one stream are read at once: few of many streams, more of one that is read on.
 	auditChunk, auditFirst = 500, 20
@@ -57,7 +57,7 @@ func (s *Store) Audit(ctx context.Context, q AuditQuery) (entries []*masterv1.Au
 	}
 	all := make(auditCursors, 0, len(streams))
 	for _, stream := range streams {
-		c := &auditCursor{stream: stream, from: auditID{ms: math.MaxInt64}, chunk: auditFirst}
+		c := &auditCursor{stream: stream, from: auditID{ms: math.MaxInt64}, chunk: max(1, min(auditFirst, int64(auditLooked/len(streams))))}
 		if len(streams) == 1 {
 			c.chunk = auditChunk
 		}

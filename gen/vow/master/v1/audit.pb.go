@@ -57,6 +57,10 @@ const (
 	AuditKind_AUDIT_KIND_ABANDONED AuditKind = 13
 	// The tree got another quota of bangs.
 	AuditKind_AUDIT_KIND_QUOTA AuditKind = 14
+	// A tree was paused: no run of it begins until then.
+	AuditKind_AUDIT_KIND_PAUSED AuditKind = 15
+	// A pause of a tree was ended.
+	AuditKind_AUDIT_KIND_RESUMED AuditKind = 16
 	// A computer was registered, or formatted otherwise.
 	AuditKind_AUDIT_KIND_COMPUTER_REGISTERED AuditKind = 20
 	// It got another group or other labels.
@@ -93,6 +97,8 @@ var (
 		12: "AUDIT_KIND_BANGED",
 		13: "AUDIT_KIND_ABANDONED",
 		14: "AUDIT_KIND_QUOTA",
+		15: "AUDIT_KIND_PAUSED",
+		16: "AUDIT_KIND_RESUMED",
 		20: "AUDIT_KIND_COMPUTER_REGISTERED",
 		21: "AUDIT_KIND_COMPUTER_LABELLED",
 		22: "AUDIT_KIND_COMPUTER_DRAINED",
@@ -118,6 +124,8 @@ var (
 		"AUDIT_KIND_BANGED":                  12,
 		"AUDIT_KIND_ABANDONED":               13,
 		"AUDIT_KIND_QUOTA":                   14,
+		"AUDIT_KIND_PAUSED":                  15,
+		"AUDIT_KIND_RESUMED":                 16,
 		"AUDIT_KIND_COMPUTER_REGISTERED":     20,
 		"AUDIT_KIND_COMPUTER_LABELLED":       21,
 		"AUDIT_KIND_COMPUTER_DRAINED":        22,
@@ -655,7 +663,7 @@ const file_vow_master_v1_audit_proto_rawDesc = "" +
 	"page_token\x18\t \x01(\tB)\xbaH&r$(\xff\x012\x1f^([0-9]{1,18}-[0-9]{1,18}@.+)?$R\tpageToken\"p\n" +
 	"\x11ListAuditResponse\x123\n" +
 	"\aentries\x18\x01 \x03(\v2\x19.vow.master.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8c\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xbb\x05\n" +
 	"\tAuditKind\x12\x1a\n" +
 	"\x16AUDIT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14AUDIT_KIND_REQUESTED\x10\x01\x12\x16\n" +
@@ -672,7 +680,9 @@ const file_vow_master_v1_audit_proto_rawDesc = "" +
 	"\x14AUDIT_KIND_PUBLISHED\x10\v\x12\x15\n" +
 	"\x11AUDIT_KIND_BANGED\x10\f\x12\x18\n" +
 	"\x14AUDIT_KIND_ABANDONED\x10\r\x12\x14\n" +
-	"\x10AUDIT_KIND_QUOTA\x10\x0e\x12\"\n" +
+	"\x10AUDIT_KIND_QUOTA\x10\x0e\x12\x15\n" +
+	"\x11AUDIT_KIND_PAUSED\x10\x0f\x12\x16\n" +
+	"\x12AUDIT_KIND_RESUMED\x10\x10\x12\"\n" +
 	"\x1eAUDIT_KIND_COMPUTER_REGISTERED\x10\x14\x12 \n" +
 	"\x1cAUDIT_KIND_COMPUTER_LABELLED\x10\x15\x12\x1f\n" +
 	"\x1bAUDIT_KIND_COMPUTER_DRAINED\x10\x16\x12\x1f\n" +
