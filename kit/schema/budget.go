@@ -24,14 +24,14 @@ var ErrTooCostly = errors.New("checking takes too long with this schema")
 // budget bounds the work of one check of a schema. The library knows no limit: it is counted where each schema checks its format.
 type budget struct {
 	mu          sync.Mutex // held during a check
-	left        int
+	most, left  int
 	expressions int
 }
 
 // begin begins a check; what it returns ends it.
 func (b *budget) begin() func(err *error, file string) {
 	b.mu.Lock()
-	b.left = MaxWork
+	b.left = b.most
 	return func(err *error, file string) {
 		defer b.mu.Unlock()
 		if r := recover(); r != nil {

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 // inRelease reads files by their path from the root.
@@ -131,7 +130,7 @@ func TestGivenMergesWhatTravelledAsJSON(t *testing.T) {
 	}
 }
 
-func TestAHostileSchemaCostsABoundedTime(t *testing.T) {
+func TestAHostileSchemaCostsBoundedWork(t *testing.T) {
 	deep := strings.Repeat(`{"c":`, 100) + "1" + strings.Repeat("}", 100)
 	for name, text := range map[string]string{
 		"both branches hold":  `{"allOf": [{"properties": {"c": {"$ref": "#"}}}, {"properties": {"c": {"$ref": "#"}}}]}`,
@@ -142,13 +141,10 @@ func TestAHostileSchemaCostsABoundedTime(t *testing.T) {
 		r := tested()
 		r["/r/vehicle.json"] = text
 		s := r.schema(t, "plain", false)
-		began := time.Now()
+		s.budget.most = MaxWork / 20 // it takes 1.5 s otherwise
 		_, err := s.Check(object(t, deep), Options{Scalars: true, Defaults: true})
 		if !errors.Is(err, ErrTooCostly) {
 			t.Errorf("%s: got %v", name, err)
-		}
-		if took := time.Since(began); took > 20*time.Second {
-			t.Errorf("%s took %s", name, took)
 		}
 		if _, err := s.Check(map[string]any{}, Options{}); err != nil && name != "references in a row" && name != "expressions" {
 			t.Errorf("%s: what is cheap is not checked any more: %v", name, err)

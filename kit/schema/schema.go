@@ -163,7 +163,7 @@ func (d *Description) compile(name string) (compiled *Schema, err error) {
 		return nil, fmt.Errorf("cannot use %q as a schema in %s: %w", name, d.path, err)
 	}
 	location := base.ResolveReference(reference).String()
-	b := &budget{}
+	b := &budget{most: MaxWork}
 	defer b.begin()(&err, readable(location))
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(&loader{read: d.read})
