@@ -41,11 +41,15 @@ build() {
   local program name
   [ $# -gt 0 ] || set -- $programs
   mkdir -p "$bin" "$data/next"
+  # Tilt builds for several processes at once, which may be of one program.
+  exec 9>"$data/building"
+  flock 9
   (cd "$root" && go build -buildvcs=false -o "$data/next/" "$@")
   for program; do
     name=${program##*/}
     cmp -s "$data/next/$name" "$bin/$name" || cp -f --remove-destination "$data/next/$name" "$bin/$name"
   done
+  exec 9>&-
 }
 
 run() {
