@@ -105,7 +105,7 @@ func (a *Agenda) add(e *Entry) {
 
 // Apply applies events in order, then hands over what is due. It is deterministic.
 func (a *Agenda) Apply(now time.Time, events ...Event) Outcome {
-	a.change = change{stored: map[string]bool{}, removed: map[string]bool{}}
+	a.change = change{stored: map[string]bool{}}
 	for _, event := range events {
 		a.apply(event, now)
 	}
@@ -255,6 +255,9 @@ func (a *Agenda) remove(e *Entry) {
 	}
 	delete(a.Entries, e.Partition)
 	delete(a.change.stored, e.Partition)
+	if a.change.removed == nil {
+		a.change.removed = map[string]bool{} // rarely: an order allocates no map for nothing
+	}
 	a.change.removed[e.Partition] = true
 	for _, other := range a.Entries {
 		if other.TreeID == e.TreeID {

@@ -23,11 +23,10 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			continue // handed over again: it keeps its context, also that of another process
 		}
 		ctx := context.Background()
-		attrs := []attribute.KeyValue{
+		attrs := append(make([]attribute.KeyValue, 0, 8),
 			conv.ComputerID.String(order.Computer), conv.PartitionID.String(order.Partition), conv.AllocationID.String(order.AllocationID),
 			conv.RunID.String(order.RunID), conv.RunCause.String(order.Cause.String()), conv.RunAttempt.Int(order.Attempt),
-			conv.BangFolds.Int64(int64(order.Folds)),
-		}
+			conv.BangFolds.Int64(int64(order.Folds)))
 		if len(order.Bangs) > 0 {
 			ctx = o.within(&order.Bangs[0])
 			attrs = append(attrs, conv.BangID.String(order.Bangs[0].ID))

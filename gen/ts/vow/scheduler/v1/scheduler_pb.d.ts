@@ -178,6 +178,14 @@ export declare type Order = Message<"vow.scheduler.v1.Order"> & {
    * @generated from field: uint64 session = 13;
    */
   session: bigint;
+
+  /**
+   * How long the node waits after receipt before it begins the run, at most 1 s; absent = it begins at once. Set in a fan-out to a crowd, so that the runs of those
+   * who have their orders do not keep back the orders of the rest. A node that does not know it begins at once, which is harmless.
+   *
+   * @generated from field: google.protobuf.Duration begin_after = 14;
+   */
+  beginAfter?: Duration | undefined;
 };
 
 /**
