@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/extra/redisotel/v9"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/vow-os/vow/kit/backoff"
 )
@@ -23,7 +23,7 @@ type Store struct {
 	client   redis.UniversalClient
 	options  func() *redis.UniversalOptions
 	embedded *embedded
-	closing  chan struct{} // ends the metrics
+	metrics  metric.Registration
 	joiner   joiner
 
 	stopOnce sync.Once
@@ -37,7 +37,7 @@ func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
 	}
 	// The client's own log is global and unstructured, and repeats the errors that commands return.
 	redis.SetLogger(silent{})
-	s := &Store{settings: settings.withDefaults(), closing: make(chan struct{})}
+	s := &Store{settings: settings.withDefaults()}
 	if cfg.Embedded {
 		if err := s.openEmbedded(ctx, cfg.Dir); err != nil {
 			return nil, err
@@ -139,15 +139,9 @@ func (s *Store) instrument() error {
 	if t.Recording() {
 		traced = traceCommands(s.client, t.Tracer("kit/store"))
 	}
-	return errors.Join(
-		traced,
-		redisotel.InstrumentMetrics(s.client,
-			redisotel.WithMeterProvider(t.MeterProvider()),
-			redisotel.WithPoolName(string(s.kind)),
-			redisotel.WithSemConvCompliantMetrics(true),
-			redisotel.WithCloseChan(s.closing),
-		),
-	)
+	registration, measured := measureCommands(s.client, string(s.kind), t.Meter("kit/store"))
+	s.metrics = registration
+	return errors.Join(traced, measured)
 }
 
 // Redis is the client, for everything but scripts (Run) and blocking reads (Blocking).
@@ -184,7 +178,9 @@ func (s *Store) Ready(ctx context.Context) error {
 // Stop closes the connection; the embedded store saves a last snapshot. Further calls return the first result.
 func (s *Store) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
-		close(s.closing)
+		if s.metrics != nil {
+			_ = s.metrics.Unregister() // it has no error
+		}
 		if s.client != nil {
 			s.stopErr = s.client.Close()
 		}

@@ -90,16 +90,13 @@ func (h tracing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook implements redis.Hook. A pipeline is named after its first command; ours have one kind of command each.
+// ProcessPipelineHook implements redis.Hook.
 func (h tracing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
 		if unseen(ctx) || slices.ContainsFunc(commands, connecting) {
 			return next(ctx, commands)
 		}
-		name := "PIPELINE"
-		if len(commands) > 0 {
-			name += " " + commands[0].FullName()
-		}
+		name := pipelineName(commands)
 		ctx, span := h.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), h.server)
 		defer span.End()
 		if span.IsRecording() {
@@ -109,6 +106,14 @@ func (h tracing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 		note(span, err)
 		return err
 	}
+}
+
+// pipelineName names a pipeline after its first command; ours have one kind of command each.
+func pipelineName(commands []redis.Cmder) string {
+	if len(commands) == 0 {
+		return "PIPELINE"
+	}
+	return "PIPELINE " + commands[0].FullName()
 }
 
 // note says of a span how its command ended. An absent key is an answer, not an error.

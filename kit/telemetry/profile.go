@@ -34,7 +34,10 @@ func (t *Telemetry) setupProfiles(s Settings) error {
 	}
 	t.onShutdown(func(ctx context.Context) error {
 		stopped := make(chan error, 1)
-		go func() { stopped <- profiler.Stop() }()
+		go func() {
+			profiler.Flush(true) // Stop drops what was not sent: the last 15 s, which are what one wants to see of a process that ended
+			stopped <- profiler.Stop()
+		}()
 		select {
 		case err := <-stopped:
 			return err

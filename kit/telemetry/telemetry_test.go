@@ -331,8 +331,8 @@ func TestAMetricsLabelsNeverVary(t *testing.T) {
 			}
 		}
 	}
-	if points != 4 {
-		t.Errorf("%d points, want 4", points)
+	if want := 4*6 + 3 + 1; points != want { // every combination from the start, the three above, the gauge
+		t.Errorf("%d points, want %d", points, want)
 	}
 }
 
@@ -419,5 +419,27 @@ func TestADisabledSDKEmitsNothingButTheLogAndPassesOnWhatItIsGiven(t *testing.T)
 	tel.Log.InfoContext(ctx, "hello")
 	if !strings.Contains(log.String(), "0af7651916cd43dd8448eb211c80319c") {
 		t.Errorf("the log is %q", log.String())
+	}
+}
+
+// A counter that appears with its first event has no increase that Prometheus could see.
+func TestACounterWithEnumeratedLabelsIsThereBeforeItsFirstEvent(t *testing.T) {
+	tel := setup(t, telemetry.Settings{})
+	conv.BangRequests.New(tel.Meter("test"))
+	conv.BangFolded.New(tel.Meter("test"))
+	conv.LimitHits.New(tel.Meter("test")) // the names of limits are not enumerated
+	answer := httptest.NewRecorder()
+	tel.Prometheus.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	zeros, page := 0, answer.Body.String()
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "vow_bang_requests_total{") && strings.HasSuffix(line, " 0\n") {
+			zeros++
+		}
+	}
+	if want := 4 * 6; zeros != want {
+		t.Errorf("%d combinations of origin and outcome are shown, want %d", zeros, want)
+	}
+	if !strings.Contains(page, "\nvow_bang_folded_total") || strings.Contains(page, "\nvow_limit_hits_total") {
+		t.Errorf("want folded bangs and no limit:\n%s", page)
 	}
 }

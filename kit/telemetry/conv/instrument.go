@@ -75,10 +75,15 @@ type Counter struct {
 	instrument metric.Int64Counter
 }
 
-// New makes the instrument.
+// New makes the instrument. A counter whose labels are all enumerated is there from the start with zeros: Prometheus sees no increase in a
+// series that begins with 1, and the first refused bang would alert nobody.
 func (c CounterMetric) New(m metric.Meter) Counter {
 	i, _ := m.Int64Counter(c.Name, metric.WithUnit(c.Unit), metric.WithDescription(c.Meaning))
-	return Counter{c.labels(), i}
+	declared := c.labels()
+	for _, kvs := range declared.all() {
+		i.Add(context.Background(), 0, declared.of(kvs))
+	}
+	return Counter{declared, i}
 }
 
 // Add counts n more.
@@ -129,6 +134,21 @@ func (m Metric) labels() labels {
 		declared = append(declared, all[at])
 	}
 	return declared
+}
+
+// all is every combination of the declared values; none if a label is not enumerated.
+func (l labels) all() [][]attribute.KeyValue {
+	sets := [][]attribute.KeyValue{nil}
+	for _, a := range l {
+		var longer [][]attribute.KeyValue
+		for _, value := range a.Values {
+			for _, set := range sets {
+				longer = append(longer, append(slices.Clone(set), a.Key.String(value)))
+			}
+		}
+		sets = longer
+	}
+	return sets
 }
 
 // of makes the set of labels of a point: all declared keys, no others, declared values only. A missing label is the
