@@ -62,7 +62,17 @@ setup: ## Install what the tests need: Debian packages (as root), pinned tools i
 	  echo "setup: not found:$$missing. Install them (Debian: $(DEBIAN_PACKAGES)); tests that need Redis, buildout or chromium are skipped without, and fail in CI" >&2
 	fi
 	echo 'setup: installing buf, the protoc plugins, golangci-lint and testreport into .bin/'
-	$(MAKE) proto-tools $(BIN)/golangci-lint $(BIN)/testreport
+	$(MAKE) proto-tools $(BIN)/golangci-lint $(BIN)/testreport prometheus
+
+# Two programs of Debian's package, not the package: it brings eleven others, and a daemon that starts with the machine.
+.PHONY: prometheus
+prometheus:
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null || [ -x $(BIN)/promtool ]; then exit 0; fi
+	if ! command -v apt-get >/dev/null; then echo 'setup: not found: prometheus; tests that scrape with it fail without' >&2; exit 0; fi
+	mkdir -p $(BIN) $(CACHE)/prometheus && cd $(CACHE)/prometheus
+	apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 -C $(BIN) ./usr/bin/prometheus ./usr/bin/promtool
+	rm -f prometheus_*.deb
 
 .PHONY: clean
 clean: ## Remove what make made: bin/, .bin/, .cache/
@@ -166,6 +176,39 @@ SOAK ?= 10m
 soak: ## Run the tests that kill and cut at random at their full length (SOAK=10m)
 	VOW_SOAK=$(SOAK) go test -tags soak -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
 
+# 10,000 bangs while services are killed take 10 minutes; `make soak` makes 240.
+BANGS ?= 10000
+.PHONY: soak-traces
+soak-traces: ## Bang while services are killed, and assemble every trace (BANGS=10000)
+	VOW_BANGS=$(BANGS) go test -tags soak -count=1 -timeout 60m -v -run '^TestNoTraceHas' ./sim/real
+
+# Each is built from its sources once, which takes minutes, by its own builder; then it takes a `vow demo` with the shipped configuration and shows the trace of its bang.
+.PHONY: e2e-collector
+e2e-collector: $(CACHE)/collector/otelcol-vow ## Send a demo through an OpenTelemetry Collector, and find its trace there
+	VOW_COLLECTOR=$< go test -tags e2e -count=1 -v -run '^TestACollector' ./sim/real
+
+.PHONY: e2e-jaeger
+e2e-jaeger: $(CACHE)/jaeger/jaeger ## Send a demo to a Jaeger, and find its trace and those of the dashboards there
+	VOW_JAEGER=$< go test -tags e2e -count=1 -v -run '^TestAJaeger' ./sim/real
+
+COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(ROOT)/tools/collector/builder.yaml)
+$(CACHE)/collector/otelcol-vow: tools/collector/builder.yaml
+	GOWORK=off GOBIN=$(CACHE)/collector-builder go install go.opentelemetry.io/collector/cmd/builder@v$(COLLECTOR_VERSION)
+	GOWORK=off $(CACHE)/collector-builder/builder --config $<
+	touch $@
+
+# It has replace directives, so that it cannot be installed by its name: it is built in a module that repeats its own.
+JAEGER     := github.com/jaegertracing/jaeger@v1.76.0
+JAEGER_SUM := h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g=
+$(CACHE)/jaeger/jaeger:
+	mkdir -p $(@D) && cd $(@D)
+	export GOWORK=off
+	[ "$$(go mod download -json $(JAEGER) | sed -n 's/^\t"Sum": "\(.*\)",$$/\1/p')" = '$(JAEGER_SUM)' ] || { echo 'cannot build Jaeger: $(JAEGER) is not what it was' >&2; exit 1; }
+	source=$$(go mod download -json $(JAEGER) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')
+	sed 's|^module .*|module jaeger|' $$source/go.mod >go.mod && cat $$source/go.sum >go.sum
+	go mod edit -require=$(JAEGER)
+	go build -mod=mod -trimpath -ldflags='-s -w' -o $@ $(firstword $(subst @, ,$(JAEGER)))/cmd/jaeger
+
 # A seed of 100 machines and 24 hours takes 16 s of processor time. One that fails prints itself; it is told whole by
 # go run ./sim/cmd/model -fleet -nodes 100 -seed N -transcript.
 SEEDS ?= 100
@@ -173,6 +216,11 @@ FIRST ?= 1
 .PHONY: soak-model
 soak-model: ## Run the model with 100 machines for 24 hours, from seed to seed (SEEDS=100 FIRST=1)
 	go run ./sim/cmd/model -fleet -nodes 100 -seeds $(SEEDS) -seed $(FIRST)
+
+.PHONY: dashboards
+dashboards: ## Write the dashboards and docs/telemetry.md anew from kit/telemetry/conv
+	GOWORK=off go -C kit run ./telemetry/conv/cmd/convdash ../tilt/observability/grafana/dashboards
+	GOWORK=off go -C kit run ./telemetry/conv/cmd/convdoc ../docs/telemetry.md
 
 # Real processes and Debian's chromium, so that the pictures of the README are true.
 .PHONY: console-images

@@ -31,9 +31,9 @@ func TestNoAcknowledgedBangIsLostWhenServicesAreKilled(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	killed := make(chan []string, 1)
+	killed := make(chan []killing, 1)
 	stop := make(chan struct{})
-	go func() { killed <- s.killInTurn(stop) }()
+	go func() { killed <- s.killInTurn(killEvery, stop) }()
 
 	acknowledged := map[string]bool{}
 	tick := time.NewTicker(bangEvery)
@@ -58,10 +58,10 @@ func TestNoAcknowledgedBangIsLostWhenServicesAreKilled(t *testing.T) {
 		}
 	}
 	close(stop)
-	if names := <-killed; len(names) < 8 {
-		t.Errorf("only %v were killed: the test says nothing", names)
+	if all := <-killed; len(all) < 8 {
+		t.Errorf("only %v were killed: the test says nothing", all)
 	} else {
-		t.Logf("killed %s", strings.Join(names, ", "))
+		t.Logf("killed %v", all)
 	}
 	if len(acknowledged) != bangCount {
 		t.Errorf("%d different bangs were acknowledged, want %d: a repeated request got another bang", len(acknowledged), bangCount)
@@ -87,32 +87,35 @@ func TestNoAcknowledgedBangIsLostWhenServicesAreKilled(t *testing.T) {
 	s.green(tree.GetTreeId())
 }
 
+// killing is the end of a service.
+type killing struct {
+	service string
+	at      time.Time
+}
+
+func (k killing) String() string { return k.service }
+
 // killInTurn kills one thing after the other until stop is closed, and starts it again at once; the agent is started by its supervisor.
-func (s *suite) killInTurn(stop <-chan struct{}) []string {
-	var names []string
-	tick := time.NewTicker(killEvery)
+func (s *suite) killInTurn(every time.Duration, stop <-chan struct{}) []killing {
+	var all []killing
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
-			return names
+			return all
 		case <-tick.C:
 		}
-		switch i % 4 {
-		case 0:
-			s.master.restart9()
-			names = append(names, "svc-master")
-		case 1:
-			s.scheduler.restart9()
-			names = append(names, "svc-scheduler")
-		case 2:
-			s.promise.restart9()
-			names = append(names, "svc-promise")
-		case 3:
+		if i%4 == 3 {
+			at := time.Now()
 			if s.killAgent() {
-				names = append(names, "svc-node")
+				all = append(all, killing{"svc-node", at})
 			}
+			continue
 		}
+		p := []*process{s.master, s.scheduler, s.promise}[i%4]
+		all = append(all, killing{p.name, time.Now()})
+		p.restart9()
 	}
 }
 
@@ -156,13 +159,18 @@ func (s *suite) sample() *masterv1.Tree {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	url := "file://" + release
+	return s.request("file://"+release, "hello")
+}
+
+// request supplies a release, requests it and waits until it is Green.
+func (s *suite) request(url, title string) *masterv1.Tree {
+	s.t.Helper()
 	ctx := s.t.Context()
 	await(s.t, "the node has registered its computer", func() bool {
 		_, err := s.software.SupplySoftware(ctx, &masterv1.SupplySoftwareRequest{SoftwareRelease: url, Computer: "laptop"})
 		return err == nil
 	})
-	response, err := s.instances.RequestInstance(ctx, &masterv1.RequestInstanceRequest{Title: "hello", SoftwareRelease: url})
+	response, err := s.instances.RequestInstance(ctx, &masterv1.RequestInstanceRequest{Title: title, SoftwareRelease: url})
 	if err != nil {
 		s.t.Fatal(err)
 	}

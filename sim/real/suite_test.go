@@ -1,6 +1,7 @@
 package real
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -148,6 +150,8 @@ type suite struct {
 	instances                  masterv1connect.InstanceServiceClient
 	trees                      masterv1connect.TreeServiceClient
 	bangs                      masterv1connect.BangServiceClient
+	stopped                    bool
+	partitions                 int
 }
 
 // begin starts everything. The node is `vow agent`'s twin: cmd/svc-node beneath cmd/vow-supervisor.
@@ -164,13 +168,17 @@ type wiring struct {
 	links bool
 	// agent is more of the agent's command line.
 	agent []string
+	// partitions of the computer; 5 if it does not say.
+	partitions int
+	// env is what every process gets besides the test's own.
+	env []string
 }
 
 // beginWith starts everything.
 func beginWith(t *testing.T, w wiring) *suite {
 	t.Helper()
-	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}
-	names := []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin"}
+	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}, partitions: cmp.Or(w.partitions, 5)}
+	names := []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin", "svc-node-admin"}
 	for i, address := range freeAddresses(t, len(names)) {
 		s.address[names[i]] = address
 	}
@@ -195,24 +203,12 @@ func beginWith(t *testing.T, w wiring) *suite {
 	}
 	for _, p := range []*process{s.master, s.scheduler, s.promise, s.supervisor, s.node} {
 		if p != nil {
+			p.env = w.env
 			p.start()
 		}
 	}
 	t.Cleanup(func() {
-		if s.node != nil {
-			_ = s.node.command.Process.Signal(syscall.SIGTERM)
-			<-s.node.exited
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := supervisor.Shutdown(ctx, supervised); err != nil {
-			t.Errorf("stop the supervisor: %v", err)
-		}
-		<-s.supervisor.exited
-		for _, p := range []*process{s.promise, s.scheduler, s.master} {
-			_ = p.command.Process.Signal(syscall.SIGTERM)
-			<-p.exited
-		}
+		s.stop()
 		if t.Failed() {
 			s.printLogs()
 		}
@@ -230,6 +226,29 @@ func beginWith(t *testing.T, w wiring) *suite {
 	return s
 }
 
+// stop ends everything in order, once: what the services still had to send is sent.
+func (s *suite) stop() {
+	s.t.Helper()
+	if s.stopped {
+		return
+	}
+	s.stopped = true
+	if s.node != nil {
+		_ = s.node.command.Process.Signal(syscall.SIGTERM)
+		<-s.node.exited
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := supervisor.Shutdown(ctx, filepath.Join(s.dir, "supervisor")); err != nil {
+		s.t.Errorf("stop the supervisor: %v", err)
+	}
+	<-s.supervisor.exited
+	for _, p := range []*process{s.promise, s.scheduler, s.master} {
+		_ = p.command.Process.Signal(syscall.SIGTERM)
+		<-p.exited
+	}
+}
+
 // service declares one service of the control plane.
 func (s *suite) service(name string, args ...string) *process {
 	args = append([]string{"--address", s.address[name], "--admin-address", s.address[name+"-admin"]}, args...)
@@ -239,8 +258,8 @@ func (s *suite) service(name string, args ...string) *process {
 // agent is the command line of svc-node beneath the supervisor.
 func (s *suite) agent(supervised string) []string {
 	return []string{
-		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", "5", "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
-		"--state-dir", filepath.Join(s.dir, "node"), "--supervisor-dir", supervised, "--socket", filepath.Join(s.dir, "node.sock"), "--admin-address", "",
+		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", strconv.Itoa(s.partitions), "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
+		"--state-dir", filepath.Join(s.dir, "node"), "--supervisor-dir", supervised, "--socket", filepath.Join(s.dir, "node.sock"), "--admin-address", s.address["svc-node-admin"],
 		"--master", s.toward["svc-master"], "--scheduler", s.toward["svc-scheduler"], "--promise", s.toward["svc-promise"], "--executable", executable(s.t, "vow"),
 	}
 }

@@ -95,20 +95,20 @@ func decode(request *http.Request) ([]Span, error) {
 	}
 	var spans []Span
 	for _, resource := range export.GetResourceSpans() {
-		service := values(resource.GetResource().GetAttributes())["service.name"]
+		of := values(resource.GetResource().GetAttributes())
 		for _, scope := range resource.GetScopeSpans() {
 			for _, s := range scope.GetSpans() {
-				spans = append(spans, fromOTLP(service, s))
+				spans = append(spans, fromOTLP(of, s))
 			}
 		}
 	}
 	return spans, nil
 }
 
-func fromOTLP(service string, s *otlp.Span) Span {
+func fromOTLP(of map[string]string, s *otlp.Span) Span {
 	one := Span{
 		Trace: hex.EncodeToString(s.GetTraceId()), ID: hex.EncodeToString(s.GetSpanId()), Parent: hex.EncodeToString(s.GetParentSpanId()),
-		Service: service, Name: s.GetName(), Kind: trace.SpanKind(s.GetKind()), // both number internal 1, server 2, client 3, producer 4, consumer 5
+		Service: of["service.name"], Process: of["service.instance.id"], Name: s.GetName(), Kind: trace.SpanKind(s.GetKind()), // both number internal 1, server 2, client 3, producer 4, consumer 5
 		Start: time.Unix(0, int64(s.GetStartTimeUnixNano())), End: time.Unix(0, int64(s.GetEndTimeUnixNano())),
 		Attributes: values(s.GetAttributes()), Error: s.GetStatus().GetCode() == otlp.Status_STATUS_CODE_ERROR,
 	}

@@ -13,8 +13,10 @@ type Span struct {
 	// Trace, ID and Parent are hexadecimal; Parent is empty for a root.
 	Trace, ID, Parent string
 	Service, Name     string
-	Kind              trace.SpanKind
-	Start, End        time.Time
+	// Process tells the processes of a service apart: service.instance.id.
+	Process    string
+	Kind       trace.SpanKind
+	Start, End time.Time
 	// Attributes by key, as text.
 	Attributes map[string]string
 	// Links are the trace and span ids of its links.
@@ -30,10 +32,11 @@ type Link struct{ Trace, Span string }
 func FromSDK(spans []sdktrace.ReadOnlySpan) []Span {
 	out := make([]Span, 0, len(spans))
 	for _, s := range spans {
+		of := texts(s.Resource().Attributes())
 		one := Span{
 			Trace: s.SpanContext().TraceID().String(), ID: s.SpanContext().SpanID().String(), Name: s.Name(), Kind: s.SpanKind(),
 			Start: s.StartTime(), End: s.EndTime(), Attributes: texts(s.Attributes()), Error: s.Status().Code.String() == "Error",
-			Service: texts(s.Resource().Attributes())["service.name"],
+			Service: of["service.name"], Process: of["service.instance.id"],
 		}
 		if s.Parent().SpanID().IsValid() {
 			one.Parent = s.Parent().SpanID().String()
