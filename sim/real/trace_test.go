@@ -56,8 +56,15 @@ var again = regexp.MustCompile(`(exec [a-z-]+ \(svc-node\)) ×\d+`)
 func TestTheDemoConvergesAndItsTraceIsExactlyTheStory(t *testing.T) {
 	receiver := story.NewReceiver()
 	defer receiver.Close()
+	id := demo(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL)
+	expectTheStory(t, receiver.Spans(), id)
+}
+
+// demo runs `vow demo` with an environment and returns the trace of its bang.
+func demo(t *testing.T, env ...string) string {
+	t.Helper()
 	command := exec.Command(executable(t, "vow"), "demo", "-o", "json")
-	command.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL, "OTEL_BSP_SCHEDULE_DELAY=100")
+	command.Env = append(append(os.Environ(), "OTEL_BSP_SCHEDULE_DELAY=100"), env...)
 	var failure strings.Builder
 	command.Stderr = &failure
 	out, err := command.Output()
@@ -73,9 +80,15 @@ func TestTheDemoConvergesAndItsTraceIsExactlyTheStory(t *testing.T) {
 		t.Fatalf("vow demo wrote %q: %v", out, err)
 	}
 	t.Logf("kill to bang %.1f ms, kill to converged %.1f ms", result.KillToBang*1000, result.KillToConverg*1000)
-	trace := story.Assemble(receiver.Spans())[result.TraceID]
+	return result.TraceID
+}
+
+// expectTheStory compares the trace of an id with theTrace.
+func expectTheStory(t *testing.T, spans []story.Span, id string) {
+	t.Helper()
+	trace := story.Assemble(spans)[id]
 	if trace == nil {
-		t.Fatalf("no span of trace %s arrived", result.TraceID)
+		t.Fatalf("no span of trace %s arrived", id)
 	}
 	if len(trace.Orphans) > 0 || len(trace.Roots) != 1 {
 		t.Errorf("want one root and no orphans:\n%s", trace.Draw())
