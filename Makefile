@@ -182,6 +182,10 @@ BANGS ?= 10000
 soak-traces: ## Bang while services are killed, and assemble every trace (BANGS=10000)
 	VOW_BANGS=$(BANGS) go test -tags soak -count=1 -timeout 60m -v -run '^TestNoTraceHas' ./sim/real
 
+.PHONY: e2e-prometheus
+e2e-prometheus: ## Have Debian's Prometheus scrape real services, show every panel and fire an alert
+	go test -tags soak -count=1 -timeout 10m -v -run '^TestPrometheus' ./sim/real
+
 # Each is built from its sources once, which takes minutes, by its own builder; then it takes a `vow demo` with the shipped configuration and shows the trace of its bang.
 .PHONY: e2e-collector
 e2e-collector: $(CACHE)/collector/otelcol-vow ## Send a demo through an OpenTelemetry Collector, and find its trace there
