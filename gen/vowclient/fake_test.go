@@ -40,7 +40,9 @@ func newFake() *fake {
 	}
 }
 
-func unavailable(text string) error { return connect.NewError(connect.CodeUnavailable, fmt.Errorf("%s", text)) }
+func unavailable(text string) error {
+	return connect.NewError(connect.CodeUnavailable, fmt.Errorf("%s", text))
+}
 
 // change changes something and wakes the streams.
 func (f *fake) change(do func()) {
@@ -95,8 +97,11 @@ func (f *fake) client() *Client {
 		},
 		watchTree: func(ctx context.Context, _ *masterv1.WatchTreeColoursRequest, do func(*masterv1.WatchTreeColoursResponse) bool) error {
 			return f.stream(ctx, func() bool {
-				i := f.tree.GetInstances()[0]
-				return do(&masterv1.WatchTreeColoursResponse{TreeId: "t1", Colour: f.tree.GetColour(), Instances: []*masterv1.InstanceColour{{InstanceId: i.GetInstanceId(), Settled: Settled(i)}}})
+				r := &masterv1.WatchTreeColoursResponse{TreeId: "t1", Colour: f.tree.GetColour()}
+				for _, i := range f.tree.GetInstances() {
+					r.Instances = append(r.Instances, &masterv1.InstanceColour{InstanceId: i.GetInstanceId(), Settled: Settled(i)})
+				}
+				return do(r)
 			})
 		},
 		watchConvergence: func(ctx context.Context, _ *masterv1.WatchConvergenceRequest, do func(*masterv1.WatchConvergenceResponse) bool) error {

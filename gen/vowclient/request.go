@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -37,13 +38,14 @@ func (c *Client) RequestAndWait(ctx context.Context, request *masterv1.RequestIn
 
 // WaitInstance waits until an instance is as it was requested last, as RequestAndWait does.
 func (c *Client) WaitInstance(ctx context.Context, i *masterv1.Instance) (*masterv1.Instance, error) {
-	now, worth := i, anyMessage
+	now, gone, worth := i, false, anyMessage
 	if i.GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
 		worth = greenMessage
 	}
 	_, err := c.waitTree(ctx, i.GetTreeId(), worth, func(tree *masterv1.Tree) bool {
 		found := instanceOf(tree, i.GetInstanceId())
-		if found == nil { // it is gone
+		if found == nil {
+			gone = true
 			return true
 		}
 		now = found
@@ -55,8 +57,12 @@ func (c *Client) WaitInstance(ctx context.Context, i *masterv1.Instance) (*maste
 		}
 		return false
 	})
-	if IsNotFound(err) && now.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
-		return now, nil // with its tree
+	gone = gone || IsNotFound(err) // with its tree
+	switch {
+	case gone && now.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED:
+		return now, nil
+	case gone:
+		return now, connect.NewError(connect.CodeNotFound, fmt.Errorf("cannot find instance %s any more: somebody destroyed it", i.GetInstanceId()))
 	}
 	return now, err
 }

@@ -129,6 +129,15 @@ func TestWhatIsDestroyedIsWaitedForUntilItIsGone(t *testing.T) {
 	})
 }
 
+func TestAnInstanceThatSomebodyElseDestroyedIsNotWaitedForForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fake, c *Client) {
+		after(time.Second, func() { f.change(func() { f.tree.Instances = nil }) })
+		if i, err := c.RequestAndWait(t.Context(), &masterv1.RequestInstanceRequest{Title: "shop"}); !IsNotFound(err) {
+			t.Error(i, err)
+		}
+	})
+}
+
 func TestARepeatedCallHasOneKey(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fake, c *Client) {
 		f.down = unavailable("it restarts")

@@ -8,6 +8,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/endpoint"
 )
@@ -34,6 +35,8 @@ type Fleet struct {
 	Promises     promisev1connect.PromiseServiceClient
 	// Node is the local node; nil where there is no socket.
 	Node nodev1connect.NodeServiceClient
+	// Vow waits and follows.
+	Vow *vowclient.Client
 
 	connections []*rpc.Client
 }
@@ -55,6 +58,7 @@ func New(e endpoint.Set) (*Fleet, error) {
 	f.Audit = masterv1connect.NewAuditServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Links = masterv1connect.NewLinkServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.Feed = masterv1connect.NewFeedServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Vow = vowclient.New(master.HTTP(), master.BaseURL(), master.Options()...)
 	scheduler, err := f.connect("svc-scheduler", e.Scheduler)
 	if err != nil {
 		return nil, err

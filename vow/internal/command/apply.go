@@ -286,7 +286,7 @@ func (s *session) carryOut(ctx context.Context, changes []declared.Change, wait 
 			_, err = s.awaitSoftware(ctx, f, c.Supply.GetSoftwareRelease(), c.Supply.GetComputer(), c.Supply.GetState(), time.Until(deadline))
 		case c.Request != nil:
 			i := requested[c.Name]
-			_, err = awaitRequested(ctx, f, i, i.GetState(), time.Until(deadline))
+			_, err = awaitRequested(ctx, f, i, time.Until(deadline))
 		}
 		if err != nil {
 			return err

@@ -10,12 +10,9 @@ import (
 
 	"github.com/vow-os/vow/kit/human"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -74,9 +71,8 @@ func newBang(s *session) *cobra.Command {
 
 // bang sends one bang; it is sent again with the same id while svc-master does not answer.
 func bang(ctx context.Context, f *client.Fleet, target string, computer, dry bool, message string) (*masterv1.BangResponse, error) {
-	request := &masterv1.BangRequest{RequestId: uuid.NewString(), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: whoami(), Message: message, DryRun: dry}
+	request := &masterv1.BangRequest{Source: whoami(), Message: message, DryRun: dry}
 	if computer {
-		request.Origin = typev1.BangOrigin_BANG_ORIGIN_COMPUTER
 		request.Target = &masterv1.BangRequest_Computer{Computer: target}
 	} else {
 		tree, err := getTree(ctx, f, target)
@@ -85,16 +81,7 @@ func bang(ctx context.Context, f *client.Fleet, target string, computer, dry boo
 		}
 		request.Target = &masterv1.BangRequest_TreeId{TreeId: tree.GetTreeId()}
 	}
-	var response *masterv1.BangResponse
-	err := rpc.Retry(ctx, "bang", func(ctx context.Context) error {
-		var err error
-		response, err = f.Bangs.Bang(ctx, request)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot bang %q: %w", target, err)
-	}
-	return response, nil
+	return f.Vow.Bang(ctx, request)
 }
 
 // await follows a convergence until it is closed.
@@ -104,52 +91,8 @@ func (s *session) await(ctx context.Context, f *client.Fleet, id string, wait ti
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	_, err := awaitClosed(ctx, f, id)
+	_, err := f.Vow.WaitConverged(ctx, id)
 	return err
-}
-
-// awaitClosed returns the convergence once it is closed, or an error that lists its blockers.
-func awaitClosed(ctx context.Context, f *client.Fleet, id string) (*masterv1.Convergence, error) {
-	var last *masterv1.Convergence
-	err := rpc.Retry(ctx, "watch convergence", func(ctx context.Context) error {
-		stream, err := f.Convergences.WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: id})
-		if err != nil {
-			return err
-		}
-		for stream.Receive() {
-			last = stream.Msg().GetConvergence()
-		}
-		err = stream.Err()
-		return errors.Join(err, stream.Close())
-	})
-	switch {
-	case last.GetState() == masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED:
-		return last, nil
-	case last != nil && last.GetClosedAt() != nil:
-		return last, fmt.Errorf("convergence %s ended %s", id, human.Word(last.GetState(), "CONVERGENCE_STATE_"))
-	case ctx.Err() != nil && last != nil:
-		return last, fmt.Errorf("convergence %s is still open: %s", id, blockers(last))
-	case err != nil:
-		return last, fmt.Errorf("cannot watch convergence %s: %w", id, err)
-	default:
-		return last, fmt.Errorf("cannot watch convergence %s: the stream ended before it closed", id)
-	}
-}
-
-// blockers says what a convergence waits for.
-func blockers(c *masterv1.Convergence) string {
-	text := ""
-	for _, m := range c.GetMembers() {
-		if m.GetSettled() {
-			continue
-		}
-		why := m.GetBlocker()
-		if why == "" {
-			why = "has not run yet"
-		}
-		text += fmt.Sprintf("%s (%s/%s): %s; ", m.GetTitle(), m.GetComputer(), m.GetPartition(), why)
-	}
-	return human.OneLine(text, 2000)
 }
 
 // whoami names who bangs, for the record.

@@ -178,7 +178,7 @@ func kill(ctx context.Context, f *client.Fleet, tree *masterv1.Tree, victim *nod
 	if err != nil {
 		return nil, err
 	}
-	converged, err := awaitClosed(ctx, f, bang.GetBangId())
+	converged, err := f.Vow.WaitConverged(ctx, bang.GetBangId())
 	if err != nil {
 		return nil, err
 	}

@@ -11,13 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -55,7 +54,7 @@ RELEASE is the URL of a supplied software release, or a path.`,
 					return err
 				}
 				if r.wait > 0 {
-					gone, err := awaitRequested(c.Context(), f, response.GetInstance(), request.GetState(), r.wait)
+					gone, err := awaitRequested(c.Context(), f, response.GetInstance(), r.wait)
 					if err != nil {
 						return err
 					}
@@ -136,8 +135,8 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		return nil, err
 	}
 	request := &masterv1.RequestInstanceRequest{
-		Sla:       sla,
-		RequestId: uuid.NewString(), Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
+		Sla:   sla,
+		Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
 		Parameters: parameters, State: state, Computer: r.computer,
 	}
 	if r.retention != 0 {
@@ -146,19 +145,10 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 	return request, nil
 }
 
-// requestInstance sends a request; it is sent again with the same id while svc-master does not answer.
+// requestInstance sends a request, each time as a new one: an old one's id would get its old answer.
 func requestInstance(ctx context.Context, f *client.Fleet, request *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {
-	request.RequestId = uuid.NewString()
-	var response *masterv1.RequestInstanceResponse
-	err := rpc.Retry(ctx, "request instance", func(ctx context.Context) error {
-		var err error
-		response, err = f.Instances.RequestInstance(ctx, request)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot request %q: %w", request.GetTitle(), err)
-	}
-	return response, nil
+	request.RequestId = vowclient.NewKey()
+	return f.Vow.Request(ctx, request)
 }
 
 func readiness(r *masterv1.RequestInstanceResponse) string {

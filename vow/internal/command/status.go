@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -89,32 +90,22 @@ func occupancy(c *masterv1.Computer) string {
 
 // allComputers reads every page.
 func allComputers(ctx context.Context, f *client.Fleet) ([]*masterv1.Computer, error) {
-	var all []*masterv1.Computer
-	request := &masterv1.ListComputersRequest{PageSize: 1000}
-	for {
-		page, err := f.Computers.ListComputers(ctx, request)
+	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Computer, string, error) {
+		page, err := f.Computers.ListComputers(ctx, &masterv1.ListComputersRequest{PageSize: 1000, PageToken: token})
 		if err != nil {
-			return nil, fmt.Errorf("cannot list computers: %w", err)
+			return nil, "", fmt.Errorf("cannot list computers: %w", err)
 		}
-		all = append(all, page.GetComputers()...)
-		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
-			return all, nil
-		}
-	}
+		return page.GetComputers(), page.GetNextPageToken(), nil
+	}))
 }
 
 // allTrees reads every page.
 func allTrees(ctx context.Context, f *client.Fleet) ([]*masterv1.Tree, error) {
-	var all []*masterv1.Tree
-	request := &masterv1.ListTreesRequest{PageSize: 1000}
-	for {
-		page, err := f.Trees.ListTrees(ctx, request)
+	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Tree, string, error) {
+		page, err := f.Trees.ListTrees(ctx, &masterv1.ListTreesRequest{PageSize: 1000, PageToken: token})
 		if err != nil {
-			return nil, fmt.Errorf("cannot list trees: %w", err)
+			return nil, "", fmt.Errorf("cannot list trees: %w", err)
 		}
-		all = append(all, page.GetTrees()...)
-		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
-			return all, nil
-		}
-	}
+		return page.GetTrees(), page.GetNextPageToken(), nil
+	}))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -62,17 +63,14 @@ func newUsage(s *session) *cobra.Command {
 
 // allUsage reads every page.
 func allUsage(ctx context.Context, f *client.Fleet, request *masterv1.ListUsageRequest) ([]*masterv1.Usage, error) {
-	var all []*masterv1.Usage
-	for {
+	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Usage, string, error) {
+		request.PageToken = token
 		page, err := f.Usage.ListUsage(ctx, request)
 		if err != nil {
-			return nil, fmt.Errorf("cannot list usage: %w", err)
+			return nil, "", fmt.Errorf("cannot list usage: %w", err)
 		}
-		all = append(all, page.GetUsage()...)
-		if request.PageToken = page.GetNextPageToken(); request.GetPageToken() == "" {
-			return all, nil
-		}
-	}
+		return page.GetUsage(), page.GetNextPageToken(), nil
+	}))
 }
 
 // usageRows are a heading and a row for each allocation and day; for people with units, else in seconds and bytes.
