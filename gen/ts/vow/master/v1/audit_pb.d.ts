@@ -386,6 +386,20 @@ export enum AuditKind {
   QUOTA = 14,
 
   /**
+   * A tree was paused: no run of it begins until then.
+   *
+   * @generated from enum value: AUDIT_KIND_PAUSED = 15;
+   */
+  PAUSED = 15,
+
+  /**
+   * A pause of a tree was ended.
+   *
+   * @generated from enum value: AUDIT_KIND_RESUMED = 16;
+   */
+  RESUMED = 16,
+
+  /**
    * A computer was registered, or formatted otherwise.
    *
    * @generated from enum value: AUDIT_KIND_COMPUTER_REGISTERED = 20;

@@ -152,6 +152,14 @@ export declare type Instance = Message<"vow.master.v1.Instance"> & {
    * @generated from field: string remnant_of = 19;
    */
   remnantOf: string;
+
+  /**
+   * What is wrong with its parameters by the schema of its release, which became known after it was requested; empty = nothing. A request with such parameters
+   * is refused since.
+   *
+   * @generated from field: string parameter_problem = 20;
+   */
+  parameterProblem: string;
 };
 
 /**
@@ -767,6 +775,8 @@ export declare const InstanceService: GenService<{
    * RequestInstance says that an instance is wanted, and how. Declarative and idempotent by (account, title) for a root and by (requester, title)
    * for a child; a repeated request_id gets the first answer. The same title with another release, type, parameters or state is the
    * upgrade: next generation, same partition, same data. With no room the request is stored unallocated and answered with ready = false and the exact reason.
+   * Parameters are checked with the JSON schema that the release ships, once a node that installed it told: INVALID_ARGUMENT names the JSON pointer, the rule
+   * and what is expected. What is requested already, and is requested again as it is, is not refused.
    * Errors: INVALID_ARGUMENT (names the field), NOT_FOUND (requester), FAILED_PRECONDITION (the tree is being destroyed, or the run that requests is not the current one).
    * Callers: anyone for roots; a node on behalf of the instance that requests.
    *

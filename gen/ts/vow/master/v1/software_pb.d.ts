@@ -94,6 +94,53 @@ export declare type InstallProgress = Message<"vow.master.v1.InstallProgress"> &
 export declare const InstallProgressSchema: GenMessage<InstallProgress>;
 
 /**
+ * ReleaseSchema is what a release ships to describe the parameters of its instances: software.cfg.json and the JSON schemas that it names.
+ *
+ * @generated from message vow.master.v1.ReleaseSchema
+ */
+export declare type ReleaseSchema = Message<"vow.master.v1.ReleaseSchema"> & {
+  /**
+   * The files, by path; at most 64 and 512 KiB together.
+   *
+   * @generated from field: repeated vow.master.v1.SchemaFile files = 1;
+   */
+  files: SchemaFile[];
+};
+
+/**
+ * Describes the message vow.master.v1.ReleaseSchema.
+ * Use `create(ReleaseSchemaSchema)` to create a new message.
+ */
+export declare const ReleaseSchemaSchema: GenMessage<ReleaseSchema>;
+
+/**
+ * SchemaFile is one of them.
+ *
+ * @generated from message vow.master.v1.SchemaFile
+ */
+export declare type SchemaFile = Message<"vow.master.v1.SchemaFile"> & {
+  /**
+   * Path from the root of the release, without a leading slash.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What is in it.
+   *
+   * @generated from field: bytes content = 2;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message vow.master.v1.SchemaFile.
+ * Use `create(SchemaFileSchema)` to create a new message.
+ */
+export declare const SchemaFileSchema: GenMessage<SchemaFile>;
+
+/**
  * Software is a release on a computer.
  *
  * @generated from message vow.master.v1.Software
@@ -168,6 +215,13 @@ export declare type Software = Message<"vow.master.v1.Software"> & {
    * @generated from field: uint64 supply = 10;
    */
   supply: bigint;
+
+  /**
+   * What the node said of the release's schema (ReportSoftwareStateRequest.schema_digest); empty = svc-master does not know, and the node tells it again.
+   *
+   * @generated from field: string schema_digest = 11;
+   */
+  schemaDigest: string;
 };
 
 /**
@@ -284,6 +338,20 @@ export declare type ReportSoftwareStateRequest = Message<"vow.master.v1.ReportSo
    * @generated from field: google.protobuf.Duration retry_in = 7;
    */
   retryIn?: Duration | undefined;
+
+  /**
+   * Of a release that is AVAILABLE: SHA-256 of its schema in 64 hexadecimal digits, `none` when it ships none; empty = the node does not say.
+   *
+   * @generated from field: string schema_digest = 8;
+   */
+  schemaDigest: string;
+
+  /**
+   * The schema of that digest; unset unless it was wanted.
+   *
+   * @generated from field: vow.master.v1.ReleaseSchema schema = 9;
+   */
+  schema?: ReleaseSchema | undefined;
 };
 
 /**
@@ -298,6 +366,12 @@ export declare const ReportSoftwareStateRequestSchema: GenMessage<ReportSoftware
  * @generated from message vow.master.v1.ReportSoftwareStateResponse
  */
 export declare type ReportSoftwareStateResponse = Message<"vow.master.v1.ReportSoftwareStateResponse"> & {
+  /**
+   * True when the schema of that digest is not known: it is to be sent with the same report, of which nothing was taken over.
+   *
+   * @generated from field: bool schema_wanted = 1;
+   */
+  schemaWanted: boolean;
 };
 
 /**
@@ -345,6 +419,129 @@ export declare type ListSoftwareResponse = Message<"vow.master.v1.ListSoftwareRe
  * Use `create(ListSoftwareResponseSchema)` to create a new message.
  */
 export declare const ListSoftwareResponseSchema: GenMessage<ListSoftwareResponse>;
+
+/**
+ * GetReleaseSchemaRequest names a release.
+ *
+ * @generated from message vow.master.v1.GetReleaseSchemaRequest
+ */
+export declare type GetReleaseSchemaRequest = Message<"vow.master.v1.GetReleaseSchemaRequest"> & {
+  /**
+   * Its URL.
+   *
+   * @generated from field: string software_release = 1;
+   */
+  softwareRelease: string;
+};
+
+/**
+ * Describes the message vow.master.v1.GetReleaseSchemaRequest.
+ * Use `create(GetReleaseSchemaRequestSchema)` to create a new message.
+ */
+export declare const GetReleaseSchemaRequestSchema: GenMessage<GetReleaseSchemaRequest>;
+
+/**
+ * GetReleaseSchemaResponse is what it ships.
+ *
+ * @generated from message vow.master.v1.GetReleaseSchemaResponse
+ */
+export declare type GetReleaseSchemaResponse = Message<"vow.master.v1.GetReleaseSchemaResponse"> & {
+  /**
+   * Digest of the schema; `none` when the release ships none.
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * The files.
+   *
+   * @generated from field: vow.master.v1.ReleaseSchema schema = 2;
+   */
+  schema?: ReleaseSchema | undefined;
+
+  /**
+   * What the description says, by software type.
+   *
+   * @generated from field: repeated vow.master.v1.SoftwareType types = 3;
+   */
+  types: SoftwareType[];
+
+  /**
+   * Why the whole of it cannot be used; empty = it can. Parameters are not checked then.
+   *
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message vow.master.v1.GetReleaseSchemaResponse.
+ * Use `create(GetReleaseSchemaResponseSchema)` to create a new message.
+ */
+export declare const GetReleaseSchemaResponseSchema: GenMessage<GetReleaseSchemaResponse>;
+
+/**
+ * SoftwareType is one that a release describes.
+ *
+ * @generated from message vow.master.v1.SoftwareType
+ */
+export declare type SoftwareType = Message<"vow.master.v1.SoftwareType"> & {
+  /**
+   * Its name, as an instance requests it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Title, for people.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * True for shared instances of that type.
+   *
+   * @generated from field: bool shared = 3;
+   */
+  shared: boolean;
+
+  /**
+   * How parameters travel: `xml`, each on its own, or `json-in-xml`, as JSON under `_`.
+   *
+   * @generated from field: string serialisation = 4;
+   */
+  serialisation: string;
+
+  /**
+   * Path of the schema of the parameters; empty = none, they are not checked.
+   *
+   * @generated from field: string request = 5;
+   */
+  request: string;
+
+  /**
+   * Path of the schema of what is published; empty = none.
+   *
+   * @generated from field: string response = 6;
+   */
+  response: string;
+
+  /**
+   * Why its parameters are not checked although it has a schema; empty = they are.
+   *
+   * @generated from field: string problem = 7;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message vow.master.v1.SoftwareType.
+ * Use `create(SoftwareTypeSchema)` to create a new message.
+ */
+export declare const SoftwareTypeSchema: GenMessage<SoftwareType>;
 
 /**
  * SoftwareState is how far a computer is with a release.
@@ -464,6 +661,17 @@ export declare const SoftwareService: GenService<{
     methodKind: "unary";
     input: typeof ListSoftwareRequestSchema;
     output: typeof ListSoftwareResponseSchema;
+  },
+  /**
+   * GetReleaseSchema returns what a release ships to describe the parameters of its instances, as the node that installed it last told. Reads only.
+   * Errors: NOT_FOUND (no node told that it has the release), UNAVAILABLE. Callers: anyone.
+   *
+   * @generated from rpc vow.master.v1.SoftwareService.GetReleaseSchema
+   */
+  getReleaseSchema: {
+    methodKind: "unary";
+    input: typeof GetReleaseSchemaRequestSchema;
+    output: typeof GetReleaseSchemaResponseSchema;
   },
 }>;
 
