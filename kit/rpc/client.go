@@ -21,7 +21,7 @@ import (
 // Target is what a user sets of a client.
 type Target struct {
 	// Address is host:port, http://host:port, https://host:port or unix:/path of a socket. Without a scheme it is
-	// clear text, HTTP/2 with prior knowledge.
+	// clear text, HTTP/2 with prior knowledge. Replicas that no balancer stands before are host:port,host:port,….
 	Address string
 	// Name is what errors call it, for whoever calls several; empty = they do not name it.
 	Name string
@@ -78,11 +78,19 @@ type Client struct {
 
 // NewClient checks the target; it does not connect.
 func NewClient(t Target, s ClientSettings) (*Client, error) {
-	network, address, baseURL, err := parseTarget(t.Address)
+	several, err := parseReplicas(t.Address)
+	if err != nil {
+		return nil, err
+	}
+	first, _, _ := strings.Cut(t.Address, ",")
+	network, address, baseURL, err := parseTarget(first)
 	if err != nil {
 		return nil, err
 	}
 	s = s.withDefaults()
+	if several != nil {
+		s.Dial = startAt(several, s.Caller).dial(s.Dial)
+	}
 	tracing, err := newTracing(s.Telemetry, true)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of %q: %w", t.Address, err)

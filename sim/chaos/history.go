@@ -130,6 +130,8 @@ type History struct {
 	Length, Period time.Duration
 	// Moves is how often the epoch may have moved: each makes every partition run once more.
 	Moves int
+	// Lossy is true when the store failed over: what was acknowledged in an epoch before the last one may be gone, whole.
+	Lossy bool
 
 	began time.Time
 	mu    sync.Mutex // never held while anything waits

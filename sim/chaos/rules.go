@@ -31,13 +31,24 @@ func Rules() []Rule {
 	}
 }
 
-// lostBangs: each acknowledged bang is recorded, and satisfied in the end.
+// lost is whether an operation may be gone: a fail-over lost it, and the epoch tells.
+func (h *History) lost(o Operation) bool {
+	return h.Lossy && o.Generation.Epoch < h.Final.Generation[o.Tree].Epoch
+}
+
+// lostBangs: each acknowledged bang is recorded, and satisfied in the end; an id names one bang for ever, also where the first one was lost.
 func lostBangs(h *History) (broken []string) {
+	named := map[string]string{}
 	for _, o := range h.Operations {
 		if o.Kind != Bang || !o.Answered {
 			continue
 		}
+		if other, ok := named[o.BangID]; ok && other != o.ID {
+			broken = append(broken, fmt.Sprintf("bangs %s and %s were both acknowledged as %s", other, o.ID, o.BangID))
+		}
+		named[o.BangID] = o.ID
 		switch satisfied, recorded := h.Final.Satisfied[o.BangID]; {
+		case !recorded && h.lost(o):
 		case !recorded:
 			broken = append(broken, fmt.Sprintf("bang %s, acknowledged at %s as %s, is not recorded", o.ID, o.Return, o.BangID))
 		case !satisfied:
@@ -58,6 +69,9 @@ func lostRequests(h *History) (broken []string) {
 	for _, tree := range slices.Sorted(maps.Keys(trees)) {
 		value := h.Final.Value[tree]
 		at := slices.IndexFunc(trees[tree], func(o Operation) bool { return o.Value == value })
+		if at < 0 && h.Lossy && value == "" && !slices.ContainsFunc(trees[tree], func(o Operation) bool { return o.Answered && !h.lost(o) }) {
+			continue // all of them are gone
+		}
 		if at < 0 {
 			broken = append(broken, fmt.Sprintf("tree %s has %q in the end, which nobody requested", tree, value))
 			continue
@@ -67,7 +81,7 @@ func lostRequests(h *History) (broken []string) {
 			if !o.Answered {
 				continue
 			}
-			if last.Answered && last.Before(o.Span) {
+			if last.Answered && last.Before(o.Span) && !h.lost(o) {
 				broken = append(broken, fmt.Sprintf("tree %s has %q in the end, but %q was acknowledged at %s after it", tree, value, o.Value, o.Return))
 			}
 			if h.Final.Generation[tree].Less(o.Generation) {

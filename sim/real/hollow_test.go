@@ -1,10 +1,9 @@
-//go:build soak
-
 package real
 
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -36,29 +35,38 @@ type hollow struct {
 	runs     masterv1connect.RunServiceClient
 	orders   schedulerv1connect.OrderServiceClient
 
-	mu   sync.Mutex // never held while anything waits
-	busy map[string]string
-	late map[string]*masterv1.ReportRunRequest // by partition: of a run that a kill ended
-	stop context.CancelFunc
-	all  *sync.WaitGroup
+	mu    sync.Mutex // never held while anything waits
+	at    string     // replica of svc-scheduler that was reached last
+	owner string     // the one whose stream of orders is open
+	busy  map[string]string
+	late  map[string]*masterv1.ReportRunRequest // by partition: of a run that a kill ended
+	stop  context.CancelFunc
+	all   *sync.WaitGroup
 }
 
 func newHollow(t *testing.T, r *replicas, h *chaos.History, computer string) *hollow {
 	t.Helper()
-	to := func(address string) *rpc.Client {
-		c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{})
+	n := &hollow{computer: computer, history: h, neverOK: map[string]bool{}, late: map[string]*masterv1.ReportRunRequest{}}
+	to := func(address string, dial rpc.Dial) *rpc.Client {
+		c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Caller: computer, Dial: dial})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
 		return c
 	}
-	masters, schedulers := to(r.toMasters.address()), to(r.toSchedulers.address())
-	n := &hollow{
-		computer: computer, history: h, neverOK: map[string]bool{}, late: map[string]*masterv1.ReportRunRequest{},
-		runs:   masterv1connect.NewRunServiceClient(masters.HTTP(), masters.BaseURL(), masters.Options()...),
-		orders: schedulerv1connect.NewOrderServiceClient(schedulers.HTTP(), schedulers.BaseURL(), schedulers.Options()...),
-	}
+	masters := to(r.mastersAt, nil)
+	schedulers := to(r.schedulersAt, func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.at = address
+		}
+		return conn, err
+	})
+	n.runs = masterv1connect.NewRunServiceClient(masters.HTTP(), masters.BaseURL(), masters.Options()...)
+	n.orders = schedulerv1connect.NewOrderServiceClient(schedulers.HTTP(), schedulers.BaseURL(), schedulers.Options()...)
 	t.Cleanup(func() { n.kill() })
 	return n
 }
@@ -101,7 +109,18 @@ func (n *hollow) follow(ctx context.Context, all *sync.WaitGroup) {
 		return
 	}
 	defer stream.Close()
+	own := func(open bool) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.owner = ""; open {
+			n.owner = n.at
+		}
+	}
+	defer own(false)
 	for stream.Receive() {
+		if stream.Msg().GetSession() != nil {
+			own(true)
+		}
 		o := stream.Msg().GetOrder()
 		if o == nil {
 			continue

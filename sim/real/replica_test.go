@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,6 +23,8 @@ type replicas struct {
 	*suite
 	masters, schedulers     []*process
 	toMasters, toSchedulers *relay
+	mastersAt, schedulersAt string // where nodes find them
+	schedulerAt             []string
 	bangsAt                 []masterv1connect.BangServiceClient
 	treesAt                 []masterv1connect.TreeServiceClient
 	requestsAt              []masterv1connect.InstanceServiceClient
@@ -35,7 +38,22 @@ func beginReplicas(t *testing.T) *replicas {
 // beginReplicasVia lets via put something between two of them: it returns where `from` finds `to`, which is at address.
 func beginReplicasVia(t *testing.T, via func(from, to, address string) string) *replicas {
 	t.Helper()
-	r := &replicas{suite: &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}}}
+	redis := storetest.StartRedis(t)
+	r := beginReplicasOn(t, func(from string) string { return "redis://" + via(from, "redis", redis.Addr()) }, via, true)
+	r.redis = redis
+	return r
+}
+
+// beginDirect has nothing between any two of them: the agent knows the addresses of both replicas.
+func beginDirect(t *testing.T, url string) *replicas {
+	t.Helper()
+	return beginReplicasOn(t, func(string) string { return url }, func(_, _, address string) string { return address }, false)
+}
+
+// beginReplicasOn begins on the store whose URL is told to each service.
+func beginReplicasOn(t *testing.T, redis func(from string) string, via func(from, to, address string) string, relayed bool) *replicas {
+	t.Helper()
+	r := &replicas{suite: &suite{t: t, dir: shortDir(t), address: map[string]string{}}}
 	free := freeAddresses(t, 10)
 	replica := func(name string, n int, args ...string) (*process, string) {
 		address, admin := free[0], free[1]
@@ -45,21 +63,29 @@ func beginReplicasVia(t *testing.T, via func(from, to, address string) string) *
 			args: append([]string{"--address", address, "--admin-address", admin}, args...),
 		}, address
 	}
-	redis := func(from string) string { return "redis://" + via(from, "redis", r.redis.Addr()) }
 	var masters, schedulers []string
 	for n := range 2 {
 		p, address := replica("svc-master", n, "--redis-url", redis(fmt.Sprint("svc-master-", n)))
 		r.masters, masters = append(r.masters, p), append(masters, address)
 	}
-	r.toMasters = relayTo(t, masters...)
+	r.mastersAt = strings.Join(masters, ",")
+	if relayed {
+		r.toMasters = relayTo(t, masters...)
+		r.mastersAt = r.toMasters.address()
+	}
 	for n := range 2 {
 		p, address := replica("svc-scheduler", n, "--redis-url", redis(fmt.Sprint("svc-scheduler-", n)), "--master", via(fmt.Sprint("svc-scheduler-", n), fmt.Sprint("svc-master-", n), masters[n]))
 		r.schedulers, schedulers = append(r.schedulers, p), append(schedulers, address)
 	}
-	r.toSchedulers = relayTo(t, schedulers...)
+	r.schedulersAt = strings.Join(schedulers, ",")
+	if relayed {
+		r.toSchedulers = relayTo(t, schedulers...)
+		r.schedulersAt = r.toSchedulers.address()
+	}
+	r.schedulerAt = schedulers
 	var address string
-	r.promise, address = replica("svc-promise", 0, "--redis-url", redis("svc-promise"), "--master", r.toMasters.address())
-	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.toMasters.address(), r.toSchedulers.address(), address
+	r.promise, address = replica("svc-promise", 0, "--redis-url", redis("svc-promise"), "--master", r.mastersAt)
+	r.address["svc-master"], r.address["svc-scheduler"], r.address["svc-promise"] = r.mastersAt, r.schedulersAt, address
 	r.toward = r.address
 	supervised := filepath.Join(r.dir, "supervisor")
 	r.supervisor = &process{t: t, name: "vow-supervisor", log: filepath.Join(r.dir, "vow-supervisor.log"), args: append([]string{"--dir", supervised, "--agent", "--"}, r.agent(supervised)...)}

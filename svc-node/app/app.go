@@ -94,9 +94,10 @@ func New(cfg Config, s Settings) (*App, error) {
 	if s.Supervisor == nil {
 		s.Supervisor = newSupervisor(cfg.SupervisorDir)
 	}
+	masterURL, _, _ := strings.Cut(cfg.Master, ",") // for people and profiles, who want one
 	var sensors *Sensors
 	if s.Sensor == nil {
-		sensors = NewSensors(machine.pythonDirectory(), map[string]any{"computer-id": cfg.Computer, "master-url": cfg.Master})
+		sensors = NewSensors(machine.pythonDirectory(), map[string]any{"computer-id": cfg.Computer, "master-url": masterURL})
 		s.Sensor = sensors
 	}
 	var clients []*rpc.Client
@@ -117,7 +118,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	var node *api.Node // its calls come through a stream that opens after Start
 	a, err := agent.New(agent.Settings{
 		Computer: cfg.Computer, BootID: bootID, Version: s.Version, StateDir: cfg.StateDir, Root: machine.root,
-		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: cfg.Master, Slots: cfg.slots(), Register: registration, RegisterEvery: registerEvery,
+		Unsynced: s.Unsynced, Executable: cfg.Executable, ServerURL: masterURL, Slots: cfg.slots(), Register: registration, RegisterEvery: registerEvery,
 		Master: api.NewMaster(master), Scheduler: api.NewScheduler(scheduler), Promise: api.NewPromise(promise),
 		Supervisor: s.Supervisor, Installer: s.Installer, Releases: s.Releases, CollectReleases: cfg.SoftwareGarbageCollect, Sensor: s.Sensor, Evaluator: sense.Core{},
 		Policy: cfg.policy(), Telemetry: t, RunTimeout: s.RunTimeout, MinFree: cfg.InstanceMinFreeSpace << 20, DiskEvery: s.DiskEvery, Usage: s.Usage, UsageEvery: cfg.usageInterval(), SenseDelay: s.SenseDelay, SenseBatch: SenseBatch, ReconnectWindow: s.ReconnectWindow,

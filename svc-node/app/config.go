@@ -39,9 +39,9 @@ type Config struct {
 	UsageInterval        time.Duration `help:"How often what partitions consumed is reported, 1m to 24h." default:"15m"`
 	Slots                int           `help:"How many partitions run at once; 0 = the number of CPUs." default:"0"`
 	Register             bool          `help:"Register the computer at start." default:"true" negatable:""`
-	Master               string        `help:"Address of svc-master." default:"127.0.0.1:7711"`
-	Scheduler            string        `help:"Address of svc-scheduler." default:"127.0.0.1:7712"`
-	Promise              string        `help:"Address of svc-promise." default:"127.0.0.1:7713"`
+	Master               string        `help:"Address of svc-master; of several replicas host:port,host:port,…" default:"127.0.0.1:7711"`
+	Scheduler            string        `help:"Address of svc-scheduler; of several replicas host:port,host:port,…" default:"127.0.0.1:7712"`
+	Promise              string        `help:"Address of svc-promise; of several replicas host:port,host:port,…" default:"127.0.0.1:7713"`
 	Executable           string        `help:"Path of the vow executable for instance profiles; empty = this program." type:"path"`
 	Buildout             string        `help:"Path of a buildout executable: it builds software releases whose URL ends in .cfg, and runs instance profiles with recipes that are not built in, where a release has no bin/buildout; empty for none." type:"path"`
 

@@ -30,7 +30,7 @@ type Config struct {
 	Store      store.Config     `embed:""`
 	Telemetry  telemetry.Config `embed:""`
 
-	Master string `help:"Address of svc-master." default:"127.0.0.1:7711"`
+	Master string `help:"Address of svc-master; of several replicas host:port,host:port,…" default:"127.0.0.1:7711"`
 }
 
 // Validate checks the configuration; its errors name the flag.
