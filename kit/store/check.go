@@ -101,7 +101,23 @@ func (s *Store) RunID(ctx context.Context, key string) (string, error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("cannot learn whether the store %s was restored: %w", s.name, err)
 	}
-	return strings.TrimSuffix(id+"/"+life, "/"), nil
+	s.life.Store(&life)
+	return lifeID(id, life), nil
+}
+
+func lifeID(server, life string) string { return strings.TrimSuffix(server+"/"+life, "/") }
+
+// RunIDOver is the RunID of the server behind a connection, for OnConnect, after RunID was called once. A Restore since then is not seen by it: no service runs meanwhile.
+func (s *Store) RunIDOver(ctx context.Context, conn *redis.Conn) (string, error) {
+	id, err := infoOf(ctx, conn, "server", "run_id")
+	if err != nil {
+		return "", fmt.Errorf("cannot learn the run id of the store %s: %w", s.name, err)
+	}
+	life := s.life.Load()
+	if life == nil {
+		return "", fmt.Errorf("cannot tell which life of the store %s this is: RunID was not asked", s.name)
+	}
+	return lifeID(id, *life), nil
 }
 
 func (s *Store) serverID(ctx context.Context, key string) (string, error) {

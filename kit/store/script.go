@@ -96,6 +96,18 @@ func (s *Store) pipeline(ctx context.Context, calls []Call, which []int, answers
 	_, _ = p.Exec(ctx) // each answer has its own error
 }
 
+// RunOver runs calls of one script over one connection, in one pipeline, for OnConnect. Of a Cluster, calls for another server's slots are answered MOVED.
+func (s *Store) RunOver(ctx context.Context, conn *redis.Conn, script *Script, calls []Call) []*redis.Cmd {
+	p := conn.Pipeline()
+	p.ScriptLoad(ctx, script.source)
+	answers := make([]*redis.Cmd, len(calls))
+	for i, call := range calls {
+		answers[i] = p.EvalSha(ctx, script.sha, call.Keys, call.Args...)
+	}
+	_, _ = p.Exec(ctx) // each answer has its own error
+	return answers
+}
+
 func failed(ctx context.Context, err error) *redis.Cmd {
 	cmd := redis.NewCmd(ctx)
 	cmd.SetErr(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +26,9 @@ type Store struct {
 	embedded *embedded
 	metrics  metric.Registration
 	joiner   joiner
+	// admit is what OnConnect set; life what RunID saw last.
+	admit atomic.Pointer[func(context.Context, *redis.Conn) error]
+	life  atomic.Pointer[string]
 
 	stopOnce sync.Once
 	stopErr  error
@@ -50,6 +54,7 @@ func Open(ctx context.Context, cfg Config, settings Settings) (*Store, error) {
 		s.kind = kind
 		s.options = func() *redis.UniversalOptions {
 			o, _, _ := parseURL(cfg.URL) // was good above
+			o.OnConnect = s.connected
 			return harden(o, s.settings)
 		}
 	}
@@ -173,6 +178,18 @@ func (s *Store) Ready(ctx context.Context) error {
 		return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
 	}
 	return s.client.Ping(ctx).Err()
+}
+
+// OnConnect calls admit over each connection that is opened from now on, before anything else goes over it; its error refuses the connection. The embedded store, which is never another one, does not call it.
+func (s *Store) OnConnect(admit func(ctx context.Context, conn *redis.Conn) error) {
+	s.admit.Store(&admit)
+}
+
+func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
+	if admit := s.admit.Load(); admit != nil {
+		return (*admit)(ctx, conn)
+	}
+	return nil
 }
 
 // Stop closes the connection; the embedded store saves a last snapshot. Further calls return the first result.

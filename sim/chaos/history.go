@@ -130,7 +130,7 @@ type History struct {
 	Length, Period time.Duration
 	// Moves is how often the epoch may have moved: each makes every partition run once more.
 	Moves int
-	// Lossy is true when the store failed over: what was acknowledged in an epoch before the last one may be gone, whole.
+	// Lossy is true when the store failed over, or an older one was restored: what was acknowledged in an epoch before the last one may be gone, whole.
 	Lossy bool
 
 	began time.Time

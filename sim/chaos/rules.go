@@ -31,7 +31,7 @@ func Rules() []Rule {
 	}
 }
 
-// lost is whether an operation may be gone: a fail-over lost it, and the epoch tells.
+// lost is whether an operation may be gone: the store lost it, and the epoch tells.
 func (h *History) lost(o Operation) bool {
 	return h.Lossy && o.Generation.Epoch < h.Final.Generation[o.Tree].Epoch
 }

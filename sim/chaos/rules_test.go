@@ -55,6 +55,18 @@ func TestAHistoryWithoutFaultBreaksNoRule(t *testing.T) {
 	}
 }
 
+// A store that lost something moved the epoch: what was acknowledged before may be gone, and nothing else.
+func TestWhatAFailOverLostIsNotHeldAgainstAHistory(t *testing.T) {
+	h := good()
+	h.Lossy, h.Final.Satisfied, h.Final.Value["t1"] = true, nil, ""
+	h.Final.Generation["t1"], h.Final.Settled["t1.a1"] = Generation{2, 1}, Generation{2, 1}
+	for _, rule := range Rules() {
+		if broken := rule.Broken(h); broken != nil {
+			t.Errorf("%s: %v", rule.Sentence, broken)
+		}
+	}
+}
+
 // Each rule is broken by the histories that break it, and by nothing else.
 func TestEachRuleIsBrokenByWhatBreaksIt(t *testing.T) {
 	for _, c := range []struct {
@@ -63,6 +75,9 @@ func TestEachRuleIsBrokenByWhatBreaksIt(t *testing.T) {
 	}{
 		{"an acknowledged bang is lost", "not recorded", func(h *History) { h.Final.Satisfied = nil }},
 		{"an acknowledged bang is lost", "never satisfied", func(h *History) { h.Final.Satisfied["t1.b1"] = false }},
+		{"an acknowledged bang is lost", "were both acknowledged as t1.b1", func(h *History) { h.Operations[4].ID = "b3" }},
+		{"an acknowledged bang is lost", "not recorded", func(h *History) { h.Lossy, h.Final.Satisfied = true, nil }}, // in this epoch
+		{"an acknowledged request is lost", `"b" was acknowledged at 7s after it`, func(h *History) { h.Lossy, h.Final.Value["t1"] = true, "a" }},
 		{"an acknowledged request is lost", `"b" was acknowledged at 7s after it`, func(h *History) { h.Final.Value["t1"] = "a" }},
 		{"an acknowledged request is lost", "nobody requested", func(h *History) { h.Final.Value["t1"] = "c" }},
 		{"an acknowledged request is lost", "ends at generation 1/2", func(h *History) { h.Final.Generation["t1"] = Generation{1, 2} }},

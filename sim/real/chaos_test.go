@@ -31,6 +31,8 @@ const (
 	chaosNodes     = 3
 	treesPerMinute = 12
 	chaosClients   = 6
+	// satisfiedTold is for how many groups of a tree's bangs svc-master tells when they were satisfied; of older ones it does not.
+	satisfiedTold = 128
 	// betweenCalls is the longest pause of a client.
 	betweenCalls = 150 * time.Millisecond
 	// giveUp is after how long a client has had enough of a call, and hasty after how long it has of one in ten: its outcome is unknown then.
@@ -349,10 +351,15 @@ func (w *wild) rest() {
 			if err != nil {
 				open++
 			}
+			newer := 0 // satisfied ones; the newest come first
 			for _, b := range response.GetBangs() {
+				if b.GetSatisfiedAt() != nil {
+					newer++
+				}
+				satisfied := b.GetSatisfiedAt() != nil || newer >= satisfiedTold
+				final.Satisfied[b.GetBangId()] = satisfied
 				// One that was withheld, of a promise or a process, makes no run; none of the clients' is.
-				final.Satisfied[b.GetBangId()] = b.GetSatisfiedAt() != nil
-				if b.GetSatisfiedAt() == nil && (b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_ACCEPTED || b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_JOINED) {
+				if !satisfied && (b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_ACCEPTED || b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_JOINED) {
 					open++
 				}
 			}

@@ -2,6 +2,8 @@ package real
 
 import (
 	"context"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,15 +43,57 @@ func TestAFailOverLosesNothingSilently(t *testing.T) {
 	})
 	w.rest()
 	w.judge()
+	w.lostSome()
+}
+
+// TestARestoredBackupIsTakenUpByTheWholeFleet restores a backup, made under calls, into the emptied Redis: what was acknowledged after it is gone, told by the epoch; all partitions run anew, and nobody is given what was given out since.
+func TestARestoredBackupIsTakenUpByTheWholeFleet(t *testing.T) {
+	t.Parallel()
+	redis := storetest.StartRedis(t)
+	w := wildOn(beginDirect(t, redis.URL()), 1)
+	w.plant(engineTrees)
+	w.history.Lossy = true
+	operator := redis.Open(t)
+	path := filepath.Join(t.TempDir(), "backup")
+	w.under(1, func() {
+		w.answered(50)
+		if _, err := operator.Backup(t.Context(), path, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.answered(50)
+		services := append(append([]*process{w.promise}, w.schedulers...), w.masters...)
+		for _, p := range services {
+			p.kill9()
+		}
+		if err := operator.Redis().FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := operator.Restore(t.Context(), path, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.history.Moves++
+		for _, p := range slices.Backward(services) {
+			p.start()
+		}
+		w.answered(50)
+	})
+	w.rest()
+	w.judge()
+	w.lostSome()
+}
+
+// lostSome fails a test that says nothing, because no acknowledged bang is gone.
+func (w *wild) lostSome() {
+	w.t.Helper()
 	gone := 0
 	for _, o := range w.history.Operations {
 		if _, there := w.history.Final.Satisfied[o.BangID]; o.Kind == chaos.Bang && o.Answered && !there {
 			gone++
 		}
 	}
-	t.Logf("%d acknowledged bangs are gone", gone)
+	w.t.Logf("%d acknowledged bangs are gone", gone)
 	if gone == 0 {
-		t.Error("nothing was lost: the test says nothing")
+		w.t.Error("nothing was lost: the test says nothing")
 	}
 }
 

@@ -2,6 +2,7 @@ package real
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,19 +63,17 @@ func TestADeadSchedulersComputersAreOwnedByTheOther(t *testing.T) {
 	}
 	ids = append(ids, bang("after")...)
 	await(t, "each bang is satisfied", func() bool {
-		satisfied := 0
+		satisfied := map[string]bool{}
 		for _, tree := range trees {
 			response, err := w.bangs.ListBangs(t.Context(), &masterv1.ListBangsRequest{TreeId: tree})
 			if err != nil {
 				return false
 			}
 			for _, b := range response.GetBangs() {
-				if b.GetSatisfiedAt() != nil {
-					satisfied++
-				}
+				satisfied[b.GetBangId()] = b.GetSatisfiedAt() != nil
 			}
 		}
-		return satisfied == len(ids)
+		return !slices.ContainsFunc(ids, func(id string) bool { return !satisfied[id] })
 	})
 	w.schedulers[0].start()
 }

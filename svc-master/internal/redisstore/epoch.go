@@ -18,10 +18,14 @@ import (
 //
 // A plain restart of a durable server moves the epoch too: it cannot be told apart, and a full resync costs seconds.
 
+//
+// It moves before anything else goes over the first connection to such a server: a commit that was made there in the old epoch would give out numbers that the lost ones had.
+
 // epochs is what is known of each shard's epoch, and whether it is in doubt.
 type epochs struct {
-	now   [Shards]atomic.Uint64
-	doubt chan struct{} // holds one when a connection was opened: its server may be another one
+	now    [Shards]atomic.Uint64
+	server atomic.Pointer[string] // whose connections need no look: the last one that was checked; of a Redis Cluster none
+	doubt  chan struct{}          // holds one when a connection was opened: its server may be another one
 }
 
 // checkEpochs is how often the server is asked who it is although nothing gave a reason.
@@ -113,10 +117,39 @@ func (s *Store) checkEpochs(ctx context.Context) error {
 			break
 		}
 	}
-	answers := s.redis.RunAll(ctx, calls)
+	return s.epochsAnswered(ctx, s.redis.RunAll(ctx, calls))
+}
+
+// admit moves the epochs over a connection to a server that is not the one of before.
+func (s *Store) admit(ctx context.Context, conn *redis.Conn) error {
+	server, err := s.redis.RunIDOver(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if last := s.epochs.server.Load(); last != nil && *last == server {
+		return nil
+	}
+	calls := make([]store.Call, Shards)
+	for shard := range calls {
+		calls[shard] = store.Call{Keys: []string{keysOfShard(shard).meta}, Args: []any{server}}
+	}
+	if err := s.epochsAnswered(ctx, s.redis.RunOver(ctx, conn, s.scripts.epoch, calls)); err != nil {
+		return err
+	}
+	if _, cluster := s.client.(*redis.ClusterClient); !cluster {
+		s.epochs.server.Store(&server)
+	}
+	return nil
+}
+
+// epochsAnswered takes over what the script said of each shard.
+func (s *Store) epochsAnswered(ctx context.Context, answers []*redis.Cmd) error {
 	moved := 0
 	for shard, answer := range answers {
 		values, err := answer.Slice()
+		if redis.HasErrorPrefix(err, "MOVED") {
+			continue // another server's, which is asked over its own connections
+		}
 		if err != nil {
 			return &UnavailableError{"cannot check the epochs", err}
 		}

@@ -71,6 +71,7 @@ func (s *Store) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	s.redis.OnConnect(s.admit)
 	for _, keep := range []func(context.Context) error{s.keepEpochs, s.keepReading} {
 		s.running.Add(1)
 		go func() {
