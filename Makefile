@@ -174,7 +174,7 @@ sim: ## Run the simulators: model seeds, fleet stories and the fleet's day (TEST
 SOAK ?= 10m
 .PHONY: soak
 soak: ## Run the tests that kill and cut at random at their full length (SOAK=10m)
-	VOW_SOAK=$(SOAK) go test -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
+	VOW_SOAK=$(SOAK) go test -tags soak -race -count=1 -timeout 60m -v $(TEST_FLAGS) ./svc-node/app/supervisor ./svc-node/internal/install ./sim/real
 
 # 10,000 bangs while services are killed take 10 minutes; `make soak` makes 240.
 BANGS ?= 10000

@@ -186,10 +186,16 @@ func (s *Store) OnConnect(admit func(ctx context.Context, conn *redis.Conn) erro
 }
 
 func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
-	if admit := s.admit.Load(); admit != nil {
-		return (*admit)(ctx, conn)
+	admit := s.admit.Load()
+	if admit == nil {
+		return nil
 	}
-	return nil
+	if s.kind == Sentinel { // its client asks Sentinels over connections that are opened in the same way
+		if mode, err := infoOf(ctx, conn, "server", "redis_mode"); err != nil || mode == "sentinel" {
+			return err
+		}
+	}
+	return (*admit)(ctx, conn)
 }
 
 // Stop closes the connection; the embedded store saves a last snapshot. Further calls return the first result.

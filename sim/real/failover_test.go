@@ -1,3 +1,5 @@
+//go:build soak
+
 package real
 
 import (
@@ -13,6 +15,12 @@ import (
 
 // engineTrees is how many trees are called under when the store fails over.
 const engineTrees = 6
+
+// beginDirect has nothing between any two of them: the agent knows the addresses of both replicas.
+func beginDirect(t *testing.T, url string) *replicas {
+	t.Helper()
+	return beginReplicasOn(t, func(string) string { return url }, func(_, _, address string) string { return address }, false)
+}
 
 // TestAFailOverLosesNothingSilently kills the primary of a Redis with Sentinels twice, under calls and with runs in progress; the second time its replica has had nothing for a moment, so that what was acknowledged meanwhile is gone. What is gone
 // was acknowledged in an older epoch than the one that the tree is in; everything else is there, all partitions run in the new epoch, no id is given twice, and no run is told less than a run before it.

@@ -44,12 +44,6 @@ func beginReplicasVia(t *testing.T, via func(from, to, address string) string) *
 	return r
 }
 
-// beginDirect has nothing between any two of them: the agent knows the addresses of both replicas.
-func beginDirect(t *testing.T, url string) *replicas {
-	t.Helper()
-	return beginReplicasOn(t, func(string) string { return url }, func(_, _, address string) string { return address }, false)
-}
-
 // beginReplicasOn begins on the store whose URL is told to each service.
 func beginReplicasOn(t *testing.T, redis func(from string) string, via func(from, to, address string) string, relayed bool) *replicas {
 	t.Helper()
