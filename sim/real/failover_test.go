@@ -25,7 +25,6 @@ func beginDirect(t *testing.T, url string) *replicas {
 // TestAFailOverLosesNothingSilently kills the primary of a Redis with Sentinels twice, under calls and with runs in progress; the second time its replica has had nothing for a moment, so that what was acknowledged meanwhile is gone. What is gone
 // was acknowledged in an older epoch than the one that the tree is in; everything else is there, all partitions run in the new epoch, no id is given twice, and no run is told less than a run before it.
 func TestAFailOverLosesNothingSilently(t *testing.T) {
-	t.Parallel()
 	servers := storetest.StartSentinel(t, 3)
 	w := wildOn(beginDirect(t, servers.URL()), 1)
 	w.plant(engineTrees)
@@ -56,7 +55,6 @@ func TestAFailOverLosesNothingSilently(t *testing.T) {
 
 // TestARestoredBackupIsTakenUpByTheWholeFleet restores a backup, made under calls, into the emptied Redis: what was acknowledged after it is gone, told by the epoch; all partitions run anew, and nobody is given what was given out since.
 func TestARestoredBackupIsTakenUpByTheWholeFleet(t *testing.T) {
-	t.Parallel()
 	redis := storetest.StartRedis(t)
 	w := wildOn(beginDirect(t, redis.URL()), 1)
 	w.plant(engineTrees)
@@ -107,7 +105,6 @@ func (w *wild) lostSome() {
 
 // TestTheFleetRunsOnARedisCluster runs everything on three masters, kills one of them with -9 under calls and starts it again: nothing that was acknowledged is lost.
 func TestTheFleetRunsOnARedisCluster(t *testing.T) {
-	t.Parallel()
 	cluster := storetest.StartCluster(t)
 	w := wildOn(beginDirect(t, cluster.URL()), 1)
 	w.plant(engineTrees)

@@ -21,7 +21,6 @@ const (
 
 // TestADeadSchedulersComputersAreOwnedByTheOther kills one of two replicas of svc-scheduler with -9 while each computer runs what it is ordered. Nodes know both addresses: the other replica owns all of them within ten seconds, and what is banged then is done, by the real agent too.
 func TestADeadSchedulersComputersAreOwnedByTheOther(t *testing.T) {
-	t.Parallel()
 	redis := storetest.StartRedis(t)
 	w := wildOn(beginDirect(t, redis.URL()), 1)
 	trees := []string{w.sample().GetTreeId()} // of the real agent
