@@ -287,12 +287,17 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// freeAddresses are where services may listen.
+// freeAddresses asks the kernel for ports, all at the same time: one that is given back may be given again, though to nobody else.
 func freeAddresses(t *testing.T, number int) []string {
 	t.Helper()
 	var all []string
 	for range number {
-		all = append(all, net.JoinHostPort(storetest.Loopback(), strconv.Itoa(storetest.FreePort(t))))
+		listener, err := net.Listen("tcp", net.JoinHostPort(storetest.Loopback(), "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		all = append(all, listener.Addr().String())
 	}
 	return all
 }

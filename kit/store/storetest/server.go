@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -83,26 +82,13 @@ const maxPort = 55000
 func freePort(t testing.TB) int {
 	t.Helper()
 	for {
-		if port := FreePort(t); port < maxPort {
-			return port
-		}
-	}
-}
-
-// given are the ports of Loopback that this process gave out.
-var given sync.Map
-
-// FreePort is a port of Loopback that is given to nobody else, also while who has it is dead.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	for {
 		l, err := net.Listen("tcp", net.JoinHostPort(Loopback(), "0"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		_ = l.Close()
-		if _, taken := given.LoadOrStore(port, true); !taken {
+		if port < maxPort {
 			return port
 		}
 	}
