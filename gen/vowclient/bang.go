@@ -41,13 +41,14 @@ func (c *Client) BangAndWait(ctx context.Context, request *masterv1.BangRequest)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range response.GetResults() {
-		if r.GetConvergenceId() != "" {
-			return c.WaitConverged(ctx, r.GetConvergenceId())
-		}
+	if len(response.GetResults()) == 0 {
+		return nil, fmt.Errorf("cannot follow the bang of %q: it has no result", request.GetTreeId())
+	}
+	r := response.GetResults()[0]
+	if r.GetConvergenceId() == "" {
 		return nil, fmt.Errorf("cannot follow bang %s: it was withheld: %s", r.GetBangId(), r.GetReason())
 	}
-	return nil, fmt.Errorf("cannot follow the bang of %q: it has no result", request.GetTreeId())
+	return c.WaitConverged(ctx, r.GetConvergenceId())
 }
 
 // WaitConverged returns a convergence, named by its id or that of a bang, once every partition of its tree has run successfully. Errors: *NotConvergedError when it
