@@ -20,26 +20,32 @@ type Node struct {
 // To is the node of a computer.
 func To(links masterv1connect.LinkServiceClient, computer string) Node { return Node{links, computer} }
 
+// GetStatus is NodeService.GetStatus: what the node is and has.
 func (n Node) GetStatus(ctx context.Context, r *nodev1.GetStatusRequest) (*nodev1.GetStatusResponse, error) {
 	return call(ctx, n, nodev1connect.NodeServiceGetStatusProcedure, r, new(nodev1.GetStatusResponse))
 }
 
+// Plan is NodeService.Plan: what a run would do.
 func (n Node) Plan(ctx context.Context, r *nodev1.PlanRequest) (*nodev1.PlanResponse, error) {
 	return call(ctx, n, nodev1connect.NodeServicePlanProcedure, r, new(nodev1.PlanResponse))
 }
 
+// ListProcesses is NodeService.ListProcesses: the processes of a partition.
 func (n Node) ListProcesses(ctx context.Context, r *nodev1.ListProcessesRequest) (*nodev1.ListProcessesResponse, error) {
 	return call(ctx, n, nodev1connect.NodeServiceListProcessesProcedure, r, new(nodev1.ListProcessesResponse))
 }
 
+// ControlProcess is NodeService.ControlProcess: starts, stops or restarts one.
 func (n Node) ControlProcess(ctx context.Context, r *nodev1.ControlProcessRequest) (*nodev1.ControlProcessResponse, error) {
 	return call(ctx, n, nodev1connect.NodeServiceControlProcessProcedure, r, new(nodev1.ControlProcessResponse))
 }
 
+// Logs is NodeService.Logs: gives take each piece of a log.
 func (n Node) Logs(ctx context.Context, r *nodev1.LogsRequest, take func(*nodev1.LogsResponse) error) error {
 	return stream(ctx, n, nodev1connect.NodeServiceLogsProcedure, r, func() *nodev1.LogsResponse { return new(nodev1.LogsResponse) }, take)
 }
 
+// SensePromises is NodeService.SensePromises: gives take each result of a run of promises by hand.
 func (n Node) SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, take func(*nodev1.SensePromisesResponse) error) error {
 	return stream(ctx, n, nodev1connect.NodeServiceSensePromisesProcedure, r, func() *nodev1.SensePromisesResponse { return new(nodev1.SensePromisesResponse) }, take)
 }

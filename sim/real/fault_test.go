@@ -122,11 +122,13 @@ func (f *faults) supply(url string) {
 // request requests a tree of a release, and returns its id.
 func (f *faults) request(title, url string) string {
 	f.t.Helper()
-	response, err := f.instances.RequestInstance(f.t.Context(), &masterv1.RequestInstanceRequest{Title: title, SoftwareRelease: url})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return response.GetInstance().GetTreeId()
+	var id string
+	await(f.t, "svc-master has the request of "+title, func() bool { // a repeated request is the same one: a busy machine may be late to answer
+		response, err := f.instances.RequestInstance(f.t.Context(), &masterv1.RequestInstanceRequest{Title: title, SoftwareRelease: url})
+		id = response.GetInstance().GetTreeId()
+		return err == nil
+	})
+	return id
 }
 
 func (f *faults) treeOf(id string) *masterv1.Tree {

@@ -23,7 +23,7 @@ func TestTheFirstCommitAfterAFailOverIsInTheNewEpoch(t *testing.T) {
 	if n, err := from.Wait(t.Context(), 1, 10*time.Second).Result(); err != nil || n != 1 {
 		t.Fatalf("%d replicas have the tree, %v", n, err)
 	}
-	if err := to.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil { // it is told nothing any more
+	if err := to.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil { // it is told nothing any more
 		t.Fatal(err)
 	}
 	given := map[string]string{}
