@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	examinev1 "github.com/vow-os/vow/gen/vow/examine/v1"
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
@@ -38,6 +40,11 @@ func (n Node) ListProcesses(ctx context.Context, r *nodev1.ListProcessesRequest)
 // ControlProcess is NodeService.ControlProcess: starts, stops or restarts one.
 func (n Node) ControlProcess(ctx context.Context, r *nodev1.ControlProcessRequest) (*nodev1.ControlProcessResponse, error) {
 	return call(ctx, n, nodev1connect.NodeServiceControlProcessProcedure, r, new(nodev1.ControlProcessResponse))
+}
+
+// Examine tells how the agent and its machine are.
+func (n Node) Examine(ctx context.Context, r *examinev1.ExamineRequest) (*examinev1.ExamineResponse, error) {
+	return call(ctx, n, examinev1connect.ExamineServiceExamineProcedure, r, new(examinev1.ExamineResponse))
 }
 
 // Logs is NodeService.Logs: gives take each piece of a log.

@@ -65,6 +65,8 @@ type Telemetry struct {
 	Prometheus http.Handler
 	// Propagator is W3C trace context and baggage.
 	Propagator propagation.TextMapPropagator
+	// Service and Version are what emits, as Settings has them; empty of Disabled.
+	Service, Version string
 
 	tracers   trace.TracerProvider
 	meters    metric.MeterProvider
@@ -85,7 +87,7 @@ func Setup(ctx context.Context, cfg Config, s Settings) (*Telemetry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up telemetry: %w", err)
 	}
-	t := &Telemetry{Propagator: Propagator()}
+	t := &Telemetry{Propagator: Propagator(), Service: s.Service, Version: s.Version}
 	for _, step := range []func() error{
 		func() error { return t.setupLogs(ctx, cfg, s, res) },
 		func() error { return t.setupTraces(ctx, s, res) },

@@ -169,14 +169,24 @@ func (f *faults) bang(t *testing.T, id string) {
 	}
 }
 
-// why is the first line that `vow why` prints, on whatever it prints it.
-func (f *faults) why(thing string) string {
+// vow is what a command says, on whatever it says it, and its exit code.
+func (f *faults) vow(args ...string) (string, int) {
 	f.t.Helper()
-	out, err := exec.Command(executable(f.t, "vow"), "why", thing, "--master", f.address["svc-master"], "--scheduler", f.address["svc-scheduler"], "--promise", f.address["svc-promise"]).CombinedOutput()
+	command := exec.Command(executable(f.t, "vow"), append(args, "--master", f.address["svc-master"], "--scheduler", f.address["svc-scheduler"], "--promise", f.address["svc-promise"])...)
+	out, err := command.CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		f.t.Fatal(err)
 	}
-	first, _, _ := strings.Cut(string(out), "\n")
+	return string(out), command.ProcessState.ExitCode()
+}
+
+func (f *faults) doctor() (string, int) { return f.vow("doctor", "--data", f.dir) }
+
+// why is the first line of `vow why`.
+func (f *faults) why(thing string) string {
+	f.t.Helper()
+	out, _ := f.vow("why", thing)
+	first, _, _ := strings.Cut(out, "\n")
 	return first
 }
 
@@ -253,6 +263,9 @@ func TestTheFirstLineNamesTheCauseOfEachFault(t *testing.T) {
 		f.supply(url)
 		trees[title] = f.request(title, url)
 	}
+	if out, code := f.doctor(); code != 0 || !regexp.MustCompile(`ok +svc-promise +answers`).MatchString(out) || !strings.Contains(out, "node laptop") || strings.Contains(out, "fail ") {
+		t.Errorf("vow doctor of a fleet that is well ended with %d:\n%s", code, out)
+	}
 	fault := func(name, title string, want []string, prepare func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
 			if prepare != nil {
@@ -306,5 +319,8 @@ func TestTheFirstLineNamesTheCauseOfEachFault(t *testing.T) {
 	fault("master gone", "dies", []string{"svc-master"}, func(*testing.T) {
 		f.master.kill9()
 	})
+	if out, code := f.doctor(); code != 1 || !strings.Contains(out, "nothing answers at "+f.address["svc-master"]) || !regexp.MustCompile(`ok +svc-scheduler +answers`).MatchString(out) {
+		t.Errorf("vow doctor without svc-master ended with %d:\n%s", code, out)
+	}
 	f.master.start()
 }

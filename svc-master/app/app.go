@@ -141,6 +141,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		app.Part{Name: "store", Start: func(ctx context.Context) error {
 			p.wire(cfg, s, t)
 			p.api.Register(server)
+			api.RegisterExamination(server, t, p.redis)
 			return p.store.Start(ctx)
 		}, Stop: func(ctx context.Context) error { return p.store.Stop(ctx) }},
 		app.Part{Name: "keepers", Start: func(context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/app"
@@ -166,6 +167,7 @@ func (a *App) local(cfg Config, s Settings, node *api.Node) app.Part {
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
+		server.Handle(examinev1connect.NewExamineServiceHandler(node, server.HandlerOptions()...))
 		server.Handle(nodev1connect.NewNodeServiceHandler(node, server.HandlerOptions()...))
 		a.server = server
 		return server.Start(ctx)

@@ -111,6 +111,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			kept := redisstore.New(opened)
 			mutes := mute.New(kept)
 			server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, mutes, alarms, contacts, t), server.HandlerOptions()...))
+			api.RegisterExamination(server, t, opened)
 			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, t), server.HandlerOptions()...))
 			gauges = append(gauges, conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
 				for tally, n := range windows.Count() {

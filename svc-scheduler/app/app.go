@@ -122,6 +122,7 @@ func New(cfg Config, s Settings) (*App, error) {
 				Name: s.Follower, UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
 			})
 			api.Register(server, p.owners, master)
+			api.RegisterExamination(server, t, p.store)
 			check := func(ctx context.Context) error { return able(ctx, p) }
 			ready.Store(&check)
 			return nil

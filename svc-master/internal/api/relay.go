@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/rpc"
@@ -40,6 +41,7 @@ var (
 	unaryProcedures = []string{
 		nodev1connect.NodeServiceGetStatusProcedure, nodev1connect.NodeServicePlanProcedure, nodev1connect.NodeServiceListProcessesProcedure,
 		nodev1connect.NodeServiceControlProcessProcedure, nodev1connect.NodeServiceRunPromisesProcedure,
+		examinev1connect.ExamineServiceExamineProcedure,
 	}
 	streamProcedures = []string{nodev1connect.NodeServiceLogsProcedure, nodev1connect.NodeServiceSensePromisesProcedure}
 )

@@ -6,6 +6,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	examinev1 "github.com/vow-os/vow/gen/vow/examine/v1"
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/rpc"
@@ -17,7 +19,7 @@ const (
 	maxRelayedMessage = 1 << 20
 )
 
-// Call answers an operator's call of vow.node.v1 that came through svc-master's Link: by full method name, with
+// Call answers an operator's call of vow.node.v1, or an examination, that came through svc-master's Link: by full method name, with
 // encoded messages. What answers with a stream passes its messages to more, and then ends without a response.
 func (n *Node) Call(ctx context.Context, method string, request []byte, more func([]byte) error) (response []byte, code, message string) {
 	answer, err := n.dispatch(ctx, method, request, more)
@@ -43,6 +45,8 @@ func (n *Node) dispatch(ctx context.Context, method string, request []byte, more
 		return unary(ctx, request, new(nodev1.ControlProcessRequest), n.ControlProcess)
 	case nodev1connect.NodeServiceRunPromisesProcedure:
 		return unary(ctx, request, new(nodev1.RunPromisesRequest), n.RunPromises)
+	case examinev1connect.ExamineServiceExamineProcedure:
+		return unary(ctx, request, new(examinev1.ExamineRequest), n.Examine)
 	case nodev1connect.NodeServiceLogsProcedure:
 		return nil, streamed(ctx, request, new(nodev1.LogsRequest), n.logs, more)
 	case nodev1connect.NodeServiceSensePromisesProcedure:

@@ -10,6 +10,7 @@ import (
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
+	"github.com/vow-os/vow/kit/examine"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -22,6 +23,7 @@ type Agent interface {
 	RunPromises(ctx context.Context, partition string, promises []string) (*nodev1.RunPromisesResponse, error)
 	SensePromises(ctx context.Context, r *nodev1.SensePromisesRequest, tell func(*nodev1.SensePromisesResponse) error) error
 	Log(ctx context.Context, partition, process string) (path string, opener privilege.User, err error)
+	Examine(ctx context.Context) []examine.Check
 	Control(ctx context.Context, key supervise.Key, action supervise.Action) (*nodev1.Process, error)
 }
 

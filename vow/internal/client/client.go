@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/user"
 
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
@@ -38,7 +39,17 @@ type Fleet struct {
 	// Vow waits and follows.
 	Vow *vowclient.Client
 
+	// Examinations are every service's own, in the order of the way of a call.
+	Examinations []Examination
+
 	connections []*rpc.Client
+}
+
+// Examination is whom to ask how a service is.
+type Examination struct {
+	// Service is its name, Address where it is.
+	Service, Address string
+	Client           examinev1connect.ExamineServiceClient
 }
 
 // New makes the clients; nothing is dialled before the first call.
@@ -85,6 +96,7 @@ func (f *Fleet) connect(service, address string) (*rpc.Client, error) {
 		return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 	}
 	f.connections = append(f.connections, c)
+	f.Examinations = append(f.Examinations, Examination{service, address, examinev1connect.NewExamineServiceClient(c.HTTP(), c.BaseURL(), c.Options()...)})
 	return c, nil
 }
 

@@ -1,0 +1,6 @@
+// Package examine has the words of a service that examines itself: checks, and how each ended. docs/doctor.md tells what is checked.
+//
+// Invariants: no clock, no I/O. A check that is well has no advice, any other has. What is found is for people, and holds no secrets.
+//
+// Who examines, translates or tells imports it: kit/store, svc-node/internal/agent, the internal/api packages of services, vow/internal/doctor.
+package examine
