@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -14,6 +15,7 @@ import (
 	examinev1 "github.com/vow-os/vow/gen/vow/examine/v1"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/kit/examine"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
@@ -96,19 +98,23 @@ func (r *Report) service(ctx context.Context, address string, a asked) {
 
 // port tells apart that nothing listens, that nobody is reached, and that what listens is something else, or hangs.
 func port(ctx context.Context, a asked, address string) examine.Check {
-	network, to := "tcp", address
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, to = "unix", strings.TrimPrefix(path, "//")
-	}
-	to = strings.TrimPrefix(strings.TrimPrefix(to, "http://"), "https://")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialWithin) // what hung took the time
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, to)
-	if err != nil {
-		return examine.Bad(examine.Fail, "port", "start "+a.about+" (systemctl status "+a.about+", or vow up), or say where it is with --master, --scheduler, --promise", "nothing answers at %s: %v", address, err)
+	var failed error
+	for replica := range strings.SplitSeq(address, ",") {
+		network, to := "tcp", strings.TrimPrefix(strings.TrimPrefix(replica, "http://"), "https://")
+		if path, ok := strings.CutPrefix(replica, "unix:"); ok {
+			network, to = "unix", strings.TrimPrefix(path, "//")
+		}
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, to)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		_ = conn.Close() // nothing was sent
+		return examine.Bad(examine.Fail, "port", "ss -tlnp tells who listens there; curl its admin port's /readyz for what it waits for", "something listens at %s and does not answer as %s: %v", to, a.about, a.err)
 	}
-	_ = conn.Close() // nothing was sent
-	return examine.Bad(examine.Fail, "port", "ss -tlnp tells who listens there; curl its admin port's /readyz for what it waits for", "something listens at %s and does not answer as %s: %v", address, a.about, a.err)
+	return examine.Bad(examine.Fail, "port", "start "+a.about+" (systemctl status "+a.about+", or vow up), or say where it is with --master, --scheduler, --promise", "nothing answers at %s: %v", address, failed)
 }
 
 // computers tells of those that are not heard of, and asks the nodes of the others.
@@ -159,19 +165,13 @@ func (r *Report) computers(ctx context.Context, f *client.Fleet) []asked {
 	return nodes
 }
 
-func listComputers(ctx context.Context, f *client.Fleet) (all []*masterv1.Computer, err error) {
+func listComputers(ctx context.Context, f *client.Fleet) ([]*masterv1.Computer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	for token := ""; ; {
+	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Computer, string, error) {
 		page, err := f.Computers.ListComputers(ctx, &masterv1.ListComputersRequest{PageSize: 1000, PageToken: token})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.GetComputers()...)
-		if token = page.GetNextPageToken(); token == "" {
-			return all, nil
-		}
-	}
+		return page.GetComputers(), page.GetNextPageToken(), err
+	}))
 }
 
 // clocks compares all with svc-master's, whose times order what people read; without it with ours.
@@ -240,19 +240,13 @@ func (r *Report) trees(ctx context.Context, f *client.Fleet) {
 	r.add("trees", examine.Well("colours", "none of %d is Red", len(all)))
 }
 
-func listTrees(ctx context.Context, f *client.Fleet) (all []*masterv1.Tree, err error) {
+func listTrees(ctx context.Context, f *client.Fleet) ([]*masterv1.Tree, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	for token := ""; ; {
+	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Tree, string, error) {
 		page, err := f.Trees.ListTrees(ctx, &masterv1.ListTreesRequest{PageSize: 1000, PageToken: token})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.GetTrees()...)
-		if token = page.GetNextPageToken(); token == "" {
-			return all, nil
-		}
-	}
+		return page.GetTrees(), page.GetNextPageToken(), err
+	}))
 }
 
 // eachOf asks about every member of a list, some at once, and answers in its order.
