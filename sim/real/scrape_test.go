@@ -45,7 +45,7 @@ func TestPrometheusShowsDataInEveryPanelAndFiresWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the exit banged", func() bool { return len(s.bangsOf(ctx, tree.GetTreeId())) > 0 })
-	traces := s.bangUntilRefused(tree.GetTreeId())
+	traces := s.bangUntilRefused(p, tree.GetTreeId())
 	if _, err := s.trees.GetTree(ctx, &masterv1.GetTreeRequest{By: &masterv1.GetTreeRequest_Id{Id: "no-such-tree"}}); err == nil {
 		t.Fatal("a tree that does not exist")
 	}
@@ -76,13 +76,13 @@ func (s *suite) releaseWithQuota(quota int) string {
 	return "file://" + dir
 }
 
-// bangUntilRefused bangs a tree, one bang after the other has been satisfied, until its quota is used up, and returns the traces.
-func (s *suite) bangUntilRefused(tree string) (traces []string) {
+// bangUntilRefused bangs a tree until its quota is used up, and returns the traces. The next bang waits until Prometheus has seen the convergence of the one before: between two
+// scrapes of the same series it must have grown.
+func (s *suite) bangUntilRefused(p *prometheus, tree string) (traces []string) {
 	s.t.Helper()
 	for n := range 10 {
-		await(s.t, "nothing is open", func() bool {
-			response, err := s.trees.GetTree(s.t.Context(), &masterv1.GetTreeRequest{By: &masterv1.GetTreeRequest_Id{Id: tree}})
-			return err == nil && response.GetTree().GetConvergenceId() == ""
+		await(s.t, "the convergence is over, and scraped", func() bool {
+			return len(p.query(fmt.Sprintf("sum(vow_convergence_duration_seconds_count) > %d and on () sum(vow_run_duration_seconds_count{vow_run_cause=\"bang\"}) >= %d", n, 3*(n+1)))) > 0
 		})
 		response, err := s.bangs.Bang(s.t.Context(), &masterv1.BangRequest{
 			RequestId: fmt.Sprint("prometheus-", n), Origin: typev1.BangOrigin_BANG_ORIGIN_MANUAL, Source: "test", Target: &masterv1.BangRequest_TreeId{TreeId: tree},
