@@ -177,7 +177,7 @@ type wiring struct {
 // beginWith starts everything.
 func beginWith(t *testing.T, w wiring) *suite {
 	t.Helper()
-	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}, partitions: cmp.Or(w.partitions, 5)}
+	s := &suite{t: t, dir: shortDir(t), redis: storetest.StartRedis(t), address: map[string]string{}, partitions: w.partitions}
 	names := []string{"svc-master", "svc-master-admin", "svc-scheduler", "svc-scheduler-admin", "svc-promise", "svc-promise-admin", "svc-node-admin"}
 	for i, address := range freeAddresses(t, len(names)) {
 		s.address[names[i]] = address
@@ -258,7 +258,7 @@ func (s *suite) service(name string, args ...string) *process {
 // agent is the command line of svc-node beneath the supervisor.
 func (s *suite) agent(supervised string) []string {
 	return []string{
-		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", strconv.Itoa(s.partitions), "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
+		executable(s.t, "svc-node"), "--computer", "laptop", "--partitions", strconv.Itoa(cmp.Or(s.partitions, 5)), "--instance-root", filepath.Join(s.dir, "instance"), "--software-root", filepath.Join(s.dir, "software"),
 		"--state-dir", filepath.Join(s.dir, "node"), "--supervisor-dir", supervised, "--socket", filepath.Join(s.dir, "node.sock"), "--admin-address", s.address["svc-node-admin"],
 		"--master", s.toward["svc-master"], "--scheduler", s.toward["svc-scheduler"], "--promise", s.toward["svc-promise"], "--executable", executable(s.t, "vow"),
 	}
