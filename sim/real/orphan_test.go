@@ -69,7 +69,7 @@ func TestNoTraceHasAnOrphanOrABrokenLinkThatNoKillExplains(t *testing.T) {
 	f.plant(receiver.Spans())
 	attributed, wrong := f.judge()
 	roots, links := f.count()
-	t.Logf("%d bangs, %d kills; %d spans of %d traces, %d links; %d orphans and broken links, each attributed to a kill", bangs, len(f.kills), len(f.spans), roots, links, attributed)
+	t.Logf("%d bangs, %d kills; %d spans of %d traces, %d links; %d orphans and broken links attributed to a kill, %d not", bangs, len(f.kills), len(f.spans), roots, links, attributed, len(wrong))
 	for n, w := range wrong {
 		if n < 20 {
 			t.Error(w)
