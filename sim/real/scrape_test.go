@@ -1,5 +1,3 @@
-//go:build soak
-
 package real
 
 import (
@@ -94,22 +92,6 @@ func (s *suite) bangUntilRefused(p *prometheus, tree string) (traces []string) {
 	}
 	s.t.Fatalf("%d bangs were accepted", len(traces))
 	return nil
-}
-
-// unsatisfied counts the bangs of a tree that were asked for by hand and that no run has answered yet.
-func (s *suite) unsatisfied(tree string) (open int) {
-	s.t.Helper()
-	response, err := s.bangs.ListBangs(s.t.Context(), &masterv1.ListBangsRequest{TreeId: tree, PageSize: 1000})
-	if err != nil {
-		return 1 // svc-master may be down for a moment
-	}
-	for _, b := range response.GetBangs() {
-		made := b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_ACCEPTED || b.GetOutcome() == masterv1.BangOutcome_BANG_OUTCOME_JOINED
-		if made && b.GetOrigin() == typev1.BangOrigin_BANG_ORIGIN_MANUAL && b.GetSatisfiedAt() == nil {
-			open++
-		}
-	}
-	return open
 }
 
 // prometheus is one that scrapes the suite.

@@ -22,8 +22,8 @@ import (
 	"github.com/vow-os/vow/svc-node/app/supervisor"
 )
 
-// patience bounds every wait: generous, because the machine may be busy; a test that needs it has found a fault.
-const patience = time.Minute
+// patience bounds every wait: minutes, because the machine may be busy and its disk cold; a test that needs it has found a fault.
+const patience = 3 * time.Minute
 
 // buildAll builds the commands of the suite into a directory, once in a test run: it takes a minute when nothing is cached.
 var buildAll = sync.OnceValues(func() (string, error) {
