@@ -26,6 +26,8 @@ const (
 	treesTraced = 3
 	// tracedKill is how often something is killed.
 	tracedKill = 1500 * time.Millisecond
+	// bangsKept is how many bangs of a tree svc-master keeps; the half of them is left to those that a kill makes.
+	bangsKept = 1000
 	// unsent is how long an ended span may wait in its process: the delay of a batch, 100 ms here, and the export on a busy machine.
 	unsent = 1500 * time.Millisecond
 	// lives is the longest time that a span is open above one that has ended: a run of a partition with its sensing, an order that is handed over again.
@@ -53,16 +55,24 @@ func TestNoTraceHasAnOrphanOrABrokenLinkThatNoKillExplains(t *testing.T) {
 	killed := make(chan []killing, 1)
 	stop := make(chan struct{})
 	go func() { killed <- s.killInTurn(tracedKill, stop) }()
-	f := forest{banged: map[string]time.Time{}}
+	f := forest{recorded: map[string]time.Time{}}
 	tick := time.NewTicker(tracedEvery)
 	defer tick.Stop()
 	for n := range bangs {
 		s.bangSurely(tick, trees[n%len(trees)], fmt.Sprint("traced-", n))
+		if (n+1)%(treesTraced*bangsKept/2) == 0 || n == bangs-1 {
+			for _, tree := range trees {
+				s.record(tree, f.recorded)
+			}
+		}
 	}
 	close(stop)
 	f.kills = <-killed
 	for _, tree := range trees {
-		await(t, "every bang is answered", func() bool { return s.unsatisfied(tree) == 0 })
+		await(t, "every bang is answered", func() bool {
+			response, err := s.trees.GetTree(t.Context(), &masterv1.GetTreeRequest{By: &masterv1.GetTreeRequest_Id{Id: tree}})
+			return err == nil && response.GetTree().GetConvergenceId() == ""
+		})
 	}
 	s.stop()
 
@@ -100,15 +110,27 @@ func (s *suite) bangSurely(tick *time.Ticker, tree, id string) {
 	}
 }
 
+// record adds when the kept bangs of a tree were recorded, by svc-master's clock, which is this machine's.
+func (s *suite) record(tree string, at map[string]time.Time) {
+	s.t.Helper()
+	await(s.t, "svc-master tells its bangs", func() bool {
+		response, err := s.bangs.ListBangs(s.t.Context(), &masterv1.ListBangsRequest{TreeId: tree, PageSize: bangsKept})
+		for _, b := range response.GetBangs() {
+			at[b.GetBangId()] = b.GetAt().AsTime()
+		}
+		return err == nil
+	})
+}
+
 // forest is all spans of a time in which services were killed.
 type forest struct {
 	spans map[string]story.Span // by trace and id
 	kills []killing
 	// last is when a process was last heard of, by process.
 	last map[string]time.Time
-	// of is a bang of each trace, banged when a bang was recorded, which is not later than its first sign.
-	of     map[string]string
-	banged map[string]time.Time
+	// of is a bang of each trace, banged the first sign of a bang, recorded when svc-master wrote it down.
+	of               map[string]string
+	banged, recorded map[string]time.Time
 }
 
 func (f *forest) plant(spans []story.Span) {
@@ -126,6 +148,11 @@ func (f *forest) plant(spans []story.Span) {
 		// Of what begins with the bang: a run that is its own root has its bang's id and begins later.
 		if at, seen := f.banged[bang]; !seen || s.Start.Before(at) {
 			f.banged[bang] = s.Start
+		}
+	}
+	for bang, at := range f.recorded { // the first sign that is left of one may be late
+		if first, seen := f.banged[bang]; seen && at.Before(first) {
+			f.banged[bang] = at
 		}
 	}
 }
@@ -181,6 +208,8 @@ func (f *forest) lost(s story.Span) bool {
 			}
 		}
 		return false
+	case s.Kind == trace.SpanKindClient && s.Service == "svc-node" && (strings.HasSuffix(s.Name, "/ReportRun") || strings.HasSuffix(s.Name, "/Bang")) && f.killedBetween(s.Service, s.Start.Add(-lives), s.Start):
+		return true // from the spool of the agent before it, beneath the stored context of a run or an exit
 	case s.Name == conv.SpanFanOut || s.Name == conv.SpanConverge: // beneath the stored context of a bang
 		return f.killedBetween("svc-master", since, since.Add(unsent))
 	case s.Name == conv.SpanOrderRun: // beneath a fan out of this process or the one before it, or else the bang
@@ -241,6 +270,8 @@ func TestAnOrphanIsAttributedToTheKillOfItsParentsProcessAndToNoOther(t *testing
 		"a step of a node killed in the run":  {span("svc-node", conv.StepSpan("profile"), trace.SpanKindInternal, 1, 2), killing{"svc-node", at(2.1)}, 1},
 		"a step of a node that lived on":      {span("svc-node", conv.StepSpan("profile"), trace.SpanKindInternal, 1, 2), killing{"svc-node", at(8)}, 0},
 		"a step, and a kill of another":       {span("svc-node", conv.StepSpan("profile"), trace.SpanKindInternal, 1, 2), killing{"svc-master", at(2.1)}, 0},
+		"a report of the agent before it":     {span("svc-node", "vow.master.v1.RunService/ReportRun", trace.SpanKindClient, 1, 2), killing{"svc-node", at(0.2)}, 1},
+		"a report, and no agent before it":    {span("svc-node", "vow.master.v1.RunService/ReportRun", trace.SpanKindClient, 1, 2), killing{"svc-master", at(0.2)}, 0},
 		"an order of the scheduler before it": {span("svc-scheduler", conv.SpanOrderRun, trace.SpanKindInternal, 1, 2), killing{"svc-scheduler", at(1.1)}, 1},
 	} {
 		f := forest{kills: []killing{c.killed}}
@@ -248,5 +279,11 @@ func TestAnOrphanIsAttributedToTheKillOfItsParentsProcessAndToNoOther(t *testing
 		if attributed, wrong := f.judge(); attributed != c.want || len(wrong) != 1-c.want {
 			t.Errorf("%s: %d attributed, want %d: %v", name, attributed, c.want, wrong)
 		}
+	}
+	late := span("svc-scheduler", conv.SpanFanOut, trace.SpanKindInternal, 8, 9)
+	f := forest{kills: []killing{{"svc-master", at(1.2)}}, recorded: map[string]time.Time{"b": at(1)}}
+	f.plant([]story.Span{late})
+	if attributed, wrong := f.judge(); attributed != 1 {
+		t.Errorf("a fan out long after the record of its bang: %d attributed: %v", attributed, wrong)
 	}
 }
