@@ -1,7 +1,6 @@
 package real
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -96,8 +95,9 @@ func (s *suite) bangUntilRefused(p *prometheus, tree string) (traces []string) {
 
 // prometheus is one that scrapes the suite.
 type prometheus struct {
-	t   *testing.T
-	url string
+	t      *testing.T
+	url    string
+	client *http.Client
 }
 
 // prometheus starts Debian's with the shipped configuration, scraping faster, until the end of the test.
@@ -144,9 +144,9 @@ func (s *suite) prometheus() *prometheus {
 			t.Logf("prometheus: %s", log)
 		}
 	})
-	p := &prometheus{t, "http://" + address}
+	p := &prometheus{t, "http://" + address, &http.Client{Timeout: patience}}
 	await(t, "Prometheus is ready", func() bool {
-		response, err := http.Get(p.url + "/-/ready")
+		response, err := p.client.Get(p.url + "/-/ready")
 		if err != nil {
 			return false
 		}
@@ -159,13 +159,11 @@ func (s *suite) prometheus() *prometheus {
 // ask reads data of its API.
 func (p *prometheus) ask(path string, arguments url.Values, data any) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path+"?"+arguments.Encode(), http.NoBody)
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+path+"?"+arguments.Encode(), http.NoBody)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := p.client.Do(request)
 	if err != nil {
 		p.t.Fatal(err)
 	}
