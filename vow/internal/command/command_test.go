@@ -26,6 +26,8 @@ type fake struct {
 	shelf     *shelf
 	links     *fakeLinks
 	feed      *fakeFeed
+	// converging is the newest convergence; empty = none.
+	converging string
 }
 
 func (*fake) tree() *masterv1.Tree {
@@ -70,8 +72,11 @@ func (*fake) ListBangs(context.Context, *masterv1.ListBangsRequest) (*masterv1.L
 	return &masterv1.ListBangsResponse{}, nil
 }
 
-func (*fake) ListConvergences(context.Context, *masterv1.ListConvergencesRequest) (*masterv1.ListConvergencesResponse, error) {
-	return &masterv1.ListConvergencesResponse{}, nil
+func (f *fake) ListConvergences(context.Context, *masterv1.ListConvergencesRequest) (*masterv1.ListConvergencesResponse, error) {
+	if f.converging == "" {
+		return &masterv1.ListConvergencesResponse{}, nil
+	}
+	return &masterv1.ListConvergencesResponse{Convergences: []*masterv1.Convergence{{ConvergenceId: f.converging}}}, nil
 }
 
 func (f *fake) RequestInstance(_ context.Context, r *masterv1.RequestInstanceRequest) (*masterv1.RequestInstanceResponse, error) {

@@ -22,6 +22,7 @@ type fakeFeed struct {
 	mu    sync.Mutex
 	asked []*masterv1.FollowRequest
 	lost  bool
+	bang  bool // the first tree is banged too
 }
 
 func (f *fakeFeed) Follow(ctx context.Context, r *masterv1.FollowRequest, stream *connect.ServerStream[masterv1.FollowResponse]) error {
@@ -45,6 +46,9 @@ func (f *fakeFeed) Follow(ctx context.Context, r *masterv1.FollowRequest, stream
 			Position: &masterv1.Position{Shard: 1, Epoch: 1, Sequence: uint64(6 + 2*n)}, At: timestamppb.Now(), Kind: masterv1.FeedEntryKind_FEED_ENTRY_KIND_REPORTED,
 			TreeId: tree, Computer: "laptop", Partition: "slappart0", Run: &masterv1.RunHint{Result: typev1.RunResult_RUN_RESULT_FAILURE, ErrorType: "promise"},
 		})
+	}
+	if f.bang {
+		batch.Entries = append(batch.Entries, &masterv1.FeedEntry{Position: &masterv1.Position{Shard: 1, Epoch: 1, Sequence: 9}, At: timestamppb.Now(), Kind: masterv1.FeedEntryKind_FEED_ENTRY_KIND_BANG, TreeId: "t0123456789ab"})
 	}
 	if err := stream.Send(batch); err != nil {
 		return err

@@ -108,7 +108,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 	root.AddGroup(&cobra.Group{ID: "local", Title: "This machine:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"})
 	root.AddCommand(
 		newUp(s), newDemo(s), newNode(s), newProfile(s), newStore(s),
-		newStatus(s), newPs(s), newLogs(s), newPlan(s), newTree(s), newWhy(s), newTrace(s), newAgenda(s), newComputer(s), newSoftware(s), newPromise(s), newCrimes(s), newDoctor(s), newUsage(s), newAudit(s), newEvents(s),
+		newStatus(s), newPs(s), newLogs(s), newPlan(s), newTree(s), newWhy(s), newTrace(s), newAgenda(s), newComputer(s), newSoftware(s), newPromise(s), newCrimes(s), newDoctor(s), newUsage(s), newAudit(s), newEvents(s), newWatch(s),
 		newDiff(s), newExport(s),
 		newBang(s), newRequest(s), newRename(s), newSupply(s), newApply(s),
 		sample.Command(arguments(cobra.NoArgs)), newAgent(s), newSupervisor(s),

@@ -1,0 +1,71 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/vow/internal/watch"
+)
+
+// What turns is told as a line, or as an object, where nobody looks at a screen.
+func TestWatchTellsWhatTurnsWhereThereIsNoTerminal(t *testing.T) {
+	serve(t)
+	for _, format := range []string{"text", "json"} {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		out, errOut := &lines{left: 2, stop: stop}, &strings.Builder{}
+		if code := Run(ctx, []string{"watch", "-o", format}, out, errOut); code != exitOK {
+			t.Fatalf("exit %d: %s", code, errOut)
+		}
+		told := out.String()
+		if format == "text" {
+			if !strings.Contains(told, "tree         hello                 Red       web: run failed, attempt 2") || !strings.Contains(told, "computer     laptop                Green") {
+				t.Errorf("told:\n%s", told)
+			}
+			continue
+		}
+		for decoder := json.NewDecoder(strings.NewReader(told)); decoder.More(); {
+			var c watch.Change
+			if err := decoder.Decode(&c); err != nil || c.Colour == "" || c.At.IsZero() || strings.Count(told, "\n") != 2 {
+				t.Errorf("%v, %+v of\n%s", err, c, told)
+			}
+		}
+	}
+}
+
+// The convergence of a bang is followed to its end, once.
+func TestWatchFollowsTheConvergencesOfBangs(t *testing.T) {
+	f := serve(t)
+	f.feed.mu.Lock()
+	f.feed.bang = true
+	f.feed.mu.Unlock()
+	f.converging = "t0123456789ab.c1"
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, errOut := &lines{left: 4, stop: stop}, &strings.Builder{}
+	if code := Run(ctx, []string{"watch"}, out, errOut); code != exitOK {
+		t.Fatalf("exit %d: %s", code, errOut)
+	}
+	for _, want := range []string{"open, 0 of 1 settled after 100 ms", "converged, 1 of 1 settled after 300 ms"} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("want once %q in\n%s", want, out)
+		}
+	}
+}
+
+func (f *fake) WatchConvergence(_ context.Context, r *masterv1.WatchConvergenceRequest, stream *connect.ServerStream[masterv1.WatchConvergenceResponse]) error {
+	c := &masterv1.Convergence{
+		ConvergenceId: r.GetId(), TreeId: "t0123456789ab", Title: "hello", State: masterv1.ConvergenceState_CONVERGENCE_STATE_OPEN, DurationSeconds: 0.1, Members: []*masterv1.ConvergenceMember{{Title: "web"}},
+	}
+	if err := stream.Send(&masterv1.WatchConvergenceResponse{Convergence: c}); err != nil {
+		return err
+	}
+	c.State, c.ClosedAt, c.DurationSeconds, c.Members[0].Settled = masterv1.ConvergenceState_CONVERGENCE_STATE_CONVERGED, timestamppb.Now(), 0.3, true
+	return stream.Send(&masterv1.WatchConvergenceResponse{Convergence: c})
+}
