@@ -46,13 +46,13 @@ fmt: $(BIN)/golangci-lint proto-tools ## Format Go and proto files
 	$(BUF) format -w proto
 
 # Root and apt are not taken for granted: a developer's machine may have neither, and then is told what to install.
-DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd jq chromium
+DEBIAN_PACKAGES := redis-server redis-tools gcc libc6-dev git curl openssl python3 python3-zc.buildout xz-utils bzip2 systemd jq chromium-headless-shell
 .PHONY: setup
 setup: ## Install what the tests need: Debian packages (as root), pinned tools into .bin/
 	@missing=
-	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze jq chromium; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
+	for tool in redis-server redis-cli gcc git curl openssl python3 buildout xz bzip2 systemd-analyze jq chromium-headless-shell; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done
 	if [ -z "$$missing" ]; then
-	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2, systemd-analyze, jq and chromium are here'
+	  echo 'setup: redis-server, gcc, git, curl, openssl, python3, buildout, xz, bzip2, systemd-analyze, jq and chromium-headless-shell are here'
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	  echo "setup: installing Debian packages for$$missing: $(DEBIAN_PACKAGES)"
 	  # RUNLEVEL=1: each test starts its own redis-server on a free port, the packaged one must not run

@@ -190,8 +190,8 @@ func TestHostileWordsStayWords(t *testing.T) {
 				}
 			}
 		}
-		if scripts != 4 {
-			t.Errorf("%s has %d scripts, want 4", path, scripts)
+		if scripts != 1 {
+			t.Errorf("%s has %d scripts, want 1", path, scripts)
 		}
 	}
 	if got := text(b.get("/trees/"+hello, http.StatusOK)); !strings.Contains(got, "<script>alert(1)</script>") {

@@ -1,6 +1,7 @@
 package real
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -27,16 +28,22 @@ type browser struct {
 	complaints []string
 }
 
-// openBrowser starts Debian's chromium; it ends with the test.
+// chromium is Debian's Chromium without a desktop: the same engine; no GTK, message bus or profile to start.
+const chromium = "chromium-headless-shell"
+
+// openBrowser starts chromium; it ends with the test.
 func openBrowser(t *testing.T, base string) *browser {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
+	if _, err := exec.LookPath(chromium); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("chromium is not installed: make setup")
+			t.Fatal(chromium + " is not installed: make setup")
 		}
-		t.Skip("chromium is not installed: make setup")
+		t.Skip(chromium + " is not installed: make setup")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.WindowSize(1200, 900), chromedp.Flag("hide-scrollbars", true))
+	var said synchronized
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.WindowSize(1200, 900), chromedp.Flag("hide-scrollbars", true),
+		// What it waits for at first is a cold disk: hundreds of megabytes of program and libraries, read beside whatever else the machine does.
+		chromedp.WSURLReadTimeout(patience), chromedp.CombinedOutput(&said))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox refuses root
 	}
@@ -47,9 +54,27 @@ func openBrowser(t *testing.T, base string) *browser {
 	b := &browser{t: t, all: all, base: base}
 	b.watch(all)
 	if err := chromedp.Run(all); err != nil {
-		t.Fatalf("start chromium: %v", err)
+		t.Fatalf("start %s: %v\nit said:\n%s", chromium, err, said.String())
 	}
 	return b
+}
+
+// synchronized is what a process says, which may be read while it goes on.
+type synchronized struct {
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+func (s *synchronized) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said.Write(p)
+}
+
+func (s *synchronized) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said.String()
 }
 
 // watch what a tab complains about: exceptions of scripts, and what the content security policy refused.

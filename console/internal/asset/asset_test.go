@@ -44,7 +44,7 @@ func TestFilesHaveUrls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, mediaType := range map[string]string{"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml", "htmx.min.js": "text/javascript"} {
+	for name, mediaType := range map[string]string{"console.css": "text/css", Scripts: "text/javascript", "icon.svg": "image/svg+xml"} {
 		url, err := files.URL(name)
 		if err != nil || !strings.HasPrefix(files.files[url].mediaType, mediaType) {
 			t.Errorf("%s: %s, %q, %v", name, url, files.files[url].mediaType, err)
@@ -52,5 +52,30 @@ func TestFilesHaveUrls(t *testing.T) {
 	}
 	if _, err := files.URL("jquery.js"); err == nil {
 		t.Error("a file that is not there has a URL")
+	}
+}
+
+// Every script is in one file, htmx before its extension: htmx begins between two files, and then uses no extension that comes after.
+func TestEveryScriptIsInOneFile(t *testing.T) {
+	files, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := files.URL(Scripts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, after := string(files.files[url].content), 0
+	for _, part := range []string{"var htmx=", `registerExtension("sse"`, "uPlot=", "The console's own script"} {
+		at := strings.Index(all, part)
+		if at < after {
+			t.Errorf("%q is at %d, want it after %d", part, at, after)
+		}
+		after = at
+	}
+	for name := range files.urls {
+		if strings.HasSuffix(name, ".js") && name != Scripts {
+			t.Errorf("%s has a URL of its own", name)
+		}
 	}
 }
