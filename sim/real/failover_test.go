@@ -1,5 +1,3 @@
-//go:build soak
-
 package real
 
 import (
@@ -125,13 +123,13 @@ func TestTheFleetRunsOnARedisCluster(t *testing.T) {
 func (w *wild) answered(more int) {
 	w.t.Helper()
 	before, _, _ := w.history.Count()
-	for deadline := w.history.Now() + patience; ; {
+	for deadline := w.history.Now() + resting; ; {
 		now, _, _ := w.history.Count()
 		if now >= before+more {
 			return
 		}
 		if w.history.Now() > deadline {
-			w.t.Errorf("in %s %d calls were answered, want %d", patience, now-before, more)
+			w.t.Errorf("in %s %d calls were answered, want %d", resting, now-before, more)
 			return
 		}
 		pause(context.Background(), 20*time.Millisecond)
