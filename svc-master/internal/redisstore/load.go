@@ -177,7 +177,7 @@ func (s *Store) Bang(ctx context.Context, bangID string) (*fleet.BangRecord, err
 	return bangOf(treeID, r), nil
 }
 
-// satisfiedAt is when the bang of a number was satisfied; zero = not yet, or too long ago to be told.
+// satisfiedAt is when the bang of a number was satisfied; zero = not yet, or more than maxSatisfied ranges ago.
 func (a *aggregate) satisfiedAt(number uint64) time.Time {
 	for _, r := range a.satisfied {
 		if number >= r.GetFirst() && number <= r.GetLast() {

@@ -48,15 +48,30 @@ func newWrites(treeID string, at *aggregate, limits Limits) *writes {
 	return &writes{treeID: treeID, limits: limits, satisfied: at.satisfied}
 }
 
-// maxSatisfied is how many ranges of satisfied bangs a tree remembers: one per satisfied group.
+// maxSatisfied is how many ranges of satisfied bangs a tree remembers: one per satisfied group, and several groups in one when there are more.
 const maxSatisfied = 128
+
+// bounded is a copy with room for one more. The oldest two ranges with no bang between them become one, satisfied when the later was: so that it stays known of each recorded bang that it was
+// satisfied, and of the newest exactly when. What is between two others may have been withheld or abandoned; when all are so, the oldest is forgotten.
+func bounded(satisfied []*storev1.SatisfiedRecord) []*storev1.SatisfiedRecord {
+	known := slices.Clone(satisfied)
+	if len(known) < maxSatisfied {
+		return known
+	}
+	for i, later := range known[1:] {
+		if before := known[i]; before.GetLast()+1 == later.GetFirst() {
+			known[i+1] = &storev1.SatisfiedRecord{First: before.GetFirst(), Last: later.GetLast(), At: later.GetAt()}
+			return slices.Delete(known, i, i+1)
+		}
+	}
+	return known[1:]
+}
 
 // merge adds the effects of the next event.
 func (w *writes) merge(e *fleet.Effects, now time.Time) {
 	for _, g := range e.Satisfied {
 		if first, last := satisfiedRange(g); last > 0 {
-			known := w.satisfied[max(len(w.satisfied)-maxSatisfied+1, 0):]
-			w.satisfied = append(slices.Clone(known), &storev1.SatisfiedRecord{First: first, Last: last, At: timeRecord(now)})
+			w.satisfied = append(bounded(w.satisfied), &storev1.SatisfiedRecord{First: first, Last: last, At: timeRecord(now)})
 			w.changed.Header = true
 		}
 	}

@@ -472,7 +472,8 @@ type Bang struct {
 	NoticedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=noticed_at,json=noticedAt,proto3" json:"noticed_at,omitempty"`
 	// Context of the `bang` span.
 	Trace *v1.TraceContext `protobuf:"bytes,13,opt,name=trace,proto3" json:"trace,omitempty"`
-	// When every member had a successful run at or after its generation; unset until then.
+	// When every member had a successful run at or after its generation; unset until then. Of bangs with more than 128 satisfied rounds after them it may be when one that was
+	// satisfied soon after it was.
 	SatisfiedAt   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=satisfied_at,json=satisfiedAt,proto3" json:"satisfied_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

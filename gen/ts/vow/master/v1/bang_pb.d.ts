@@ -315,7 +315,8 @@ export declare type Bang = Message<"vow.master.v1.Bang"> & {
   trace?: TraceContext | undefined;
 
   /**
-   * When every member had a successful run at or after its generation; unset until then.
+   * When every member had a successful run at or after its generation; unset until then. Of bangs with more than 128 satisfied rounds after them it may be when one that was
+   * satisfied soon after it was.
    *
    * @generated from field: google.protobuf.Timestamp satisfied_at = 14;
    */
