@@ -111,6 +111,23 @@ func TestOurImagesAreThoseThatAreBuilt(t *testing.T) {
 	}
 }
 
+// TestImagesOfOthersArePinned: a pod that starts again runs the same bytes. What has no digest is known by name, so that it is a decision.
+func TestImagesOfOthersArePinned(t *testing.T) {
+	_, pods := workloads(t, "tilt/k8s/dev")
+	pinned := regexp.MustCompile(`^[^:@]+:[^:@]*[0-9][^:@]*@sha256:[0-9a-f]{64}$`)
+	var loose []string
+	for _, o := range pods {
+		used := o.At("spec", "template", "spec", "containers", 0, "image").(string)
+		if !strings.HasPrefix(used, "vow/") && !pinned.MatchString(used) {
+			loose = append(loose, used)
+		}
+	}
+	slices.Sort(loose)
+	if want := []string{"docker.io/grafana/pyroscope:1.14.1", "docker.io/jaegertracing/jaeger:2.13.0"}; !slices.Equal(loose, want) {
+		t.Errorf("without a digest are %v, want %v", loose, want)
+	}
+}
+
 // TestEveryConfiguredFlagExists: flags of manifests and scripts are declared by the program's configuration.
 func TestEveryConfiguredFlagExists(t *testing.T) {
 	declared := map[string]string{}
