@@ -21,6 +21,7 @@ func Rules() []Rule {
 		{"no init and no global state", globals},
 		{"the README maps every folder", readmeMap},
 		{"the index lists every decision", decisionIndex},
+		{"what a page quotes is in the file", quotedCode},
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
 		{"every alert has its section in the runbook, and its tests", alerts},
