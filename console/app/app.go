@@ -11,6 +11,7 @@ import (
 
 	"github.com/vow-os/vow/console/internal/api"
 	"github.com/vow-os/vow/console/internal/live"
+	"github.com/vow-os/vow/console/internal/notifier"
 	"github.com/vow-os/vow/console/internal/page"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
@@ -34,6 +35,9 @@ type Config struct {
 	TraceURL  string   `help:"URL of a trace in your trace backend, with {trace_id} in it; empty for no link." name:"trace-url"`
 	Hostname  []string `help:"Host names by which browsers may reach the console, beside addresses and localhost."`
 	MaxLive   int      `help:"Most pages that are kept up to date at once." default:"256"`
+
+	Notify      string `help:"File with whom to tell of Red trees, refused bangs and dead computers (docs/notifications.md); empty for nobody. One console of a fleet has it."`
+	NotifyState string `help:"File that keeps what was told; needed with --notify."`
 }
 
 // Validate checks the configuration; its errors name the flag.
@@ -43,6 +47,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxLive < 1 || c.MaxLive > 10000 {
 		return fmt.Errorf("cannot use --max-live=%d: want 1 to 10000", c.MaxLive)
+	}
+	if (c.Notify == "") != (c.NotifyState == "") {
+		return fmt.Errorf("cannot use --notify=%q with --notify-state=%q: want both or none", c.Notify, c.NotifyState)
 	}
 	if c.TraceURL == "" {
 		return nil
@@ -97,10 +104,20 @@ func New(cfg Config, s Settings) (*App, error) {
 		return nil, errors.Join(err, group.Stop(context.Background()))
 	}
 	server.HandleHTTP("/", site.Handler())
+	telling := app.Part{Name: "notifier"}
+	if cfg.Notify != "" {
+		n, err := notifier.New(fleet, cfg.Notify, cfg.NotifyState, t)
+		if err != nil {
+			return nil, errors.Join(err, group.Stop(context.Background()))
+		}
+		telling.Start = func(context.Context) error { n.Start(group); return nil }
+		telling.Stop = func(context.Context) error { return n.Close() }
+	}
 	a := &App{server: server}
 	a.Sequence = app.NewSequence(
 		t.Log,
 		app.Part{Name: "connections", Stop: func(context.Context) error { fleet.Close(); return nil }},
+		telling,
 		app.Part{Name: "hub", Stop: group.Stop},
 		app.PartOf("server", server),
 	)

@@ -40,6 +40,7 @@ type fleet struct {
 	masterv1connect.UnimplementedTreeServiceHandler
 	masterv1connect.UnimplementedBangServiceHandler
 	masterv1connect.UnimplementedConvergenceServiceHandler
+	masterv1connect.UnimplementedFeedServiceHandler
 	schedulerv1connect.UnimplementedAgendaServiceHandler
 	promisev1connect.UnimplementedPromiseServiceHandler
 
@@ -179,7 +180,7 @@ func (f *fleet) WatchTreeColours(ctx context.Context, _ *masterv1.WatchTreeColou
 		f.mu.Lock()
 		changed := f.changed
 		f.mu.Unlock()
-		if err := stream.Send(&masterv1.WatchTreeColoursResponse{TreeId: hello, Colour: f.colour()}); err != nil {
+		if err := stream.Send(&masterv1.WatchTreeColoursResponse{TreeId: hello, Title: "hello", Colour: f.colour()}); err != nil {
 			return err
 		}
 		select {
@@ -193,6 +194,13 @@ func (f *fleet) WatchTreeColours(ctx context.Context, _ *masterv1.WatchTreeColou
 func (f *fleet) WatchComputerColours(ctx context.Context, _ *masterv1.WatchComputerColoursRequest, _ *connect.ServerStream[masterv1.WatchComputerColoursResponse]) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// Follow tells of one bang that was withheld.
+func (f *fleet) Follow(ctx context.Context, _ *masterv1.FollowRequest, stream *connect.ServerStream[masterv1.FollowResponse]) error {
+	err := stream.Send(&masterv1.FollowResponse{Entries: []*masterv1.FeedEntry{{Kind: masterv1.FeedEntryKind_FEED_ENTRY_KIND_WITHHELD, TreeId: hello, At: timestamppb.Now()}}})
+	<-ctx.Done()
+	return err
 }
 
 func (f *fleet) ListBangs(context.Context, *masterv1.ListBangsRequest) (*masterv1.ListBangsResponse, error) {
@@ -340,6 +348,7 @@ func (f *fleet) serve(t *testing.T, network *memnet.Network, names ...string) {
 			server.Handle(masterv1connect.NewTreeServiceHandler(f, options...))
 			server.Handle(masterv1connect.NewBangServiceHandler(f, options...))
 			server.Handle(masterv1connect.NewConvergenceServiceHandler(f, options...))
+			server.Handle(masterv1connect.NewFeedServiceHandler(f, options...))
 		case "scheduler":
 			server.Handle(schedulerv1connect.NewAgendaServiceHandler(f, options...))
 		case "promise":

@@ -43,6 +43,8 @@ type Fleet struct {
 	// Addresses is where they are.
 	Addresses Addresses
 	Instances masterv1connect.InstanceServiceClient
+	Feed      masterv1connect.FeedServiceClient
+	Audit     masterv1connect.AuditServiceClient
 
 	connections []*rpc.Client
 	trees       recent[[]*masterv1.Tree]
@@ -85,6 +87,8 @@ func New(at Addresses, dial rpc.Dial, t *telemetry.Telemetry) (*Fleet, error) {
 		Promises:     promisev1connect.NewPromiseServiceClient(promise.HTTP(), promise.BaseURL(), promise.Options()...),
 	}
 	f.Instances = masterv1connect.NewInstanceServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Feed = masterv1connect.NewFeedServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
+	f.Audit = masterv1connect.NewAuditServiceClient(master.HTTP(), master.BaseURL(), master.Options()...)
 	f.trees.make, f.computers.make, f.agenda.make = f.listTrees, f.listComputers, f.listAgenda
 	return f, nil
 }
