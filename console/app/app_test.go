@@ -160,7 +160,7 @@ func of(page *html.Node, class string) (found []*html.Node) {
 func pages() []string {
 	return []string{
 		"/", "/trees", "/trees?colour=red", "/trees/" + hello, "/trees/" + hello + "/bangs", "/instances/" + hello + ".i2", "/instances/" + hello + ".i2?show=connection", "/convergences/" + hello + ".c1",
-		"/promises/" + hello + ".a2/web-listens", "/bangs", "/bangs?withheld=1", "/agenda", "/agenda?only=late", "/crimes", "/search?q=script", "/computers/laptop", "/act/bang?thing=" + hello + "&title=" + url.QueryEscape(hostile),
+		"/promises/" + hello + ".a2/web-listens", "/bangs", "/bangs?withheld=1", "/agenda", "/agenda?only=late", "/crimes", "/search?q=script", "/computers/laptop", "/audit", "/instances/" + hello + ".i2/processes", "/instances/" + hello + ".i2/logs/web%20server", "/act/bang?thing=" + hello + "&title=" + url.QueryEscape(hostile),
 	}
 }
 

@@ -41,10 +41,13 @@ type fleet struct {
 	masterv1connect.UnimplementedBangServiceHandler
 	masterv1connect.UnimplementedConvergenceServiceHandler
 	masterv1connect.UnimplementedFeedServiceHandler
+	masterv1connect.UnimplementedAuditServiceHandler
+	masterv1connect.UnimplementedLinkServiceHandler
 	schedulerv1connect.UnimplementedAgendaServiceHandler
 	promisev1connect.UnimplementedPromiseServiceHandler
 
-	trees, computers int // beside hello and laptop
+	trees, computers int  // beside hello and laptop
+	cut              bool // the node does not answer
 
 	mu      sync.Mutex
 	red     bool
@@ -349,6 +352,8 @@ func (f *fleet) serve(t *testing.T, network *memnet.Network, names ...string) {
 			server.Handle(masterv1connect.NewBangServiceHandler(f, options...))
 			server.Handle(masterv1connect.NewConvergenceServiceHandler(f, options...))
 			server.Handle(masterv1connect.NewFeedServiceHandler(f, options...))
+			server.Handle(masterv1connect.NewAuditServiceHandler(f, options...))
+			server.Handle(masterv1connect.NewLinkServiceHandler(f, options...))
 		case "scheduler":
 			server.Handle(schedulerv1connect.NewAgendaServiceHandler(f, options...))
 		case "promise":

@@ -112,19 +112,22 @@ func (r redirect) Error() string { return "see " + r.to }
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, make := range map[string]maker{
-		"/{$}":                          s.fleetPage,
-		"/computers/{name}":             s.computerPage,
-		"/trees":                        s.treesPage,
-		"/trees/{id}":                   s.treePage,
-		"/trees/{id}/bangs":             s.treeBangsPage,
-		"/instances/{id}":               s.instancePage,
-		"/convergences/{id}":            s.convergencePage,
-		"/promises/{allocation}/{name}": s.promisePage,
-		"/bangs":                        s.bangsPage,
-		"/agenda":                       s.agendaPage,
-		"/crimes":                       s.crimesPage,
-		"/search":                       s.searchPage,
-		"/act/{verb}":                   s.confirmPage,
+		"/{$}":                           s.fleetPage,
+		"/computers/{name}":              s.computerPage,
+		"/trees":                         s.treesPage,
+		"/trees/{id}":                    s.treePage,
+		"/trees/{id}/bangs":              s.treeBangsPage,
+		"/instances/{id}":                s.instancePage,
+		"/instances/{id}/processes":      s.processesPage,
+		"/instances/{id}/logs/{process}": s.logPage,
+		"/convergences/{id}":             s.convergencePage,
+		"/promises/{allocation}/{name}":  s.promisePage,
+		"/bangs":                         s.bangsPage,
+		"/agenda":                        s.agendaPage,
+		"/crimes":                        s.crimesPage,
+		"/audit":                         s.auditPage,
+		"/search":                        s.searchPage,
+		"/act/{verb}":                    s.confirmPage,
 	} {
 		mux.HandleFunc("GET "+pattern, s.page(make))
 	}

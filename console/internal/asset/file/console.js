@@ -25,7 +25,7 @@
   }
 
   // keys: / searches, g and a letter goes to a page.
-  const places = { f: '/', t: '/trees', b: '/bangs', a: '/agenda', c: '/crimes' }
+  const places = { f: '/', t: '/trees', b: '/bangs', a: '/agenda', c: '/crimes', u: '/audit' }
   let going = false
   document.addEventListener('keydown', (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) {
