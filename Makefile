@@ -249,7 +249,7 @@ bench-supervise: ## Measure the supervisor beside Debian's supervisord (BENCH_SH
 	fi
 	@go run ./bench/supervise
 
-# BENCH_SHORT=1 takes 2 minutes instead of 4; PROFILE=<directory> keeps CPU profiles of the services.
+# BENCH_SHORT=1 takes 2 minutes instead of 4; PROFILE=<directory> keeps profiles of the services.
 .PHONY: bench-telemetry
 bench-telemetry: ## Measure what telemetry costs the control plane under full load (BENCH_SHORT=1)
 	@go run ./bench/telemetry

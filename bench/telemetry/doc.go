@@ -17,5 +17,5 @@
 // processor time of the services alone for each story.
 //
 // Each line of its output has six columns, separated by tabs: name, ours, floor (off), ratio, goal, ok or short. BENCH_SHORT=1 measures less.
-// PROFILE=<directory> keeps a CPU profile of svc-master and svc-scheduler of each plane. It is a main package: nobody imports it.
+// PROFILE=<directory> keeps profiles (processors, allocations) of svc-master and svc-scheduler of each plane. It is a main package: nobody imports it.
 package main

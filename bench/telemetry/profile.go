@@ -17,7 +17,7 @@ import (
 // profiling is long enough for some thousand samples.
 const profiling = 10 * time.Second
 
-// profile keeps a CPU profile of each service under load in the directory PROFILE, for who wants to know what the figures are made of.
+// profile keeps profiles of each service under load, of processors and of what is allocated, in the directory PROFILE, for who wants to know what the figures are made of.
 func profile(ctx context.Context, planes []*plane) error {
 	dir := os.Getenv("PROFILE")
 	if dir == "" {
@@ -25,10 +25,11 @@ func profile(ctx context.Context, planes []*plane) error {
 	}
 	for _, p := range planes {
 		var all sync.WaitGroup
-		failed := make([]error, len(p.plane.Services))
+		var failed [4]error
 		for i, s := range p.plane.Services[:2] {
-			path := filepath.Join(dir, strings.ReplaceAll(p.mode.name, " ", "-")+"-"+s.Name+".pprof")
-			all.Go(func() { failed[i] = keep(ctx, s, path) })
+			path := filepath.Join(dir, strings.ReplaceAll(p.mode.name, " ", "-")+"-"+s.Name)
+			all.Go(func() { failed[2*i] = keep(ctx, s, "profile", path+".pprof") })
+			all.Go(func() { failed[2*i+1] = keep(ctx, s, "allocs", path+".allocs.pprof") })
 		}
 		if _, err := p.round(ctx, profiling+time.Second); err != nil {
 			return err
@@ -43,8 +44,8 @@ func profile(ctx context.Context, planes []*plane) error {
 	return nil
 }
 
-func keep(ctx context.Context, s *load.Service, path string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.Admin(), int(profiling.Seconds())), http.NoBody)
+func keep(ctx context.Context, s *load.Service, what, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", s.Admin(), what, int(profiling.Seconds())), http.NoBody)
 	if err != nil {
 		return err
 	}
