@@ -26,7 +26,7 @@ import (
 const maxNames = 10_000
 
 // eventKinds are what `vow events` tells of.
-var eventKinds = []string{"changed", "bang", "withheld", "begun", "reported", "closed", "colour", "gap"}
+var eventKinds = []string{"changed", "bang", "withheld", "begun", "reported", "closed", "colour", "verdict", "crime", "gap"}
 
 // event is one thing that happened.
 type event struct {
@@ -48,6 +48,8 @@ type events struct {
 	kinds                []string
 	// treeID is the id of tree; empty = all.
 	treeID string
+	// bounded is true when it was told that not all verdicts are followed; only askVerdicts uses it.
+	bounded bool
 
 	mu     sync.Mutex // one line at a time, in the order in which they came; nothing else waits for it
 	titles map[string]string
@@ -58,9 +60,9 @@ func newEvents(s *session) *cobra.Command {
 	e := &events{session: s, titles: map[string]string{}, from: map[uint32]*masterv1.Position{}}
 	follow := false
 	command := &cobra.Command{
-		Use: "events -f", GroupID: "look", Short: "Show what happens, as it happens: changes, bangs and refusals, runs, convergences, colours",
+		Use: "events -f", GroupID: "look", Short: "Show what happens, as it happens: changes, bangs and refusals, runs, convergences, colours, verdicts, crimes",
 		Long: "Show what happens, as it happens, until interrupted: changes, bangs and those that were withheld, runs that begin and are reported, convergences that end,\n" +
-			"and colours as they turn. A line, or with -o json an object, for each.\n\nWith --resume FILE the place is kept in FILE and the next call goes on from there; what svc-master does not have any more by then is told as a gap.",
+			"colours and verdicts of promises as they turn, and monitoring crimes. A line, or with -o json an object, for each.\n\nWith --resume FILE the place is kept in FILE and the next call goes on from there; what svc-master does not have any more by then is told as a gap.",
 		Example: "  vow events -f\n  vow events -f --tree hello --kind bang,withheld,reported\n  vow events -f --resume ~/.vow-events -o json",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -107,7 +109,14 @@ func (e *events) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	follows := []func() error{func() error { return again(ctx, "the feed", func() error { return e.follow(ctx) }) }}
-	if len(e.kinds) == 0 || slices.Contains(e.kinds, "colour") {
+	wants := func(kind string) bool { return len(e.kinds) == 0 || slices.Contains(e.kinds, kind) }
+	if wants("verdict") {
+		follows = append(follows, func() error { return e.verdicts(ctx) })
+	}
+	if wants("crime") {
+		follows = append(follows, func() error { return e.crimes(ctx) })
+	}
+	if wants("colour") {
 		follows = append(follows, func() error {
 			return again(ctx, "the colours of trees", func() error {
 				stream, err := f.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{TreeId: e.treeID})
