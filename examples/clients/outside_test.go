@@ -2,6 +2,7 @@ package clients
 
 import (
 	"archive/zip"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +13,7 @@ import (
 // outside is a version of gen that only this test gives out.
 const outside = "v0.0.0-outside"
 
-// proxy makes a module proxy of files that has gen, as `go get` finds it where it is published: what git knows of it, and nothing beside it.
+// proxy makes a module proxy of files that has gen, as `go get` finds it where it is published, and nothing beside it.
 func proxy(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -21,10 +22,6 @@ func proxy(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	mod, err := os.ReadFile("../../gen/go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listed, err := exec.CommandContext(t.Context(), "git", "-C", "../../gen", "ls-files", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,19 +36,29 @@ func proxy(t *testing.T) (dir string) {
 	}
 	defer file.Close()
 	archive := zip.NewWriter(file)
-	for name := range strings.Lines(string(listed)) {
-		name = strings.TrimSpace(name)
-		content, err := os.ReadFile(filepath.Join("../../gen", name))
+	gen := os.DirFS("../../gen")
+	err = fs.WalkDir(gen, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.Name() == "node_modules":
+			return fs.SkipDir
+		case entry.IsDir():
+			return nil
+		}
+		content, err := fs.ReadFile(gen, name)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		in, err := archive.Create("github.com/vow-os/vow/gen@" + outside + "/" + name)
-		if err == nil {
-			_, err = in.Write(content)
-		}
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
+		_, err = in.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
