@@ -269,6 +269,27 @@ bench-control: ## Measure the control plane: bangs, reports, orders beside asynq
 	@go run ./bench/control $(MEASURES)
 
 # ---------------------------------------------------------------------------------------------------------------------
+##@ The Debian package of a computer (docs/node.md)
+
+DEB_ARCH ?= $(shell go env GOARCH)
+.PHONY: deb
+deb: ## Build the Debian package of supervisor, agent and command into dist/ (DEB_VERSION=…, DEB_ARCH=arm64)
+	svc-node/debian/build.sh $(DEB_ARCH) dist $(DEB_VERSION)
+
+.PHONY: deb-lint
+deb-lint: ## Build the Debian package, and fail if lintian finds an error in it (Debian: lintian)
+	@rm -rf $(CACHE)/deb && svc-node/debian/build.sh $(DEB_ARCH) $(CACHE)/deb $(DEB_VERSION)
+	lintian --fail-on error $(CACHE)/deb/*.deb
+
+# The root that debootstrap makes in two minutes is kept in .cache.
+.PHONY: deb-test
+deb-test: ## Install, upgrade while an instance runs, remove and purge the package in a debootstrap root (as root)
+	@rm -rf $(CACHE)/deb && mkdir -p $(CACHE)/deb
+	svc-node/debian/build.sh $(DEB_ARCH) $(CACHE)/deb 1.0
+	svc-node/debian/build.sh $(DEB_ARCH) $(CACHE)/deb 1.1
+	VOW_DEB_ROOT=$(CACHE)/deb-root.tar svc-node/debian/test.sh $(CACHE)/deb/vow-node_1.0_$(DEB_ARCH).deb $(CACHE)/deb/vow-node_1.1_$(DEB_ARCH).deb
+
+# ---------------------------------------------------------------------------------------------------------------------
 ##@ Cluster (docs/cluster.md)
 
 .PHONY: cluster-local
