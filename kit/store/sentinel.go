@@ -10,6 +10,7 @@ import (
 
 func connect(o *redis.UniversalOptions) redis.UniversalClient {
 	client := redis.NewUniversalClient(o)
+	client.AddHook(pipelineHook{})
 	if o.MasterName != "" {
 		client.AddHook(sentinelHook{})
 	}
