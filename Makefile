@@ -263,9 +263,9 @@ bench-profile: ## Measure a profile of 50 parts beside Debian's zc.buildout (BEN
 bench-node: ## Measure the agent: a run that changes nothing, an idle machine of 100 partitions, a boot (BENCH_SHORT=1)
 	@go run ./bench/node
 
-# BENCH_SHORT=1 measures less; MEASURES="store orders rpc fanout memory takeover restart" measures some only (docs/control-bench.md).
+# BENCH_SHORT=1 measures less; MEASURES="store orders rpc overload fanout memory takeover restart" measures some only (docs/control-bench.md).
 .PHONY: bench-control
-bench-control: ## Measure the control plane: bangs, reports, orders beside asynq, fan-out, memory, takeover, restart (BENCH_SHORT=1, MEASURES=…)
+bench-control: ## Measure the control plane: bangs, reports, orders beside asynq, overload, fan-out, memory, takeover, restart (BENCH_SHORT=1, MEASURES=…)
 	@go run ./bench/control $(MEASURES)
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ func main() {
 		bounded("store", measureStore),
 		bounded("orders", measureOrders),
 		bounded("rpc", measureRPC),
+		bounded("overload", measureOverload),
 		bounded("fanout", measureFanOut),
 		bounded("memory", measureMemory),
 		bounded("takeover", measureTakeover),

@@ -275,8 +275,13 @@ func (f *Fleet) Settle(ctx context.Context) error {
 }
 
 // Banger bangs trees by hand.
-func (f *Fleet) Banger(i int) func(ctx context.Context, treeID, requestID string) (*masterv1.BangResult, error) {
-	c := f.client(i)
+type Banger func(ctx context.Context, treeID, requestID string) (*masterv1.BangResult, error)
+
+// Banger is one of the callers that share the fleet's own connections.
+func (f *Fleet) Banger(i int) Banger { return NewBanger(f.client(i)) }
+
+// NewBanger bangs over a client of svc-master.
+func NewBanger(c *rpc.Client) Banger {
 	bangs := masterv1connect.NewBangServiceClient(c.HTTP(), c.BaseURL(), c.Options()...)
 	return func(ctx context.Context, treeID, requestID string) (*masterv1.BangResult, error) {
 		res, err := bangs.Bang(ctx, &masterv1.BangRequest{

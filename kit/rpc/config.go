@@ -18,7 +18,12 @@ type Config struct {
 	Insecure     bool   `help:"Serve on addresses other than loopback although callers are not authenticated."`
 	CertFile     string `help:"PEM file of the TLS certificate; without it, HTTP/2 and HTTP/1.1 in clear text." type:"path"`
 	KeyFile      string `help:"PEM file of the TLS key." type:"path"`
+	Calls        int    `help:"Unary calls that are worked on at once; 0 = 1024. More wait for their turn, and beyond --calls-waiting are refused." default:"0"`
+	CallsWaiting int    `help:"Unary calls of a class that wait for their turn, a second at most; 0 = 4096." default:"0"`
 }
+
+// maxCalls bounds --calls and --calls-waiting: a call in hand takes some 10 kB.
+const maxCalls = 1 << 17
 
 // Validate checks the configuration; its errors name the flag.
 func (c Config) Validate() error {
@@ -29,6 +34,12 @@ func (c Config) Validate() error {
 		if err := validateAddress(a.flag, a.address, c.Insecure); err != nil {
 			return err
 		}
+	}
+	if c.Calls < 0 || c.Calls > maxCalls {
+		return fmt.Errorf("cannot work on --calls=%d at once: want 1 to %d, or 0 for the default", c.Calls, maxCalls)
+	}
+	if c.CallsWaiting < 0 || c.CallsWaiting > maxCalls {
+		return fmt.Errorf("cannot let --calls-waiting=%d wait: want 1 to %d, or 0 for the default", c.CallsWaiting, maxCalls)
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return errors.New("cannot serve TLS: --cert-file and --key-file are given together or not at all")

@@ -536,6 +536,24 @@ func TestOnlyLoopbackIsServedUnlessInsecure(t *testing.T) {
 	}
 }
 
+func TestBoundsOfCallsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		cfg  rpc.Config
+		flag string
+	}{
+		{rpc.Config{}, ""},
+		{rpc.Config{Calls: 8, CallsWaiting: 32}, ""},
+		{rpc.Config{Calls: -1}, "--calls=-1"},
+		{rpc.Config{Calls: 1 << 20}, "--calls=1048576"},
+		{rpc.Config{CallsWaiting: -1}, "--calls-waiting=-1"},
+		{rpc.Config{CallsWaiting: 1 << 20}, "--calls-waiting=1048576"},
+	} {
+		if err := c.cfg.Validate(); (err != nil) != (c.flag != "") || err != nil && !strings.Contains(err.Error(), c.flag) {
+			t.Errorf("%+v: %v, want it to name %q", c.cfg, err, c.flag)
+		}
+	}
+}
+
 func TestTargetsAreCheckedWhenTyped(t *testing.T) {
 	for target, base := range map[string]string{
 		"localhost:7001": "http://localhost:7001", "http://h:1/": "http://h:1", "https://h": "https://h", "unix:/run/vow.sock": "http://localhost",

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -54,7 +55,9 @@ func NewServer(cfg Config, s Settings) (*Server, error) {
 		mux: http.NewServeMux(), adminMux: http.NewServeMux(),
 		serving: make(chan error, 2),
 	}
-	server.admission = newAdmission(server.settings.Admission, server.settings.Telemetry)
+	limits := server.settings.Admission
+	limits.Slots, limits.Waiting = cmp.Or(cfg.Calls, limits.Slots), cmp.Or(cfg.CallsWaiting, limits.Waiting)
+	server.admission = newAdmission(limits, server.settings.Telemetry)
 	server.stopping, server.stop = context.WithCancelCause(context.Background())
 	options, err := server.handlerOptions()
 	if err != nil {

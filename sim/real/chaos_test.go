@@ -24,7 +24,7 @@ import (
 
 const (
 	// chaosTime is for how long it kills, pauses and cuts unless VOW_SOAK says (make soak SOAK=10m); longer on a machine that is so busy that less happens than the test needs to say something, up to resting.
-	chaosTime = 12 * time.Second
+	chaosTime = 10 * time.Second
 	// At least so many calls are answered, faults made and reports accepted.
 	leastAnswered, leastFaults, leastReports = 100, 15, 50
 	// chaosNodes have two partitions of each tree; with fewer trees calls meet more often, with more none has more bangs than are kept.
@@ -328,7 +328,8 @@ func (w *wild) faults() []fault {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
 		node := w.nodes[name]
-		all = append(all, fault{name, "kill -9 " + name, func(lasts time.Duration) { node.kill(); wait(lasts); node.start() }})
+		killed := fault{name, "kill -9 " + name, func(lasts time.Duration) { node.killAtWork(lasts); wait(lasts); node.start() }}
+		all = append(all, killed, killed, killed) // what it had begun is reported late: that is what tokens are for
 	}
 	redis := []fault{
 		{"redis", killRedis, func(time.Duration) { w.redis.Restart() }},

@@ -39,6 +39,7 @@ type hollow struct {
 	at    string     // replica of svc-scheduler that was reached last
 	owner string     // the one whose stream of orders is open
 	busy  map[string]string
+	begun int                                   // runs that began and have not ended
 	late  map[string]*masterv1.ReportRunRequest // by partition: of a run that a kill ended
 	stop  context.CancelFunc
 	all   *sync.WaitGroup
@@ -95,6 +96,20 @@ func (n *hollow) kill() {
 		stop()
 		all.Wait()
 	}
+}
+
+// killAtWork kills it with a run begun and not reported, if there is one within a time.
+func (n *hollow) killAtWork(within time.Duration) {
+	for end := n.history.Now() + within; n.history.Now() < end; {
+		n.mu.Lock()
+		begun := n.begun
+		n.mu.Unlock()
+		if begun > 0 {
+			break
+		}
+		pause(context.Background(), time.Millisecond)
+	}
+	n.kill()
 }
 
 func (n *hollow) follow(ctx context.Context, all *sync.WaitGroup) {
@@ -168,7 +183,9 @@ func (n *hollow) run(ctx context.Context, o *schedulerv1.Order) {
 		request.Result, request.Error, request.ErrorType = typev1.RunResult_RUN_RESULT_FAILURE, "it never passes", "promise"
 	}
 	run := chaos.Run{Computer: n.computer, Partition: o.GetPartition(), RunID: o.GetRunId(), From: begin.Return}
+	n.working(1)
 	pause(ctx, time.Duration(rand.Int64N(int64(longestRun))))
+	n.working(-1)
 	run.Until = n.history.Now()
 	n.history.Add(run)
 	if ctx.Err() != nil {
@@ -186,6 +203,12 @@ func (n *hollow) run(ctx context.Context, o *schedulerv1.Order) {
 	if late != nil {
 		n.report(ctx, late)
 	}
+}
+
+func (n *hollow) working(more int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.begun += more
 }
 
 func (n *hollow) report(ctx context.Context, request *masterv1.ReportRunRequest) {
