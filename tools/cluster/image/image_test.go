@@ -49,11 +49,18 @@ func TestMain(m *testing.M) {
 // shell makes an image of it.
 func shell(t *testing.T) v1.Image {
 	t.Helper()
+	return shellBy(t, Build{})
+}
+
+// shellBy makes it as a build says beyond what is the same in all.
+func shellBy(t *testing.T, b Build) v1.Image {
+	t.Helper()
 	programs, err := compiled()
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := Build{Root: "../../..", Programs: programs, Version: "1.2.3", Revision: "0123", Arch: "amd64", Time: commit}.Make(Spec{
+	b.Root, b.Programs, b.Version, b.Revision, b.Arch, b.Time = "../../..", programs, "1.2.3", "0123", "amd64", commit
+	made, err := b.Make(Spec{
 		Name: "sh", Programs: []string{"tools/cluster/cmd/sh"}, Links: map[string]string{"bin": "usr/bin"}, Trees: map[string]string{"examples/hello": "usr/share/vow/hello"},
 	})
 	if err != nil {
@@ -103,6 +110,20 @@ func TestTheSameCommitMakesTheSameImage(t *testing.T) {
 	second, err2 := shell(t).Digest()
 	if err := errors.Join(err1, err2); err != nil || first != second {
 		t.Errorf("%s and %s, %v", first, second, err)
+	}
+}
+
+func TestAQuickImageHasTheSameFiles(t *testing.T) {
+	var contents [2]v1.Hash
+	for i, b := range []Build{{}, {Quick: true}} {
+		file, err := shellBy(t, b).ConfigFile()
+		if err != nil || len(file.RootFS.DiffIDs) != 1 {
+			t.Fatal(file, err)
+		}
+		contents[i] = file.RootFS.DiffIDs[0]
+	}
+	if contents[0] != contents[1] {
+		t.Errorf("layers are %v", contents)
 	}
 }
 

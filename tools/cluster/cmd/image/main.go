@@ -43,7 +43,7 @@ func run(root, out, archive, ref, arch string, names []string) error {
 		return err
 	}
 	programs := filepath.Join(root, ".cache", "image", arch)
-	build := image.Build{Root: root, Programs: programs, Arch: arch}
+	build := image.Build{Root: root, Programs: programs, Arch: arch, Quick: archive != ""}
 	if err := stamp(&build); err != nil {
 		return err
 	}
