@@ -148,6 +148,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			p.gauges = p.census.Observe()
 			group.Go("watchers", p.api.Keep)
 			group.Go("placement", p.placer.Reconcile)
+			group.Go("hosting", p.placer.KeepHosted)
 			group.Go("census", p.census.Keep)
 			group.Go("schemas", p.parameters.Keep)
 			group.Go("contacts", func(ctx context.Context) error { return flush(ctx, p.store, s.ContactsEvery, t) })

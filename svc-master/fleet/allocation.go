@@ -30,6 +30,8 @@ func (t *Tree) Allocate(e Allocate, now time.Time) (AllocateAnswer, Effects, err
 		return AllocateAnswer{}, Effects{}, invalid("partition", "cannot allocate %s: it needs a computer and a partition", e.InstanceID)
 	case i == nil:
 		return AllocateAnswer{}, Effects{}, fail(NotFound, "cannot allocate %s: there is no such instance", e.InstanceID)
+	case i.Shared:
+		return AllocateAnswer{}, Effects{}, fail(FailedPrecondition, "cannot allocate %q: a shared instance has no partition", i.Title)
 	case p != nil && p.Computer == e.Computer && p.Name == e.Partition:
 		return AllocateAnswer{AllocationID: p.AllocationID}, Effects{}, nil
 	case p != nil:
@@ -81,7 +83,7 @@ func (t *Tree) Unallocated(e Unallocated, _ time.Time) (UnallocatedAnswer, Effec
 	switch {
 	case i == nil:
 		return UnallocatedAnswer{}, Effects{}, fail(NotFound, "cannot tell why %s is not allocated: there is no such instance", e.InstanceID)
-	case t.Partitions[i.ID] != nil:
+	case t.Partitions[i.ID] != nil || i.Host != "":
 		return UnallocatedAnswer{}, Effects{}, fail(FailedPrecondition, "cannot tell why %q is not allocated: it is", i.Title)
 	case i.Unallocated == e.Reason:
 		return UnallocatedAnswer{}, Effects{}, nil

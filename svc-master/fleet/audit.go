@@ -43,6 +43,8 @@ const (
 	SystemEviction = "eviction"
 	// SystemReconciliation finishes what a crash or a loss of data left.
 	SystemReconciliation = "reconciliation"
+	// SystemHosting carries words between shared instances and their hosts.
+	SystemHosting = "hosting"
 	// SystemTime is time that passed.
 	SystemTime = "time"
 )

@@ -126,6 +126,7 @@ func (t *Tree) Bang(e Bang, now time.Time) (BangAnswer, Effects, error) {
 	}
 	if m != nil {
 		m.partition.alarm(bang, now)
+		t.judge(&fx, m.instance, now)
 	}
 	if !e.sensed() {
 		t.auditBang(&fx, m)

@@ -8,7 +8,7 @@ import (
 // Check says which invariant of the package does not hold, if any: for tests and simulators, after every step. It looks at everything, with nothing
 // but the stored fields, and compares what the index counted.
 func (t *Tree) Check() error {
-	for _, check := range []func() error{t.checkHeader, t.checkInstances, t.checkPartitions, t.checkConvergence, t.checkIndex} {
+	for _, check := range []func() error{t.checkHeader, t.checkInstances, t.checkPartitions, t.checkHosted, t.checkConvergence, t.checkIndex} {
 		if err := check(); err != nil {
 			return fmt.Errorf("tree %s: %w", t.ID, err)
 		}

@@ -45,10 +45,13 @@ func ComputerColour(contact, now, start time.Time) Status {
 	}
 }
 
-// PartitionColour is the colour of an instance's partition (docs/rules.md, partition colour): None unless it is started and allocated. Of bangs only its own
+// PartitionColour is the colour of an instance's partition, or of a shared instance (docs/rules.md, partition colour): None unless it is started and allocated. Of bangs only its own
 // make it Red: a bang of another member wakes it, and says nothing about it.
 func (t *Tree) PartitionColour(id string, now, start time.Time) Status {
 	i, p := t.Instances[id], t.Partitions[id]
+	if i != nil && i.Shared {
+		return i.sharedColour()
+	}
 	if i == nil || p == nil || i.State != Started {
 		return Status{}
 	}
@@ -84,7 +87,7 @@ func (t *Tree) TreeColour(now, start time.Time) Status {
 			continue
 		}
 		s := t.PartitionColour(i.ID, now, start)
-		if t.Partitions[i.ID] == nil {
+		if t.Partitions[i.ID] == nil && !i.Shared {
 			s = Status{Colour: Red, Reason: "not allocated", Since: i.RequestedAt}
 			if i.Unallocated != "" {
 				s.Reason += ": " + i.Unallocated

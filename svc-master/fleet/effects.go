@@ -28,6 +28,8 @@ type Effects struct {
 	Freed []Place
 	// Rebound lists partitions whose reservation passes from one instance of the tree to another; before any of Place is placed.
 	Rebound []Rebound
+	// Hosting lists shared instances of which the two sides have to be brought together; it may repeat itself.
+	Hosting []Hosting
 	// Settlement tells when the tree must enter or leave its shard's set of unsettled trees.
 	Settlement Settlement
 	// Gone is true when nothing is left of the tree: its title is free again.
@@ -47,6 +49,8 @@ type Changed struct {
 	Header bool
 	// Instances and Partitions, by instance id, each once.
 	Instances, Partitions []string
+	// Hosted, by id of the shared instance, each once.
+	Hosted []string
 	// Convergence is true when it was opened, changed or closed (then it is nil); its timeline not included.
 	Convergence bool
 	// Timeline is true when moments changed: those from TimelineFrom on are to be written.
@@ -56,7 +60,7 @@ type Changed struct {
 
 // None tells whether nothing changed.
 func (c *Changed) None() bool {
-	return !c.Header && len(c.Instances) == 0 && len(c.Partitions) == 0 && !c.Convergence && !c.Timeline
+	return !c.Header && len(c.Instances) == 0 && len(c.Partitions) == 0 && len(c.Hosted) == 0 && !c.Convergence && !c.Timeline
 }
 
 // Merge adds what a later event of the same batch changed.
@@ -64,6 +68,7 @@ func (c *Changed) Merge(o Changed) {
 	c.Header = c.Header || o.Header
 	c.Instances = union(c.Instances, o.Instances)
 	c.Partitions = union(c.Partitions, o.Partitions)
+	c.Hosted = union(c.Hosted, o.Hosted)
 	c.Convergence = c.Convergence || o.Convergence
 	if o.Timeline {
 		c.timeline(o.TimelineFrom)
@@ -104,6 +109,19 @@ func (c *Changed) instance(id string) {
 func (c *Changed) partition(id string) {
 	if !slices.Contains(c.Partitions, id) {
 		c.Partitions = append(c.Partitions, id)
+	}
+}
+
+func (c *Changed) hosted(id string) {
+	if !slices.Contains(c.Hosted, id) {
+		c.Hosted = append(c.Hosted, id)
+	}
+}
+
+// hosting says that the two sides of a shared instance differ.
+func (e *Effects) hosting(sharedID, hostID string) {
+	if h := (Hosting{SharedID: sharedID, HostID: hostID}); !slices.Contains(e.Hosting, h) {
+		e.Hosting = append(e.Hosting, h)
 	}
 }
 

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // EpochMoved says that the store lost the last seconds of the shard: a fail-over, a restored backup, an unclean end of the embedded store.
 type EpochMoved struct {
@@ -41,6 +45,9 @@ func (t *Tree) EpochMoved(e EpochMoved, now time.Time) (EpochMovedAnswer, Effect
 	t.membershipChanged()
 	if len(t.Instances) > 0 { // the root's descendants, and remnants
 		t.changed(&fx, t.sorted(), true, 0, Trace{}, now)
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.Hosted)) { // whoever heard a newer word heard what is lost
+		t.stamp(&fx, t.Hosted[id])
 	}
 	fx.Settlement = t.settlement(unsettled)
 	return EpochMovedAnswer{Generation: t.Generation}, fx, nil

@@ -20,6 +20,14 @@ type Instance struct {
 	Computer string
 	// Sla is what else it needs of a computer. An allocated instance stays where it is, whatever it needs since.
 	Sla Sla
+	// Shared is true for a shared instance: it has no partition, and is served by Host, an instance of this tree or another one; empty = it has none yet.
+	Shared bool
+	Host   string
+	// Word is what its host says of it.
+	Word Word
+	// Ill is why, as a host, it serves nobody: what those that it hosts were told; empty = it is Green. IllAt is the generation at which that turned.
+	Ill   string
+	IllAt Generation
 	// ByRun is true when a run of its requester requested it: it goes when a later one does not.
 	ByRun bool
 	// RemnantOf is the instance that was evicted, when this is what it left in its partition; empty for every other.

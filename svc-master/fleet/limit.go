@@ -8,6 +8,10 @@ const (
 	MaxInstances = 10_000
 	// MaxRetention of the content of a destroyed instance: ten years.
 	MaxRetention = 3650 * 24 * time.Hour
+	// MaxHosted is how many shared instances an instance hosts, MaxHostedBytes how many bytes their titles and parameters may have together: its desired
+	// state is one message of 4 MiB at most, with what it publishes for them.
+	MaxHosted      = 500
+	MaxHostedBytes = 1 << 20
 	// MaxDepth is how long a chain of requesters may be; the deepest trees known have 5.
 	MaxDepth = 32
 	// MaxLabels is how many labels a computer has, and a request asks for.

@@ -11,6 +11,8 @@ type Publish struct {
 	AllocationID string
 	// Token of the run in progress.
 	Token uint64
+	// SharedID is the shared instance that they are for, which this one hosts; empty = they are its own.
+	SharedID string
 	// Parameters are all of them; what is not named is removed.
 	Parameters map[string]string
 	Trace      Trace
@@ -79,6 +81,9 @@ func (t *Tree) Publish(e Publish, now time.Time) (PublishAnswer, Effects, error)
 	parameters := withoutEmpty(e.Parameters)
 	if size(parameters) > MaxParameters {
 		return PublishAnswer{}, Effects{}, invalid("connection_parameters", "cannot publish for %s: connection_parameters have %d bytes, more than %d", e.AllocationID, size(parameters), MaxParameters)
+	}
+	if e.SharedID != "" {
+		return t.publishHosted(&e, m, parameters, now)
 	}
 	i, p := m.instance, m.partition
 	if maps.Equal(i.Connection, parameters) {

@@ -22,7 +22,7 @@ func (t *Tree) Planned(fx *Effects) []Planned {
 	runs := map[string]Planned{}
 	add := func(id string, cause Cause, delay time.Duration) {
 		i := t.Instances[id]
-		if i == nil || t.Partitions[id] == nil && !slices.Contains(fx.Place, id) {
+		if i == nil || i.Shared || t.Partitions[id] == nil && !slices.Contains(fx.Place, id) {
 			return
 		}
 		if old, known := runs[id]; known {

@@ -29,6 +29,8 @@ type Request struct {
 	Parameters map[string]string
 	// State; unspecified = started for a new instance, unchanged for an existing one.
 	State State
+	// Shared asks for a shared instance; what was requested otherwise under the title stays what it is.
+	Shared bool
 	// Computer to put it on; empty = anywhere. An allocated instance stays where it is.
 	Computer string
 	// Sla is what else it needs of a computer, and whether it may move to another one.
@@ -76,6 +78,9 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	if e.State == Destroyed {
 		return t.requestDestroyed(&e, i, now)
 	}
+	if i != nil && i.Shared != e.Shared {
+		return RequestAnswer{}, Effects{}, fail(FailedPrecondition, "cannot request %q: one is a shared instance and the other is not; destroy it first", e.Title)
+	}
 	if i == nil && len(t.Instances) >= MaxInstances {
 		return RequestAnswer{}, Effects{}, fail(Exhausted, "cannot request %q: tree %s has %d instances, the most there may be", e.Title, t.ID, MaxInstances)
 	}
@@ -98,7 +103,8 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	}
 	answer.InstanceID = i.ID
 	p := t.Partitions[i.ID]
-	moved, elsewhere := i.State != state, p == nil && i.Computer != e.Computer || !i.Sla.same(e.Sla)
+	placed := p != nil || i.Host != ""
+	moved, elsewhere := i.State != state, !placed && i.Computer != e.Computer || !i.Sla.same(e.Sla)
 	answer.Changed = answer.Changed || moved || elsewhere || i.Release != e.Release || i.Type != e.Type || !maps.Equal(i.Parameters, parameters)
 	if !i.ByRun && (e.RequesterAllocationID != "" || e.RequesterLocalID != "") {
 		i.ByRun = true
@@ -113,7 +119,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 			i.ParameterProblem = "" // whoever requests has them checked before
 		}
 		i.Release, i.Type, i.Parameters, i.State, i.Sla = e.Release, e.Type, parameters, state, e.Sla
-		if p == nil {
+		if !placed {
 			i.Computer = e.Computer
 		}
 		switch {
@@ -130,7 +136,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 		t.changed(&fx, concerned, true, 0, e.Trace, now)
 		t.progress(&fx, e.Trace, now) // a stopped member is not waited for any more
 	}
-	if p == nil {
+	if !placed {
 		fx.Place = []string{i.ID}
 	}
 	answer.Ready, answer.Reason = t.Ready(i)
@@ -188,7 +194,7 @@ func (t *Tree) create(e *Request, parameters map[string]string, now time.Time) *
 	t.LastInstance++
 	i := &Instance{
 		ID: t.id('i', t.LastInstance), RequesterID: e.RequesterID, Title: e.Title, Release: e.Release, Type: e.Type, Parameters: parameters,
-		Computer: e.Computer, Sla: e.Sla, Retention: e.Retention, RequestedAt: now,
+		Computer: e.Computer, Sla: e.Sla, Shared: e.Shared, Retention: e.Retention, RequestedAt: now,
 	}
 	t.Instances[i.ID] = i
 	if e.RequesterID == "" {
@@ -215,12 +221,38 @@ func (t *Tree) changed(fx *Effects, instances []*Instance, desired bool, delay t
 		}
 	}
 	if desired {
+		for _, i := range instances {
+			t.tellSides(fx, i, now)
+		}
+	}
+	if desired {
 		fx.Changed.Merge(Changed{Instances: ids})
 	}
 	fx.Changed.Merge(Changed{Partitions: woken})
 	fx.Feed = append(fx.Feed, FeedEntry{
 		Kind: FeedChanged, TreeID: t.ID, Generation: g, Membership: t.Membership, InstanceIDs: ids, At: now, Trace: trace, Delay: delay,
 	})
+}
+
+// tellSides tells the host of a shared instance, and those that an instance hosts, of a change: a destroyed one hosts nobody.
+func (t *Tree) tellSides(fx *Effects, i *Instance, now time.Time) {
+	if i.Host != "" {
+		fx.hosting(i.ID, i.Host)
+		i.Word.Pending = i.Word.well()
+		i.Word.Unserved = unheard
+	}
+	if len(t.Hosted) == 0 {
+		return
+	}
+	if i.State != Destroyed {
+		t.judge(fx, i, now)
+		return
+	}
+	for _, h := range t.HostedBy(i.ID) {
+		delete(t.Hosted, h.SharedID)
+		fx.Changed.hosted(h.SharedID)
+		fx.hosting(h.SharedID, h.HostID)
+	}
 }
 
 // requester finds who requests, and whether it may.
@@ -238,6 +270,8 @@ func (t *Tree) requester(e *Request) (*Instance, error) {
 	switch {
 	case r == nil:
 		return nil, fail(NotFound, "cannot request %q: there is no instance %s", e.Title, e.RequesterID)
+	case r.Shared:
+		return nil, fail(FailedPrecondition, "cannot request %q: %q is a shared instance, which requests nothing", e.Title, r.Title)
 	case r.State == Destroyed:
 		return nil, fail(FailedPrecondition, "cannot request %q: its requester %q is being destroyed", e.Title, r.Title)
 	case len(t.chain(r.ID)) >= MaxDepth:
@@ -276,6 +310,8 @@ func (t *Tree) titled(requester, title string) *Instance {
 func (t *Tree) Ready(i *Instance) (bool, string) {
 	p := t.Partitions[i.ID]
 	switch {
+	case i.Shared:
+		return i.sharedReady()
 	case i.State == Destroyed:
 		return false, "being destroyed"
 	case p == nil && i.Unallocated != "":
@@ -351,7 +387,7 @@ func (e *Request) check(parameters map[string]string) error {
 	case size(parameters) > MaxParameters:
 		return invalid("parameters", "cannot request %q: parameters have %d bytes, more than %d", e.Title, size(parameters), MaxParameters)
 	}
-	return nil
+	return e.checkShared()
 }
 
 func checkTitle(doing, title string) error {

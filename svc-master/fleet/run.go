@@ -189,11 +189,12 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	}
 	var answer ReportRunAnswer
 	if e.Result == Success {
-		first := p.LastSuccessRunID == ""
+		first, before := p.LastSuccessRunID == "", p.Settled
 		p.answered(run.Token, now)
 		p.LastSuccessRunID = e.RunID
 		answer.Settled = run.Wanted
 		t.settle(m, run.Wanted)
+		t.served(&fx, p, before)
 		if first {
 			t.firstReady(&fx, m.instance, e.Trace, now)
 		}
@@ -203,6 +204,7 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 		InstanceID: p.InstanceID, AllocationID: p.AllocationID, Computer: p.Computer, Partition: p.Name, Report: *report, Wanted: run.Wanted, Steps: e.Steps, BegunAt: run.BegunAt,
 	}
 	t.tellReported(&fx, p, e, run, report, now)
+	t.judge(&fx, m.instance, now)
 	answer.WantedMore = p.Settled.Less(t.Wanted(p))
 	p.RetainedUntil = e.RetainedUntil
 	if e.Result == Success && run.Destroys && e.RetainedUntil.IsZero() {
@@ -286,6 +288,7 @@ func (t *Tree) reportLocal(e *ReportRun, m *member, now time.Time) (ReportRunAns
 			p.answeredLocally(now)
 		}
 		t.tellReported(&fx, p, e, nil, report, now)
+		t.judge(&fx, m.instance, now)
 	} else {
 		report = newReport(e, e.Cause, 1, now) // history: it tells followers nothing about now
 	}

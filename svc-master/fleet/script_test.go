@@ -136,6 +136,7 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return "", false
 	case "request":
 		e := Request{Title: arg(0), RequestID: option("id"), RequesterID: s.instance(option("by")), Release: option("release"), Type: option("type"), Computer: option("computer"), State: states[option("state")]}
+		e.Shared, e.Sla.Host = option("shared") == "yes", option("host")
 		if run := option("run"); run != "" {
 			e.RequesterAllocationID, e.RequesterToken = s.allocation(s.title(e.RequesterID)), s.runs[run].Token
 		}
@@ -196,7 +197,29 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return s.step(e)
 	case "publish":
 		token := s.runs[arg(1)].Token
+		if shared := option("for"); shared != "" {
+			return s.step(Publish{AllocationID: s.allocation(arg(0)), SharedID: s.instance(shared), Token: token, Parameters: options})
+		}
 		return s.step(Publish{AllocationID: s.allocation(arg(0)), Token: token, Parameters: options})
+	case "host":
+		return s.step(TakeHost{SharedID: s.instance(arg(0)), HostID: s.instance(arg(1))})
+	case "tell": // as svc-master does between two trees
+		var told strings.Builder
+		for _, e := range []func() Event{
+			func() Event { return s.wanted(s.instance(arg(0)), s.instance(arg(1))) }, func() Event { return s.said(s.instance(arg(0)), s.instance(arg(1))) },
+		} {
+			if event := e(); event != nil {
+				text, failed := s.step(event)
+				if told.WriteString(text); failed {
+					return told.String(), failed
+				}
+			}
+		}
+		return told.String(), false
+	case "lost":
+		return s.step(HostLost{SharedID: s.instance(arg(0)), HostID: s.instance(arg(1)), Reason: strings.Join(at[2:], " ")})
+	case "judge":
+		return s.step(Judge{})
 	case "abandon":
 		return s.step(Abandon{Reason: strings.Join(at, " ")})
 	case "tick":
@@ -206,6 +229,21 @@ func (s *script) do(words []string) (told string, failed bool) {
 		return s.step(EpochMoved{Epoch: epoch})
 	}
 	return "unknown command\n", false
+}
+
+func (s *script) wanted(shared, host string) Event {
+	if e, wants := s.tree.Wants(Hosting{SharedID: shared, HostID: host}); wants {
+		return e
+	}
+	return Unhost{SharedID: shared, HostID: host}
+}
+
+func (s *script) said(shared, host string) Event {
+	said, is := s.tree.SaidOf(shared)
+	if !is {
+		return nil
+	}
+	return HostSaid{SharedID: shared, HostID: host, Word: said.Word, Connection: said.Connection, Delay: said.Delay}
 }
 
 // addresses are known where a script names one.
@@ -309,6 +347,8 @@ func (s *script) step(e Event) (told string, failed bool) {
 		fmt.Fprintf(&b, "  %s left by %s in %s\n", a.RemnantID, e.(Evict).AllocationID, a.AllocationID)
 	case AllocateAnswer:
 		fmt.Fprintf(&b, "  %s\n", a.AllocationID)
+	case HostAnswer, SharedAnswer, UnhostAnswer:
+		fmt.Fprintf(&b, "  %T changed %t\n", e, !fx.None())
 	default:
 		fmt.Fprintf(&b, "  %+v\n", a)
 	}
@@ -337,6 +377,9 @@ func (s *script) step(e Event) (told string, failed bool) {
 	for _, id := range fx.Place {
 		fmt.Fprintf(&b, "  wants a place: %s\n", s.title(id))
 	}
+	for _, h := range fx.Hosting {
+		fmt.Fprintf(&b, "  to be told: %s, %s\n", s.title(h.SharedID), s.title(h.HostID))
+	}
 	for _, p := range fx.Rebound {
 		fmt.Fprintf(&b, "  rebound %s/%s from %s to %s\n", p.Computer, p.Partition, p.From, p.InstanceID)
 	}
@@ -363,6 +406,13 @@ func (s *script) show() string {
 		fmt.Fprintf(&b, "  %s %s", i.Title, s.tree.Desired(i))
 		if p := s.tree.Partitions[i.ID]; p != nil {
 			fmt.Fprintf(&b, " on %s/%s: %s, wanted %s (%s), settled %s", p.Computer, p.Name, colour(s.tree.PartitionColour(i.ID, s.now, s.start), s.now), s.tree.Wanted(p), s.tree.WantedCause(p), p.Settled)
+		}
+		if i.Shared {
+			_, reason := s.tree.Ready(i)
+			fmt.Fprintf(&b, " shared, by %q: %s; %s", s.title(i.Host), colour(s.tree.PartitionColour(i.ID, s.now, s.start), s.now), reason)
+		}
+		for _, h := range s.tree.HostedBy(i.ID) {
+			fmt.Fprintf(&b, ", hosts %s %v", h.Title, h.Parameters)
 		}
 		fmt.Fprintln(&b)
 	}

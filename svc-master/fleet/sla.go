@@ -18,6 +18,8 @@ type Sla struct {
 	Needs Needs
 	// MayMove says that nothing of value lives in its partition alone: it may be taken from a computer that is closed, and begin anew on another.
 	MayMove bool
+	// Host is the instance that is to host it: of a shared instance only; empty = any.
+	Host string
 }
 
 // Needs is an amount of what computers have.
@@ -32,7 +34,7 @@ func (n Needs) Plus(o Needs) Needs {
 }
 
 func (s Sla) same(o Sla) bool {
-	return s.Group == o.Group && s.Needs == o.Needs && s.MayMove == o.MayMove && maps.Equal(s.Labels, o.Labels)
+	return s.Group == o.Group && s.Needs == o.Needs && s.MayMove == o.MayMove && s.Host == o.Host && maps.Equal(s.Labels, o.Labels)
 }
 
 func (s Sla) valid() bool {
@@ -47,18 +49,26 @@ func (s Sla) valid() bool {
 	return true
 }
 
-// obstacle is why a computer cannot take what a request needs, in words; empty = it can.
-func (c *ComputerView) obstacle(r *PlaceRequest) string {
+// unfit is why a computer is not one that is asked for, in words; empty = it is.
+func (c *ComputerView) unfit(s *Sla) string {
 	switch {
 	case c.Closed != "":
 		return c.Name + " is closed: " + c.Closed
-	case r.Sla.Group != "" && c.Group != r.Sla.Group:
-		return c.Name + " is not of group " + strconv.Quote(r.Sla.Group)
+	case s.Group != "" && c.Group != s.Group:
+		return c.Name + " is not of group " + strconv.Quote(s.Group)
 	}
-	for _, k := range slices.Sorted(maps.Keys(r.Sla.Labels)) {
-		if v := r.Sla.Labels[k]; c.Labels[k] != v {
+	for _, k := range slices.Sorted(maps.Keys(s.Labels)) {
+		if v := s.Labels[k]; c.Labels[k] != v {
 			return fmt.Sprintf("%s is not labelled %s=%s", c.Name, k, v)
 		}
+	}
+	return ""
+}
+
+// obstacle is why a computer cannot take what a request needs, in words; empty = it can.
+func (c *ComputerView) obstacle(r *PlaceRequest) string {
+	if why := c.unfit(&r.Sla); why != "" {
+		return why
 	}
 	switch {
 	case c.Partitions == 0:

@@ -31,6 +31,12 @@ func (t *Tree) Members(contacts map[string]time.Time, now, start time.Time) (mem
 		switch {
 		case i.State != Started:
 			notWaitedFor = append(notWaitedFor, i.Title+": "+i.State.String())
+		case i.Shared:
+			reason := "a shared instance"
+			if _, why := t.Ready(i); why != "" {
+				reason += ", " + why
+			}
+			notWaitedFor = append(notWaitedFor, i.Title+": "+reason)
 		case p == nil:
 			_, reason := t.Ready(i)
 			notWaitedFor = append(notWaitedFor, i.Title+": "+reason)

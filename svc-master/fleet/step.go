@@ -115,4 +115,28 @@ func (e EpochMoved) apply(t *Tree, now time.Time) (Answer, Effects, error) {
 	return answer(t.EpochMoved(e, now))
 }
 
+func (e TakeHost) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.TakeHost(e, now))
+}
+
+func (e HostSaid) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.HostSaid(e, now))
+}
+
+func (e HostLost) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.HostLost(e, now))
+}
+
+func (e Host) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.Host(e, now))
+}
+
+func (e Unhost) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.Unhost(e, now))
+}
+
+func (e Judge) apply(t *Tree, now time.Time) (Answer, Effects, error) {
+	return answer(t.Judge(e, now))
+}
+
 func answer[T any](a T, fx Effects, err error) (Answer, Effects, error) { return a, fx, err }

@@ -18,6 +18,8 @@ type Tree struct {
 	Partitions map[string]*Partition
 	// Convergence is the open one; nil = none.
 	Convergence *Convergence
+	// Hosted are the shared instances that instances of this tree host, by the shared instance's id; nil = none.
+	Hosted map[string]*Hosted
 
 	// index is derived from the fields above, built when needed and thrown away when the membership changes (index.go).
 	index *index

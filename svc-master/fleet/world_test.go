@@ -153,7 +153,18 @@ func (w *world) move(m move) {
 }
 
 func (w *world) rare(m move) {
-	switch m.x % 11 {
+	switch m.x % 15 {
+	case 11:
+		w.step(Request{RequesterID: w.instance(m.y), Title: fmt.Sprintf("s%d", m.z%3), Release: "r0", Shared: true, State: State(m.z % 3), Parameters: map[string]string{"v": fmt.Sprint(m.z % 4)}})
+	case 12:
+		w.step(TakeHost{SharedID: w.instance(m.y), HostID: w.instance(m.z)})
+	case 13:
+		w.tell(m)
+	case 14:
+		if n, shared := len(w.begun), w.instance(m.y); n > 0 {
+			b := w.begun[n-1]
+			w.step(Publish{AllocationID: b.allocation, Token: b.token, SharedID: shared, Parameters: map[string]string{"v": fmt.Sprint(m.z % 3)}})
+		}
 	case 9:
 		w.step(PauseTree{For: time.Duration(m.y%3) * 10 * time.Minute, Reason: "maintenance"})
 	case 10:
@@ -189,6 +200,29 @@ func (w *world) rare(m move) {
 		}
 	default:
 		w.step(Rename{InstanceID: w.instance(m.y), Title: fmt.Sprintf("n%d", m.z%8)})
+	}
+}
+
+// tell brings the two sides of a shared instance together, or one of them only.
+func (w *world) tell(m move) {
+	id := w.instance(m.y)
+	h := Hosting{SharedID: id}
+	if i := w.tree.Instances[id]; i != nil {
+		h.HostID = i.Host
+	}
+	if m.z%4 == 0 {
+		w.step(Judge{})
+	}
+	if e, wants := w.tree.Wants(h); wants {
+		if _, _, err := w.step(e); err != nil {
+			w.step(HostLost{SharedID: id, HostID: h.HostID, Reason: err.Error()})
+			return
+		}
+	} else {
+		w.step(Unhost{SharedID: id, HostID: h.HostID})
+	}
+	if said, is := w.tree.SaidOf(id); is && m.z%3 > 0 {
+		w.step(HostSaid{SharedID: id, HostID: h.HostID, Word: said.Word, Connection: said.Connection, Delay: said.Delay})
 	}
 }
 

@@ -224,7 +224,7 @@ func (a *API) colours(t *fleet.Tree, now time.Time) *masterv1.WatchTreeColoursRe
 			if p.Latest != nil {
 				shown.Error = p.Latest.Error
 			}
-		} else {
+		} else if !i.Shared {
 			_, reason := t.Ready(i)
 			shown.Colour = colour(fleet.Status{Colour: fleet.Red, Reason: reason, Since: i.RequestedAt})
 		}

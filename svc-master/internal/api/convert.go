@@ -76,6 +76,14 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation), RetentionDelay: duration(i.Retention),
 		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ParameterProblem: i.ParameterProblem,
 	}
+	if i.Shared {
+		out.Shared, out.HostId, out.UnservedReason = true, i.Host, i.Word.Unserved
+		if i.Host != "" {
+			out.Status = &masterv1.PartitionStatus{Colour: colour(t.PartitionColour(i.ID, now, a.Started))}
+		}
+		return out
+	}
+	out.Hosted = uint32(len(t.HostedBy(i.ID)))
 	p := t.Partitions[i.ID]
 	if p == nil {
 		return out
@@ -161,12 +169,18 @@ func releaseCrime(c *fleet.ReleaseCrime) *typev1.ReleaseCrime {
 }
 
 func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addresses []string) *masterv1.DesiredPartition {
-	return &masterv1.DesiredPartition{
+	out := &masterv1.DesiredPartition{
 		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: generation(i.Generation),
 		Title: i.Title, RootTitle: t.Title, SoftwareRelease: i.Release, SoftwareType: i.Type, Parameters: i.Parameters,
 		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
 		RetentionDelay: duration(i.Retention), Pause: redisstore.PauseRecord(t.Pause),
 	}
+	for _, h := range t.HostedBy(i.ID) {
+		out.Hosted = append(out.Hosted, &masterv1.HostedInstance{
+			InstanceId: h.SharedID, Title: h.Title, SoftwareType: h.Type, Parameters: h.Parameters, ConnectionParameters: h.Connection, ChangedAt: timestamp(h.ChangedAt),
+		})
+	}
+	return out
 }
 
 func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.Allocation {

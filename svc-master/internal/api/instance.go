@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -42,7 +43,7 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 		RequestID: req.GetRequestId(), RequesterID: req.GetRequesterId(),
 		RequesterAllocationID: req.GetRequesterAllocationId(), RequesterToken: req.GetRequesterToken(), RequesterLocalID: req.GetRequesterLocalAllocationId(),
 		Sla: redisstore.SlaOf(req.GetSla()), Title: req.GetTitle(), Release: req.GetSoftwareRelease(), Type: req.GetSoftwareType(),
-		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(),
+		Parameters: req.GetParameters(), State: fleet.State(req.GetState()), Computer: req.GetComputer(), Shared: req.GetShared(),
 		Retention: req.GetRetentionDelay().AsDuration(), Trace: trail.TraceOf(ctx),
 	}
 	root := req.GetRequesterId() == "" && event.State != fleet.Destroyed
@@ -179,8 +180,11 @@ func (a *API) GetInstance(ctx context.Context, req *masterv1.GetInstanceRequest)
 	return res, nil
 }
 
-// ListInstances reads those of a tree or of a computer.
+// ListInstances reads those of a tree, of a computer or of a host.
 func (a *API) ListInstances(ctx context.Context, req *masterv1.ListInstancesRequest) (*masterv1.ListInstancesResponse, error) {
+	if req.GetHostId() != "" {
+		return a.listHosted(ctx, req.GetHostId())
+	}
 	res := &masterv1.ListInstancesResponse{}
 	trees := []string{fleet.TreeID(req.GetTreeId())}
 	if computer := req.GetComputer(); computer != "" {
@@ -201,6 +205,33 @@ func (a *API) ListInstances(ctx context.Context, req *masterv1.ListInstancesRequ
 		})
 		if err != nil && (req.GetComputer() == "" || !isNotFound(err)) {
 			return nil, coded(err)
+		}
+	}
+	shortened(res.GetInstances())
+	return res, nil
+}
+
+// listHosted reads the shared instances of a host, each in its own tree.
+func (a *API) listHosted(ctx context.Context, hostID string) (*masterv1.ListInstancesResponse, error) {
+	var hosted []*fleet.Hosted
+	err := a.Store.View(ctx, fleet.TreeID(hostID), func(t *fleet.Tree, _ time.Time) error {
+		if t.Instances[hostID] == nil {
+			return &redisstore.NotFoundError{Kind: "instance", Name: hostID}
+		}
+		hosted = t.HostedBy(hostID)
+		return nil
+	})
+	if err != nil {
+		return nil, coded(renamed(err, "instance", hostID))
+	}
+	res := &masterv1.ListInstancesResponse{}
+	for _, h := range hosted {
+		got, err := a.GetInstance(ctx, &masterv1.GetInstanceRequest{InstanceId: h.SharedID})
+		switch {
+		case err == nil:
+			res.Instances = append(res.Instances, got.GetInstance())
+		case connect.CodeOf(err) != connect.CodeNotFound: // it is gone, and its host has not heard of it yet
+			return nil, err
 		}
 	}
 	shortened(res.GetInstances())
@@ -245,7 +276,7 @@ func (a *API) SetConnectionParameters(ctx context.Context, req *masterv1.SetConn
 	treeID := fleet.TreeID(req.GetAllocationId())
 	done, err := a.Store.Update(ctx, redisstore.Change{Tree: treeID, By: runOf(ctx, ""), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
 		answer, effects, err := t.Publish(fleet.Publish{
-			AllocationID: req.GetAllocationId(), Token: req.GetToken(), Parameters: req.GetConnectionParameters(), Trace: trail.TraceOf(ctx),
+			AllocationID: req.GetAllocationId(), Token: req.GetToken(), SharedID: req.GetSharedInstanceId(), Parameters: req.GetConnectionParameters(), Trace: trail.TraceOf(ctx),
 		}, now)
 		res.Changed = answer.Changed
 		return nil, effects, err

@@ -26,7 +26,7 @@ func (a *API) checkParameters(ctx context.Context, event fleet.Request) error {
 	if kind == "" {
 		kind = fleet.DefaultType
 	}
-	problem := described.Check(kind, false, event.Parameters)
+	problem := described.Check(kind, event.Shared, event.Parameters)
 	if problem == "" {
 		return nil
 	}

@@ -68,8 +68,10 @@ func (a *API) rehearse(
 	ctx context.Context, treeID, of string, decide func(*fleet.Tree, time.Time) (fleet.Effects, error), told func() *masterv1.Rehearsal,
 ) error {
 	var wanted []*fleet.Instance
+	var copied *fleet.Tree
 	err := a.Store.Rehearse(ctx, treeID, of, func(t *fleet.Tree, now time.Time) error {
 		effects, err := decide(t, now)
+		copied = t
 		for _, id := range effects.Place {
 			if i := t.Instances[id]; i != nil {
 				wanted = append(wanted, i)
@@ -81,7 +83,7 @@ func (a *API) rehearse(
 		return err
 	}
 	for _, i := range wanted {
-		foreseen, err := a.Placer.Foresee(ctx, i)
+		foreseen, err := a.Placer.Foresee(ctx, copied, i)
 		if err != nil {
 			return err
 		}

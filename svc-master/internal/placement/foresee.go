@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"strconv"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/telemetry"
@@ -17,8 +18,15 @@ type Foreseen struct {
 	Elsewhere []fleet.Elsewhere
 }
 
-// Foresee tells where an instance would be put now. It reads only.
-func (p *Placer) Foresee(ctx context.Context, i *fleet.Instance) (Foreseen, error) {
+// Foresee tells where an instance of a tree, or of a copy of one, would be put now: a shared one where its host is. It reads only.
+func (p *Placer) Foresee(ctx context.Context, t *fleet.Tree, i *fleet.Instance) (Foreseen, error) {
+	if wanted, shared := t.HostWanted(i.ID); shared {
+		host, reason, err := p.chooseHost(ctx, wanted, &round{})
+		if err != nil || host == nil {
+			return Foreseen{Reason: reason}, err
+		}
+		return Foreseen{Chosen: fleet.Chosen{Computer: host.Computer.Name}, Reason: "it would be hosted by " + strconv.Quote(host.Title) + " (" + host.ID + ")"}, nil
+	}
 	computers, err := p.candidates(ctx, "", &round{})
 	if err != nil {
 		return Foreseen{}, err

@@ -32,11 +32,12 @@ type Placer struct {
 	store      *redisstore.Store
 	parameters *parameter.Checker
 	log        *slog.Logger
+	hostings   *hostings
 }
 
 // New makes a placer. It checks parameters that nothing was known of when they were requested.
 func New(store *redisstore.Store, parameters *parameter.Checker, log *slog.Logger) *Placer {
-	return &Placer{store, parameters, log}
+	return &Placer{store, parameters, log, newHostings()}
 }
 
 // Settle carries out what a committed change asks for beyond its tree. What fails here is done by Reconcile later, so that
@@ -53,6 +54,7 @@ func (p *Placer) settle(ctx context.Context, e fleet.Effects, seen *round) error
 	for _, freed := range e.Freed {
 		errs = append(errs, p.Release(ctx, freed.Computer, freed.Partition, freed.InstanceID))
 	}
+	p.hostings.add(e.Hosting)
 	for _, instanceID := range e.Place {
 		errs = append(errs, p.place(ctx, instanceID, seen))
 	}
@@ -113,6 +115,8 @@ func (p *Placer) Place(ctx context.Context, instanceID string) error {
 type round struct {
 	read      bool
 	computers []*redisstore.Computer
+	// hosts by release and type.
+	hosts map[[2]string][]fleet.HostView
 }
 
 // changed takes over a computer.
@@ -126,9 +130,12 @@ func (r *round) changed(c *redisstore.Computer) {
 
 func (p *Placer) place(ctx context.Context, instanceID string, seen *round) error {
 	for range attempts {
-		wanted, ok, err := p.wanted(ctx, instanceID)
-		if err != nil || !ok {
+		wanted, shared, ok, err := p.wanted(ctx, instanceID)
+		switch {
+		case err != nil || !ok:
 			return err
+		case shared.SharedID != "":
+			return p.placeShared(ctx, shared, seen)
 		}
 		computers, err := p.candidates(ctx, wanted.Computer, seen)
 		if err != nil {
@@ -158,18 +165,19 @@ func (p *Placer) place(ctx context.Context, instanceID string, seen *round) erro
 }
 
 // wanted reads what an instance needs; false when it needs nothing.
-func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.PlaceRequest, ok bool, err error) {
+func (p *Placer) wanted(ctx context.Context, instanceID string) (wanted fleet.PlaceRequest, shared fleet.HostRequest, ok bool, err error) {
 	err = p.store.View(ctx, fleet.TreeID(instanceID), func(t *fleet.Tree, _ time.Time) error {
 		i := t.Instances[instanceID]
-		if i != nil && i.State != fleet.Destroyed && t.Partitions[instanceID] == nil {
+		if i != nil && t.Waits(i) {
 			wanted, ok = wantedOf(i), true
+			shared, _ = t.HostWanted(instanceID)
 		}
 		return nil
 	})
 	if notFound := new(redisstore.NotFoundError); errors.As(err, &notFound) {
-		return wanted, false, nil
+		return wanted, shared, false, nil
 	}
-	return wanted, ok, err
+	return wanted, shared, ok, err
 }
 
 func wantedOf(i *fleet.Instance) fleet.PlaceRequest {

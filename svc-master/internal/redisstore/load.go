@@ -66,6 +66,13 @@ func (a *aggregate) decode(treeID string, fields map[string]string) error {
 			r := &storev1.PartitionRecord{}
 			err = decode(value, r)
 			t.Partitions[r.GetInstanceId()] = partitionOf(r)
+		case strings.HasPrefix(field, fieldHosted):
+			r := &storev1.HostedRecord{}
+			err = decode(value, r)
+			if t.Hosted == nil {
+				t.Hosted = map[string]*fleet.Hosted{}
+			}
+			t.Hosted[r.GetSharedId()] = hostedOf(r)
 		case strings.HasPrefix(field, fieldMoment):
 			r := &storev1.MomentRecord{}
 			if err = decode(value, r); err == nil {

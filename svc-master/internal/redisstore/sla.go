@@ -10,15 +10,15 @@ import (
 // SlaRecord is what an instance needs, to be stored or told.
 func SlaRecord(s fleet.Sla) *masterv1.Sla {
 	needs := NeedsRecord(s.Needs)
-	if s.Group == "" && len(s.Labels) == 0 && needs == nil && !s.MayMove {
+	if s.Group == "" && len(s.Labels) == 0 && needs == nil && !s.MayMove && s.Host == "" {
 		return nil
 	}
-	return &masterv1.Sla{Group: s.Group, Labels: s.Labels, Needs: needs, MayMove: s.MayMove}
+	return &masterv1.Sla{Group: s.Group, Labels: s.Labels, Needs: needs, MayMove: s.MayMove, HostId: s.Host}
 }
 
 // SlaOf is what an instance needs, for the core.
 func SlaOf(r *masterv1.Sla) fleet.Sla {
-	return fleet.Sla{Group: r.GetGroup(), Labels: r.GetLabels(), Needs: NeedsOf(r.GetNeeds()), MayMove: r.GetMayMove()}
+	return fleet.Sla{Group: r.GetGroup(), Labels: r.GetLabels(), Needs: NeedsOf(r.GetNeeds()), MayMove: r.GetMayMove(), Host: r.GetHostId()}
 }
 
 // NeedsRecord is an amount, to be stored or told.

@@ -62,7 +62,7 @@ func instanceRecord(i *fleet.Instance) *storev1.InstanceRecord {
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), Computer: i.Computer, ConnectionParameters: i.Connection,
 		Generation: generationRecord(i.Generation), RequestedAt: timeRecord(i.RequestedAt), Unallocated: i.Unallocated,
 		RetentionDelay: durationRecord(i.Retention), Sla: SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ByRun: i.ByRun,
-		ParameterProblem: i.ParameterProblem,
+		ParameterProblem: i.ParameterProblem, Shared: i.Shared, HostId: i.Host, Word: wordRecord(i.Word), Ill: i.Ill, IllAt: generationRecord(i.IllAt),
 	}
 }
 
@@ -72,7 +72,7 @@ func instanceOf(r *storev1.InstanceRecord) *fleet.Instance {
 		Parameters: r.GetParameters(), State: fleet.State(r.GetState()), Computer: r.GetComputer(), Connection: r.GetConnectionParameters(),
 		Generation: generationOf(r.GetGeneration()), RequestedAt: timeOf(r.GetRequestedAt()), Unallocated: r.GetUnallocated(),
 		Retention: r.GetRetentionDelay().AsDuration(), Sla: SlaOf(r.GetSla()), RemnantOf: r.GetRemnantOf(), ByRun: r.GetByRun(),
-		ParameterProblem: r.GetParameterProblem(),
+		ParameterProblem: r.GetParameterProblem(), Shared: r.GetShared(), Host: r.GetHostId(), Word: wordOf(r.GetWord()), Ill: r.GetIll(), IllAt: generationOf(r.GetIllAt()),
 	}
 }
 

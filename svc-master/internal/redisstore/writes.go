@@ -17,6 +17,7 @@ const (
 	fieldTree        = "tree"
 	fieldInstance    = "i:"
 	fieldPartition   = "p:"
+	fieldHosted      = "h:" // and the whole id of the shared instance, which may be of another tree
 	fieldConvergence = "conv"
 	fieldMoment      = "m:"
 )
@@ -145,6 +146,13 @@ func (w *writes) encodeTree(t *fleet.Tree) error {
 			return err
 		}
 	}
+	for _, id := range w.changed.Hosted {
+		if h, ok := t.Hosted[id]; !ok {
+			w.drop(keyTree, fieldHosted+id)
+		} else if err := w.put(keyTree, fieldHosted+id, hostedRecord(h)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -229,7 +237,7 @@ func (w *writes) encodeSets(t *fleet.Tree) {
 	}
 	for _, id := range w.changed.Instances { // of an instance that gets or loses its partition both are changed; a run changes the partition only
 		i := t.Instances[id]
-		if i != nil && t.Partitions[id] == nil && i.State != fleet.Destroyed {
+		if i != nil && t.Waits(i) {
 			w.add[1] = append(w.add[1], id)
 		} else {
 			w.remove[1] = append(w.remove[1], id)

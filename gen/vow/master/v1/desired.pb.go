@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -131,7 +132,9 @@ type DesiredPartition struct {
 	// How long the content is kept after the instance is destroyed; unset = not at all. The node freezes it at the first install.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,15,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
 	// The newest pause of the tree, or the end of one: until it ends, by the node's own clock, the node begins no run of its own. Unset = it was never paused.
-	Pause         *v1.Pause `protobuf:"bytes,16,opt,name=pause,proto3" json:"pause,omitempty"`
+	Pause *v1.Pause `protobuf:"bytes,16,opt,name=pause,proto3" json:"pause,omitempty"`
+	// The shared instances that it hosts, started ones only, by title and id: at most 500, with 1 MiB of titles and parameters.
+	Hosted        []*HostedInstance `protobuf:"bytes,17,rep,name=hosted,proto3" json:"hosted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +281,104 @@ func (x *DesiredPartition) GetPause() *v1.Pause {
 	return nil
 }
 
+func (x *DesiredPartition) GetHosted() []*HostedInstance {
+	if x != nil {
+		return x.Hosted
+	}
+	return nil
+}
+
+// HostedInstance is a shared instance as its host sees it.
+type HostedInstance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Software type that it was requested as.
+	SoftwareType string `protobuf:"bytes,3,opt,name=software_type,json=softwareType,proto3" json:"software_type,omitempty"`
+	// Its parameters.
+	Parameters map[string]string `protobuf:"bytes,4,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What its host has published for it so far.
+	ConnectionParameters map[string]string `protobuf:"bytes,5,rep,name=connection_parameters,json=connectionParameters,proto3" json:"connection_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When svc-master heard of the last change of its title, type or parameters.
+	ChangedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostedInstance) Reset() {
+	*x = HostedInstance{}
+	mi := &file_vow_master_v1_desired_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostedInstance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostedInstance) ProtoMessage() {}
+
+func (x *HostedInstance) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_desired_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostedInstance.ProtoReflect.Descriptor instead.
+func (*HostedInstance) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *HostedInstance) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *HostedInstance) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *HostedInstance) GetSoftwareType() string {
+	if x != nil {
+		return x.SoftwareType
+	}
+	return ""
+}
+
+func (x *HostedInstance) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+func (x *HostedInstance) GetConnectionParameters() map[string]string {
+	if x != nil {
+		return x.ConnectionParameters
+	}
+	return nil
+}
+
+func (x *HostedInstance) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
 // GetDesiredRequest names a computer and what is known of it.
 type GetDesiredRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -291,7 +392,7 @@ type GetDesiredRequest struct {
 
 func (x *GetDesiredRequest) Reset() {
 	*x = GetDesiredRequest{}
-	mi := &file_vow_master_v1_desired_proto_msgTypes[2]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +404,7 @@ func (x *GetDesiredRequest) String() string {
 func (*GetDesiredRequest) ProtoMessage() {}
 
 func (x *GetDesiredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_desired_proto_msgTypes[2]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +417,7 @@ func (x *GetDesiredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDesiredRequest.ProtoReflect.Descriptor instead.
 func (*GetDesiredRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{2}
+	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetDesiredRequest) GetComputer() string {
@@ -348,7 +449,7 @@ type GetDesiredResponse struct {
 
 func (x *GetDesiredResponse) Reset() {
 	*x = GetDesiredResponse{}
-	mi := &file_vow_master_v1_desired_proto_msgTypes[3]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +461,7 @@ func (x *GetDesiredResponse) String() string {
 func (*GetDesiredResponse) ProtoMessage() {}
 
 func (x *GetDesiredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_desired_proto_msgTypes[3]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +474,7 @@ func (x *GetDesiredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDesiredResponse.ProtoReflect.Descriptor instead.
 func (*GetDesiredResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{3}
+	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetDesiredResponse) GetPartitions() []*DesiredPartition {
@@ -410,7 +511,7 @@ type WatchDesiredRequest struct {
 
 func (x *WatchDesiredRequest) Reset() {
 	*x = WatchDesiredRequest{}
-	mi := &file_vow_master_v1_desired_proto_msgTypes[4]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +523,7 @@ func (x *WatchDesiredRequest) String() string {
 func (*WatchDesiredRequest) ProtoMessage() {}
 
 func (x *WatchDesiredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_desired_proto_msgTypes[4]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +536,7 @@ func (x *WatchDesiredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDesiredRequest.ProtoReflect.Descriptor instead.
 func (*WatchDesiredRequest) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{4}
+	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WatchDesiredRequest) GetComputer() string {
@@ -471,7 +572,7 @@ type WatchDesiredResponse struct {
 
 func (x *WatchDesiredResponse) Reset() {
 	*x = WatchDesiredResponse{}
-	mi := &file_vow_master_v1_desired_proto_msgTypes[5]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +584,7 @@ func (x *WatchDesiredResponse) String() string {
 func (*WatchDesiredResponse) ProtoMessage() {}
 
 func (x *WatchDesiredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_master_v1_desired_proto_msgTypes[5]
+	mi := &file_vow_master_v1_desired_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +597,7 @@ func (x *WatchDesiredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDesiredResponse.ProtoReflect.Descriptor instead.
 func (*WatchDesiredResponse) Descriptor() ([]byte, []int) {
-	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{5}
+	return file_vow_master_v1_desired_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WatchDesiredResponse) GetPartitions() []*DesiredPartition {
@@ -538,14 +639,14 @@ var File_vow_master_v1_desired_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\n" +
-	"\x1bvow/master/v1/desired.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xc6\x01\n" +
+	"\x1bvow/master/v1/desired.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xc6\x01\n" +
 	"\x05Known\x12'\n" +
 	"\tpartition\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(?R\tpartition\x12,\n" +
 	"\rallocation_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02(@R\fallocationId\x127\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\v2\x17.vow.type.v1.GenerationR\n" +
 	"generation\x12-\n" +
-	"\x05pause\x18\x04 \x01(\v2\x17.vow.type.v1.GenerationR\x05pause\"\x88\a\n" +
+	"\x05pause\x18\x04 \x01(\v2\x17.vow.type.v1.GenerationR\x05pause\"\xbf\a\n" +
 	"\x10DesiredPartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\tR\tpartition\x12#\n" +
 	"\rallocation_id\x18\x02 \x01(\tR\fallocationId\x12\x1f\n" +
@@ -569,7 +670,25 @@ const file_vow_master_v1_desired_proto_rawDesc = "" +
 	"\taddresses\x18\r \x03(\tR\taddresses\x12n\n" +
 	"\x15connection_parameters\x18\x0e \x03(\v29.vow.master.v1.DesiredPartition.ConnectionParametersEntryR\x14connectionParameters\x12B\n" +
 	"\x0fretention_delay\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x0eretentionDelay\x12(\n" +
-	"\x05pause\x18\x10 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\x1a=\n" +
+	"\x05pause\x18\x10 \x01(\v2\x12.vow.type.v1.PauseR\x05pause\x125\n" +
+	"\x06hosted\x18\x11 \x03(\v2\x1d.vow.master.v1.HostedInstanceR\x06hosted\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
+	"\x19ConnectionParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xec\x03\n" +
+	"\x0eHostedInstance\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12#\n" +
+	"\rsoftware_type\x18\x03 \x01(\tR\fsoftwareType\x12M\n" +
+	"\n" +
+	"parameters\x18\x04 \x03(\v2-.vow.master.v1.HostedInstance.ParametersEntryR\n" +
+	"parameters\x12l\n" +
+	"\x15connection_parameters\x18\x05 \x03(\v27.vow.master.v1.HostedInstance.ConnectionParametersEntryR\x14connectionParameters\x129\n" +
+	"\n" +
+	"changed_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -614,47 +733,55 @@ func file_vow_master_v1_desired_proto_rawDescGZIP() []byte {
 	return file_vow_master_v1_desired_proto_rawDescData
 }
 
-var file_vow_master_v1_desired_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_vow_master_v1_desired_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_vow_master_v1_desired_proto_goTypes = []any{
-	(*Known)(nil),                // 0: vow.master.v1.Known
-	(*DesiredPartition)(nil),     // 1: vow.master.v1.DesiredPartition
-	(*GetDesiredRequest)(nil),    // 2: vow.master.v1.GetDesiredRequest
-	(*GetDesiredResponse)(nil),   // 3: vow.master.v1.GetDesiredResponse
-	(*WatchDesiredRequest)(nil),  // 4: vow.master.v1.WatchDesiredRequest
-	(*WatchDesiredResponse)(nil), // 5: vow.master.v1.WatchDesiredResponse
-	nil,                          // 6: vow.master.v1.DesiredPartition.ParametersEntry
-	nil,                          // 7: vow.master.v1.DesiredPartition.ConnectionParametersEntry
-	(*v1.Generation)(nil),        // 8: vow.type.v1.Generation
-	(v1.RequestedState)(0),       // 9: vow.type.v1.RequestedState
-	(*durationpb.Duration)(nil),  // 10: google.protobuf.Duration
-	(*v1.Pause)(nil),             // 11: vow.type.v1.Pause
-	(*Software)(nil),             // 12: vow.master.v1.Software
+	(*Known)(nil),                 // 0: vow.master.v1.Known
+	(*DesiredPartition)(nil),      // 1: vow.master.v1.DesiredPartition
+	(*HostedInstance)(nil),        // 2: vow.master.v1.HostedInstance
+	(*GetDesiredRequest)(nil),     // 3: vow.master.v1.GetDesiredRequest
+	(*GetDesiredResponse)(nil),    // 4: vow.master.v1.GetDesiredResponse
+	(*WatchDesiredRequest)(nil),   // 5: vow.master.v1.WatchDesiredRequest
+	(*WatchDesiredResponse)(nil),  // 6: vow.master.v1.WatchDesiredResponse
+	nil,                           // 7: vow.master.v1.DesiredPartition.ParametersEntry
+	nil,                           // 8: vow.master.v1.DesiredPartition.ConnectionParametersEntry
+	nil,                           // 9: vow.master.v1.HostedInstance.ParametersEntry
+	nil,                           // 10: vow.master.v1.HostedInstance.ConnectionParametersEntry
+	(*v1.Generation)(nil),         // 11: vow.type.v1.Generation
+	(v1.RequestedState)(0),        // 12: vow.type.v1.RequestedState
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*v1.Pause)(nil),              // 14: vow.type.v1.Pause
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Software)(nil),              // 16: vow.master.v1.Software
 }
 var file_vow_master_v1_desired_proto_depIdxs = []int32{
-	8,  // 0: vow.master.v1.Known.generation:type_name -> vow.type.v1.Generation
-	8,  // 1: vow.master.v1.Known.pause:type_name -> vow.type.v1.Generation
-	8,  // 2: vow.master.v1.DesiredPartition.generation:type_name -> vow.type.v1.Generation
-	6,  // 3: vow.master.v1.DesiredPartition.parameters:type_name -> vow.master.v1.DesiredPartition.ParametersEntry
-	9,  // 4: vow.master.v1.DesiredPartition.state:type_name -> vow.type.v1.RequestedState
-	10, // 5: vow.master.v1.DesiredPartition.period:type_name -> google.protobuf.Duration
-	7,  // 6: vow.master.v1.DesiredPartition.connection_parameters:type_name -> vow.master.v1.DesiredPartition.ConnectionParametersEntry
-	10, // 7: vow.master.v1.DesiredPartition.retention_delay:type_name -> google.protobuf.Duration
-	11, // 8: vow.master.v1.DesiredPartition.pause:type_name -> vow.type.v1.Pause
-	0,  // 9: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 10: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	12, // 11: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
-	0,  // 12: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
-	1,  // 13: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
-	12, // 14: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
-	2,  // 15: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
-	4,  // 16: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
-	3,  // 17: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
-	5,  // 18: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 0: vow.master.v1.Known.generation:type_name -> vow.type.v1.Generation
+	11, // 1: vow.master.v1.Known.pause:type_name -> vow.type.v1.Generation
+	11, // 2: vow.master.v1.DesiredPartition.generation:type_name -> vow.type.v1.Generation
+	7,  // 3: vow.master.v1.DesiredPartition.parameters:type_name -> vow.master.v1.DesiredPartition.ParametersEntry
+	12, // 4: vow.master.v1.DesiredPartition.state:type_name -> vow.type.v1.RequestedState
+	13, // 5: vow.master.v1.DesiredPartition.period:type_name -> google.protobuf.Duration
+	8,  // 6: vow.master.v1.DesiredPartition.connection_parameters:type_name -> vow.master.v1.DesiredPartition.ConnectionParametersEntry
+	13, // 7: vow.master.v1.DesiredPartition.retention_delay:type_name -> google.protobuf.Duration
+	14, // 8: vow.master.v1.DesiredPartition.pause:type_name -> vow.type.v1.Pause
+	2,  // 9: vow.master.v1.DesiredPartition.hosted:type_name -> vow.master.v1.HostedInstance
+	9,  // 10: vow.master.v1.HostedInstance.parameters:type_name -> vow.master.v1.HostedInstance.ParametersEntry
+	10, // 11: vow.master.v1.HostedInstance.connection_parameters:type_name -> vow.master.v1.HostedInstance.ConnectionParametersEntry
+	15, // 12: vow.master.v1.HostedInstance.changed_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: vow.master.v1.GetDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 14: vow.master.v1.GetDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	16, // 15: vow.master.v1.GetDesiredResponse.software:type_name -> vow.master.v1.Software
+	0,  // 16: vow.master.v1.WatchDesiredRequest.known:type_name -> vow.master.v1.Known
+	1,  // 17: vow.master.v1.WatchDesiredResponse.partitions:type_name -> vow.master.v1.DesiredPartition
+	16, // 18: vow.master.v1.WatchDesiredResponse.software:type_name -> vow.master.v1.Software
+	3,  // 19: vow.master.v1.DesiredService.GetDesired:input_type -> vow.master.v1.GetDesiredRequest
+	5,  // 20: vow.master.v1.DesiredService.WatchDesired:input_type -> vow.master.v1.WatchDesiredRequest
+	4,  // 21: vow.master.v1.DesiredService.GetDesired:output_type -> vow.master.v1.GetDesiredResponse
+	6,  // 22: vow.master.v1.DesiredService.WatchDesired:output_type -> vow.master.v1.WatchDesiredResponse
+	21, // [21:23] is the sub-list for method output_type
+	19, // [19:21] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_desired_proto_init() }
@@ -669,7 +796,7 @@ func file_vow_master_v1_desired_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_desired_proto_rawDesc), len(file_vow_master_v1_desired_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

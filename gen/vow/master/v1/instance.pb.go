@@ -58,7 +58,7 @@ type Instance struct {
 	UnallocatedReason string `protobuf:"bytes,14,opt,name=unallocated_reason,json=unallocatedReason,proto3" json:"unallocated_reason,omitempty"`
 	// Generation of the last change of its desired state.
 	Generation *v1.Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
-	// State of its partition; unset when it is not allocated.
+	// State of its partition; unset when it is not allocated. Of a shared instance with a host only the colour is set.
 	Status *PartitionStatus `protobuf:"bytes,16,opt,name=status,proto3" json:"status,omitempty"`
 	// How long its content is kept after it is destroyed, as its first request said; unset = not at all.
 	RetentionDelay *durationpb.Duration `protobuf:"bytes,17,opt,name=retention_delay,json=retentionDelay,proto3" json:"retention_delay,omitempty"`
@@ -69,8 +69,16 @@ type Instance struct {
 	// What is wrong with its parameters by the schema of its release, which became known after it was requested; empty = nothing. A request with such parameters
 	// is refused since.
 	ParameterProblem string `protobuf:"bytes,20,opt,name=parameter_problem,json=parameterProblem,proto3" json:"parameter_problem,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// True for a shared instance: it has no partition; another instance, its host, serves it (docs/shared.md).
+	Shared bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
+	// Of a shared instance: the instance that serves it, of this tree or another one; empty = it has none yet, see unallocated_reason.
+	HostId string `protobuf:"bytes,22,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// Of a shared instance that is not served as it is wanted: exactly why.
+	UnservedReason string `protobuf:"bytes,23,opt,name=unserved_reason,json=unservedReason,proto3" json:"unserved_reason,omitempty"`
+	// How many shared instances it hosts; ListInstances by host lists them.
+	Hosted        uint32 `protobuf:"varint,24,opt,name=hosted,proto3" json:"hosted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Instance) Reset() {
@@ -243,6 +251,34 @@ func (x *Instance) GetParameterProblem() string {
 	return ""
 }
 
+func (x *Instance) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *Instance) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *Instance) GetUnservedReason() string {
+	if x != nil {
+		return x.UnservedReason
+	}
+	return ""
+}
+
+func (x *Instance) GetHosted() uint32 {
+	if x != nil {
+		return x.Hosted
+	}
+	return 0
+}
+
 // Sla is what an instance needs of the computer that it is put on.
 type Sla struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -253,7 +289,9 @@ type Sla struct {
 	// What is reserved of the computer for it; unset = nothing.
 	Needs *Needs `protobuf:"bytes,3,opt,name=needs,proto3" json:"needs,omitempty"`
 	// True: nothing of value lives in its partition alone. It may be evicted from a computer that is drained or dead, and begin anew on another.
-	MayMove       bool `protobuf:"varint,4,opt,name=may_move,json=mayMove,proto3" json:"may_move,omitempty"`
+	MayMove bool `protobuf:"varint,4,opt,name=may_move,json=mayMove,proto3" json:"may_move,omitempty"`
+	// Of a shared instance: the instance that is to host it; empty = any that fits. Needs and may_move are refused for shared instances.
+	HostId        string `protobuf:"bytes,5,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +352,13 @@ func (x *Sla) GetMayMove() bool {
 		return x.MayMove
 	}
 	return false
+}
+
+func (x *Sla) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
 }
 
 // PartitionStatus is what is known about an allocated instance.
@@ -450,6 +495,9 @@ type RequestInstanceRequest struct {
 	Computer string `protobuf:"bytes,8,opt,name=computer,proto3" json:"computer,omitempty"`
 	// What else it needs of a computer; of an allocated instance it counts when it is allocated again.
 	Sla *Sla `protobuf:"bytes,12,opt,name=sla,proto3" json:"sla,omitempty"`
+	// True: a shared instance is wanted, served by an instance of the same account, release and type that the sla accepts. What was requested otherwise under the
+	// title is not turned into one: FAILED_PRECONDITION. Its parameters are checked with the schema of the release's shared instances.
+	Shared bool `protobuf:"varint,15,opt,name=shared,proto3" json:"shared,omitempty"`
 	// True: nothing is written, the answer tells what would be. The request_id does not count then: what would be asked now is told.
 	DryRun bool `protobuf:"varint,14,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Allocation of the requester whose node runs it by itself, without BeginRun: it must be current. Empty when no such run requests.
@@ -566,6 +614,13 @@ func (x *RequestInstanceRequest) GetSla() *Sla {
 		return x.Sla
 	}
 	return nil
+}
+
+func (x *RequestInstanceRequest) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 func (x *RequestInstanceRequest) GetDryRun() bool {
@@ -754,7 +809,7 @@ func (x *GetInstanceResponse) GetInstance() *Instance {
 	return nil
 }
 
-// ListInstancesRequest names a tree or a computer.
+// ListInstancesRequest names a tree, a computer or a host.
 type ListInstancesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose instances.
@@ -763,6 +818,7 @@ type ListInstancesRequest struct {
 	//
 	//	*ListInstancesRequest_TreeId
 	//	*ListInstancesRequest_Computer
+	//	*ListInstancesRequest_HostId
 	Of            isListInstancesRequest_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -823,6 +879,15 @@ func (x *ListInstancesRequest) GetComputer() string {
 	return ""
 }
 
+func (x *ListInstancesRequest) GetHostId() string {
+	if x != nil {
+		if x, ok := x.Of.(*ListInstancesRequest_HostId); ok {
+			return x.HostId
+		}
+	}
+	return ""
+}
+
 type isListInstancesRequest_Of interface {
 	isListInstancesRequest_Of()
 }
@@ -837,9 +902,16 @@ type ListInstancesRequest_Computer struct {
 	Computer string `protobuf:"bytes,2,opt,name=computer,proto3,oneof"`
 }
 
+type ListInstancesRequest_HostId struct {
+	// An instance: the shared instances that it hosts, of whatever tree, in the order of its list.
+	HostId string `protobuf:"bytes,3,opt,name=host_id,json=hostId,proto3,oneof"`
+}
+
 func (*ListInstancesRequest_TreeId) isListInstancesRequest_Of() {}
 
 func (*ListInstancesRequest_Computer) isListInstancesRequest_Of() {}
+
+func (*ListInstancesRequest_HostId) isListInstancesRequest_Of() {}
 
 // ListInstancesResponse is all of them.
 type ListInstancesResponse struct {
@@ -1107,8 +1179,10 @@ type SetConnectionParametersRequest struct {
 	Token uint64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
 	// All of them, at most 64 KiB; what is not named is removed.
 	ConnectionParameters map[string]string `protobuf:"bytes,3,rep,name=connection_parameters,json=connectionParameters,proto3" json:"connection_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// The shared instance that they are for, which the allocation's instance hosts; empty = they are its own. NOT_FOUND when it does not host it (any more).
+	SharedInstanceId string `protobuf:"bytes,4,opt,name=shared_instance_id,json=sharedInstanceId,proto3" json:"shared_instance_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SetConnectionParametersRequest) Reset() {
@@ -1160,6 +1234,13 @@ func (x *SetConnectionParametersRequest) GetConnectionParameters() map[string]st
 		return x.ConnectionParameters
 	}
 	return nil
+}
+
+func (x *SetConnectionParametersRequest) GetSharedInstanceId() string {
+	if x != nil {
+		return x.SharedInstanceId
+	}
+	return ""
 }
 
 // SetConnectionParametersResponse says what came of it.
@@ -1339,7 +1420,7 @@ var File_vow_master_v1_instance_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
-	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\x9d\b\n" +
+	"\x1cvow/master/v1/instance.proto\x12\rvow.master.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1dvow/master/v1/rehearsal.proto\x1a\x16vow/type/v1/type.proto\"\x8f\t\n" +
 	"\bInstance\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x17\n" +
@@ -1367,18 +1448,23 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x03sla\x18\x12 \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x1d\n" +
 	"\n" +
 	"remnant_of\x18\x13 \x01(\tR\tremnantOf\x12+\n" +
-	"\x11parameter_problem\x18\x14 \x01(\tR\x10parameterProblem\x1a=\n" +
+	"\x11parameter_problem\x18\x14 \x01(\tR\x10parameterProblem\x12\x16\n" +
+	"\x06shared\x18\x15 \x01(\bR\x06shared\x12\x17\n" +
+	"\ahost_id\x18\x16 \x01(\tR\x06hostId\x12'\n" +
+	"\x0funserved_reason\x18\x17 \x01(\tR\x0eunservedReason\x12\x16\n" +
+	"\x06hosted\x18\x18 \x01(\rR\x06hosted\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
 	"\x19ConnectionParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf8\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9a\x02\n" +
 	"\x03Sla\x12\x1d\n" +
 	"\x05group\x18\x01 \x01(\tB\a\xbaH\x04r\x02(?R\x05group\x12P\n" +
 	"\x06labels\x18\x02 \x03(\v2\x1e.vow.master.v1.Sla.LabelsEntryB\x18\xbaH\x15\x9a\x01\x12\x10 \"\x06r\x04 \x01(?*\x06r\x04 \x01(?R\x06labels\x12*\n" +
 	"\x05needs\x18\x03 \x01(\v2\x14.vow.master.v1.NeedsR\x05needs\x12\x19\n" +
-	"\bmay_move\x18\x04 \x01(\bR\amayMove\x1a9\n" +
+	"\bmay_move\x18\x04 \x01(\bR\amayMove\x12 \n" +
+	"\ahost_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02(@R\x06hostId\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x03\n" +
@@ -1390,7 +1476,7 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x06latest\x18\x05 \x01(\v2\x19.vow.master.v1.RunSummaryR\x06latest\x12-\n" +
 	"\x13last_success_run_id\x18\x06 \x01(\tR\x10lastSuccessRunId\x12\x1a\n" +
 	"\bwithheld\x18\a \x01(\tR\bwithheld\x12A\n" +
-	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\x90\a\n" +
+	"\x0eretained_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rretainedUntil\"\xa8\a\n" +
 	"\x16RequestInstanceRequest\x12&\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\x12*\n" +
@@ -1406,7 +1492,8 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\x0frequester_token\x18\n" +
 	" \x01(\x04R\x0erequesterToken\x12#\n" +
 	"\bcomputer\x18\b \x01(\tB\a\xbaH\x04r\x02(?R\bcomputer\x12$\n" +
-	"\x03sla\x18\f \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x17\n" +
+	"\x03sla\x18\f \x01(\v2\x12.vow.master.v1.SlaR\x03sla\x12\x16\n" +
+	"\x06shared\x18\x0f \x01(\bR\x06shared\x12\x17\n" +
 	"\adry_run\x18\x0e \x01(\bR\x06dryRun\x12J\n" +
 	"\x1drequester_local_allocation_id\x18\r \x01(\tB\a\xbaH\x04r\x02(@R\x1arequesterLocalAllocationId\x12T\n" +
 	"\x0fretention_delay\x18\v \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
@@ -1423,10 +1510,11 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\vinstance_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\n" +
 	"instanceId\"J\n" +
 	"\x13GetInstanceResponse\x123\n" +
-	"\binstance\x18\x01 \x01(\v2\x17.vow.master.v1.InstanceR\binstance\"r\n" +
+	"\binstance\x18\x01 \x01(\v2\x17.vow.master.v1.InstanceR\binstance\"\x98\x01\n" +
 	"\x14ListInstancesRequest\x12$\n" +
 	"\atree_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x06treeId\x12'\n" +
-	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?H\x00R\bcomputerB\v\n" +
+	"\bcomputer\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(?H\x00R\bcomputer\x12$\n" +
+	"\ahost_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\x06hostIdB\v\n" +
 	"\x02of\x12\x05\xbaH\x02\b\x01\"N\n" +
 	"\x15ListInstancesResponse\x125\n" +
 	"\tinstances\x18\x01 \x03(\v2\x17.vow.master.v1.InstanceR\tinstances\"v\n" +
@@ -1444,11 +1532,12 @@ const file_vow_master_v1_instance_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\trequestId\"O\n" +
 	"\x18SetInstanceStateResponse\x123\n" +
-	"\binstance\x18\x01 \x01(\v2\x17.vow.master.v1.InstanceR\binstance\"\xc2\x02\n" +
+	"\binstance\x18\x01 \x01(\v2\x17.vow.master.v1.InstanceR\binstance\"\xf9\x02\n" +
 	"\x1eSetConnectionParametersRequest\x12.\n" +
 	"\rallocation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\fallocationId\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x90\x01\n" +
-	"\x15connection_parameters\x18\x03 \x03(\v2G.vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntryB\x12\xbaH\x0f\x9a\x01\f\x10\xe8\a\"\ar\x05 \x01(\xff\x01R\x14connectionParameters\x1aG\n" +
+	"\x15connection_parameters\x18\x03 \x03(\v2G.vow.master.v1.SetConnectionParametersRequest.ConnectionParametersEntryB\x12\xbaH\x0f\x9a\x01\f\x10\xe8\a\"\ar\x05 \x01(\xff\x01R\x14connectionParameters\x125\n" +
+	"\x12shared_instance_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02(@R\x10sharedInstanceId\x1aG\n" +
 	"\x19ConnectionParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -1582,6 +1671,7 @@ func file_vow_master_v1_instance_proto_init() {
 	file_vow_master_v1_instance_proto_msgTypes[7].OneofWrappers = []any{
 		(*ListInstancesRequest_TreeId)(nil),
 		(*ListInstancesRequest_Computer)(nil),
+		(*ListInstancesRequest_HostId)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -43,7 +43,7 @@ type InstanceServiceClient interface {
 	RequestInstance(ctx context.Context, in *RequestInstanceRequest, opts ...grpc.CallOption) (*RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetInstance(ctx context.Context, in *GetInstanceRequest, opts ...grpc.CallOption) (*GetInstanceResponse, error)
-	// ListInstances returns the instances of a tree, or those on a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListInstances returns the instances of a tree, those on a computer, or the shared ones of a host. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListInstances(ctx context.Context, in *ListInstancesRequest, opts ...grpc.CallOption) (*ListInstancesResponse, error)
 	// RenameInstance gives another title. Idempotent by content. Errors: NOT_FOUND, ALREADY_EXISTS. Callers: anyone.
 	RenameInstance(ctx context.Context, in *RenameInstanceRequest, opts ...grpc.CallOption) (*RenameInstanceResponse, error)
@@ -139,7 +139,7 @@ type InstanceServiceServer interface {
 	RequestInstance(context.Context, *RequestInstanceRequest) (*RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetInstance(context.Context, *GetInstanceRequest) (*GetInstanceResponse, error)
-	// ListInstances returns the instances of a tree, or those on a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListInstances returns the instances of a tree, those on a computer, or the shared ones of a host. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListInstances(context.Context, *ListInstancesRequest) (*ListInstancesResponse, error)
 	// RenameInstance gives another title. Idempotent by content. Errors: NOT_FOUND, ALREADY_EXISTS. Callers: anyone.
 	RenameInstance(context.Context, *RenameInstanceRequest) (*RenameInstanceResponse, error)

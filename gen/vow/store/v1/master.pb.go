@@ -894,8 +894,18 @@ type InstanceRecord struct {
 	ByRun bool `protobuf:"varint,16,opt,name=by_run,json=byRun,proto3" json:"by_run,omitempty"`
 	// What is wrong with its parameters by the schema of its release.
 	ParameterProblem string `protobuf:"bytes,17,opt,name=parameter_problem,json=parameterProblem,proto3" json:"parameter_problem,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// True for a shared instance.
+	Shared bool `protobuf:"varint,18,opt,name=shared,proto3" json:"shared,omitempty"`
+	// Its host.
+	HostId string `protobuf:"bytes,19,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// What its host says of it.
+	Word *HostWordRecord `protobuf:"bytes,20,opt,name=word,proto3" json:"word,omitempty"`
+	// Why, as a host, it serves nobody; empty = it is Green.
+	Ill string `protobuf:"bytes,21,opt,name=ill,proto3" json:"ill,omitempty"`
+	// Generation at which that turned.
+	IllAt         *v11.Generation `protobuf:"bytes,22,opt,name=ill_at,json=illAt,proto3" json:"ill_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstanceRecord) Reset() {
@@ -1047,6 +1057,286 @@ func (x *InstanceRecord) GetParameterProblem() string {
 	return ""
 }
 
+func (x *InstanceRecord) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *InstanceRecord) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *InstanceRecord) GetWord() *HostWordRecord {
+	if x != nil {
+		return x.Word
+	}
+	return nil
+}
+
+func (x *InstanceRecord) GetIll() string {
+	if x != nil {
+		return x.Ill
+	}
+	return ""
+}
+
+func (x *InstanceRecord) GetIllAt() *v11.Generation {
+	if x != nil {
+		return x.IllAt
+	}
+	return nil
+}
+
+// HostWordRecord is what a host says of a shared instance.
+type HostWordRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Generation of the host's tree that orders its words.
+	Stamp *v11.Generation `protobuf:"bytes,1,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	// Newest generation of the shared instance that the host was told.
+	Heard *v11.Generation `protobuf:"bytes,2,opt,name=heard,proto3" json:"heard,omitempty"`
+	// Why it is not served as it is wanted now; empty = it is.
+	Unserved string `protobuf:"bytes,3,opt,name=unserved,proto3" json:"unserved,omitempty"`
+	// True when it is served as it was wanted before.
+	Pending bool `protobuf:"varint,4,opt,name=pending,proto3" json:"pending,omitempty"`
+	// When it became Red or Green.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostWordRecord) Reset() {
+	*x = HostWordRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostWordRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostWordRecord) ProtoMessage() {}
+
+func (x *HostWordRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostWordRecord.ProtoReflect.Descriptor instead.
+func (*HostWordRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HostWordRecord) GetStamp() *v11.Generation {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+func (x *HostWordRecord) GetHeard() *v11.Generation {
+	if x != nil {
+		return x.Heard
+	}
+	return nil
+}
+
+func (x *HostWordRecord) GetUnserved() string {
+	if x != nil {
+		return x.Unserved
+	}
+	return ""
+}
+
+func (x *HostWordRecord) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *HostWordRecord) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// HostedRecord is field `h:<shared instance>` of a tree: a shared instance that an instance of it hosts.
+type HostedRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shared instance.
+	SharedId string `protobuf:"bytes,1,opt,name=shared_id,json=sharedId,proto3" json:"shared_id,omitempty"`
+	// Its host.
+	HostId string `protobuf:"bytes,2,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// Its title.
+	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// URL of the software release.
+	SoftwareRelease string `protobuf:"bytes,4,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
+	// Software type.
+	SoftwareType string `protobuf:"bytes,5,opt,name=software_type,json=softwareType,proto3" json:"software_type,omitempty"`
+	// Parameters.
+	Parameters map[string]string `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Generation of its own tree at which they changed.
+	Generation *v11.Generation `protobuf:"bytes,7,opt,name=generation,proto3" json:"generation,omitempty"`
+	// When this tree heard of the change.
+	ChangedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	// Generation of this tree that the change made.
+	Wanted *v11.Generation `protobuf:"bytes,9,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	// What its host publishes for it.
+	ConnectionParameters map[string]string `protobuf:"bytes,10,rep,name=connection_parameters,json=connectionParameters,proto3" json:"connection_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// True since it was served for the first time.
+	Once bool `protobuf:"varint,11,opt,name=once,proto3" json:"once,omitempty"`
+	// Generation of this tree at which what its host says last changed.
+	Stamp *v11.Generation `protobuf:"bytes,12,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	// Watches for a publish loop.
+	Publishing *PublishingRecord `protobuf:"bytes,13,opt,name=publishing,proto3" json:"publishing,omitempty"`
+	// Token of the newest run that published something else for it.
+	PublishedIn   uint64 `protobuf:"varint,14,opt,name=published_in,json=publishedIn,proto3" json:"published_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostedRecord) Reset() {
+	*x = HostedRecord{}
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostedRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostedRecord) ProtoMessage() {}
+
+func (x *HostedRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostedRecord.ProtoReflect.Descriptor instead.
+func (*HostedRecord) Descriptor() ([]byte, []int) {
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HostedRecord) GetSharedId() string {
+	if x != nil {
+		return x.SharedId
+	}
+	return ""
+}
+
+func (x *HostedRecord) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *HostedRecord) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *HostedRecord) GetSoftwareRelease() string {
+	if x != nil {
+		return x.SoftwareRelease
+	}
+	return ""
+}
+
+func (x *HostedRecord) GetSoftwareType() string {
+	if x != nil {
+		return x.SoftwareType
+	}
+	return ""
+}
+
+func (x *HostedRecord) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetGeneration() *v11.Generation {
+	if x != nil {
+		return x.Generation
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetWanted() *v11.Generation {
+	if x != nil {
+		return x.Wanted
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetConnectionParameters() map[string]string {
+	if x != nil {
+		return x.ConnectionParameters
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
+func (x *HostedRecord) GetStamp() *v11.Generation {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetPublishing() *PublishingRecord {
+	if x != nil {
+		return x.Publishing
+	}
+	return nil
+}
+
+func (x *HostedRecord) GetPublishedIn() uint64 {
+	if x != nil {
+		return x.PublishedIn
+	}
+	return 0
+}
+
 // OptionsRecord is what a release says about its instances, as their partition remembers it.
 type OptionsRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1062,7 +1352,7 @@ type OptionsRecord struct {
 
 func (x *OptionsRecord) Reset() {
 	*x = OptionsRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1364,7 @@ func (x *OptionsRecord) String() string {
 func (*OptionsRecord) ProtoMessage() {}
 
 func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[11]
+	mi := &file_vow_store_v1_master_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1377,7 @@ func (x *OptionsRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OptionsRecord.ProtoReflect.Descriptor instead.
 func (*OptionsRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{11}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OptionsRecord) GetPeriod() *durationpb.Duration {
@@ -1182,7 +1472,7 @@ type PartitionRecord struct {
 
 func (x *PartitionRecord) Reset() {
 	*x = PartitionRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1484,7 @@ func (x *PartitionRecord) String() string {
 func (*PartitionRecord) ProtoMessage() {}
 
 func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[12]
+	mi := &file_vow_store_v1_master_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1497,7 @@ func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionRecord.ProtoReflect.Descriptor instead.
 func (*PartitionRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{12}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PartitionRecord) GetInstanceId() string {
@@ -1438,7 +1728,7 @@ type AddressesRecord struct {
 
 func (x *AddressesRecord) Reset() {
 	*x = AddressesRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1740,7 @@ func (x *AddressesRecord) String() string {
 func (*AddressesRecord) ProtoMessage() {}
 
 func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[13]
+	mi := &file_vow_store_v1_master_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1753,7 @@ func (x *AddressesRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRecord.ProtoReflect.Descriptor instead.
 func (*AddressesRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{13}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AddressesRecord) GetAddresses() []string {
@@ -1500,7 +1790,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1802,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[14]
+	mi := &file_vow_store_v1_master_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1815,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{14}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UsageRecord) GetPartition() string {
@@ -1618,7 +1908,7 @@ type RunRecord struct {
 
 func (x *RunRecord) Reset() {
 	*x = RunRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1920,7 @@ func (x *RunRecord) String() string {
 func (*RunRecord) ProtoMessage() {}
 
 func (x *RunRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[15]
+	mi := &file_vow_store_v1_master_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1933,7 @@ func (x *RunRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRecord.ProtoReflect.Descriptor instead.
 func (*RunRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{15}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RunRecord) GetRunId() string {
@@ -1742,7 +2032,7 @@ type ReportRecord struct {
 
 func (x *ReportRecord) Reset() {
 	*x = ReportRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +2044,7 @@ func (x *ReportRecord) String() string {
 func (*ReportRecord) ProtoMessage() {}
 
 func (x *ReportRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[16]
+	mi := &file_vow_store_v1_master_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +2057,7 @@ func (x *ReportRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRecord.ProtoReflect.Descriptor instead.
 func (*ReportRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{16}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportRecord) GetRunId() string {
@@ -1873,7 +2163,7 @@ type EndedRecord struct {
 
 func (x *EndedRecord) Reset() {
 	*x = EndedRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1885,7 +2175,7 @@ func (x *EndedRecord) String() string {
 func (*EndedRecord) ProtoMessage() {}
 
 func (x *EndedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[17]
+	mi := &file_vow_store_v1_master_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1898,7 +2188,7 @@ func (x *EndedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndedRecord.ProtoReflect.Descriptor instead.
 func (*EndedRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{17}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EndedRecord) GetRunId() string {
@@ -1949,7 +2239,7 @@ type BootRecord struct {
 
 func (x *BootRecord) Reset() {
 	*x = BootRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2251,7 @@ func (x *BootRecord) String() string {
 func (*BootRecord) ProtoMessage() {}
 
 func (x *BootRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[18]
+	mi := &file_vow_store_v1_master_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2264,7 @@ func (x *BootRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootRecord.ProtoReflect.Descriptor instead.
 func (*BootRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{18}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BootRecord) GetBootId() string {
@@ -2014,7 +2304,7 @@ type AlarmRecord struct {
 
 func (x *AlarmRecord) Reset() {
 	*x = AlarmRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2316,7 @@ func (x *AlarmRecord) String() string {
 func (*AlarmRecord) ProtoMessage() {}
 
 func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[19]
+	mi := &file_vow_store_v1_master_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2329,7 @@ func (x *AlarmRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmRecord.ProtoReflect.Descriptor instead.
 func (*AlarmRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{19}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AlarmRecord) GetNumber() uint64 {
@@ -2120,7 +2410,7 @@ type BangKeyRecord struct {
 
 func (x *BangKeyRecord) Reset() {
 	*x = BangKeyRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2422,7 @@ func (x *BangKeyRecord) String() string {
 func (*BangKeyRecord) ProtoMessage() {}
 
 func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[20]
+	mi := &file_vow_store_v1_master_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2435,7 @@ func (x *BangKeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangKeyRecord.ProtoReflect.Descriptor instead.
 func (*BangKeyRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{20}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BangKeyRecord) GetKey() []byte {
@@ -2245,7 +2535,7 @@ type RowRecord struct {
 
 func (x *RowRecord) Reset() {
 	*x = RowRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2547,7 @@ func (x *RowRecord) String() string {
 func (*RowRecord) ProtoMessage() {}
 
 func (x *RowRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[21]
+	mi := &file_vow_store_v1_master_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2560,7 @@ func (x *RowRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowRecord.ProtoReflect.Descriptor instead.
 func (*RowRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{21}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RowRecord) GetOrigin() v11.BangOrigin {
@@ -2351,7 +2641,7 @@ type PublishingRecord struct {
 
 func (x *PublishingRecord) Reset() {
 	*x = PublishingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2653,7 @@ func (x *PublishingRecord) String() string {
 func (*PublishingRecord) ProtoMessage() {}
 
 func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[22]
+	mi := &file_vow_store_v1_master_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2666,7 @@ func (x *PublishingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingRecord.ProtoReflect.Descriptor instead.
 func (*PublishingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{22}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PublishingRecord) GetTimes() []*timestamppb.Timestamp {
@@ -2448,7 +2738,7 @@ type ConvergenceRecord struct {
 
 func (x *ConvergenceRecord) Reset() {
 	*x = ConvergenceRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2750,7 @@ func (x *ConvergenceRecord) String() string {
 func (*ConvergenceRecord) ProtoMessage() {}
 
 func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[23]
+	mi := &file_vow_store_v1_master_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2763,7 @@ func (x *ConvergenceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvergenceRecord.ProtoReflect.Descriptor instead.
 func (*ConvergenceRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{23}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ConvergenceRecord) GetNumber() uint64 {
@@ -2634,7 +2924,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +2936,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[24]
+	mi := &file_vow_store_v1_master_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +2949,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{24}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MemberRecord) GetInstanceId() string {
@@ -2733,7 +3023,7 @@ type AwaitingRecord struct {
 
 func (x *AwaitingRecord) Reset() {
 	*x = AwaitingRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2745,7 +3035,7 @@ func (x *AwaitingRecord) String() string {
 func (*AwaitingRecord) ProtoMessage() {}
 
 func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[25]
+	mi := &file_vow_store_v1_master_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2758,7 +3048,7 @@ func (x *AwaitingRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitingRecord.ProtoReflect.Descriptor instead.
 func (*AwaitingRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{25}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AwaitingRecord) GetInstanceId() string {
@@ -2799,7 +3089,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +3101,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[26]
+	mi := &file_vow_store_v1_master_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +3114,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{26}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GroupRecord) GetCount() uint64 {
@@ -2870,7 +3160,7 @@ type BangRefRecord struct {
 
 func (x *BangRefRecord) Reset() {
 	*x = BangRefRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3172,7 @@ func (x *BangRefRecord) String() string {
 func (*BangRefRecord) ProtoMessage() {}
 
 func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[27]
+	mi := &file_vow_store_v1_master_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3185,7 @@ func (x *BangRefRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRefRecord.ProtoReflect.Descriptor instead.
 func (*BangRefRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{27}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BangRefRecord) GetNumber() uint64 {
@@ -2946,7 +3236,7 @@ type MomentRecord struct {
 
 func (x *MomentRecord) Reset() {
 	*x = MomentRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[28]
+	mi := &file_vow_store_v1_master_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3248,7 @@ func (x *MomentRecord) String() string {
 func (*MomentRecord) ProtoMessage() {}
 
 func (x *MomentRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[28]
+	mi := &file_vow_store_v1_master_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3261,7 @@ func (x *MomentRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MomentRecord.ProtoReflect.Descriptor instead.
 func (*MomentRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{28}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *MomentRecord) GetAt() *timestamppb.Timestamp {
@@ -3072,7 +3362,7 @@ type BangRecord struct {
 
 func (x *BangRecord) Reset() {
 	*x = BangRecord{}
-	mi := &file_vow_store_v1_master_proto_msgTypes[29]
+	mi := &file_vow_store_v1_master_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3374,7 @@ func (x *BangRecord) String() string {
 func (*BangRecord) ProtoMessage() {}
 
 func (x *BangRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_vow_store_v1_master_proto_msgTypes[29]
+	mi := &file_vow_store_v1_master_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3387,7 @@ func (x *BangRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BangRecord.ProtoReflect.Descriptor instead.
 func (*BangRecord) Descriptor() ([]byte, []int) {
-	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{29}
+	return file_vow_store_v1_master_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BangRecord) GetNumber() uint64 {
@@ -3276,7 +3566,7 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\x0fSatisfiedRecord\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb3\a\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xd8\b\n" +
 	"\x0eInstanceRecord\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
@@ -3301,7 +3591,47 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
 	"remnant_of\x18\x0f \x01(\tR\tremnantOf\x12\x15\n" +
 	"\x06by_run\x18\x10 \x01(\bR\x05byRun\x12+\n" +
-	"\x11parameter_problem\x18\x11 \x01(\tR\x10parameterProblem\x1a=\n" +
+	"\x11parameter_problem\x18\x11 \x01(\tR\x10parameterProblem\x12\x16\n" +
+	"\x06shared\x18\x12 \x01(\bR\x06shared\x12\x17\n" +
+	"\ahost_id\x18\x13 \x01(\tR\x06hostId\x120\n" +
+	"\x04word\x18\x14 \x01(\v2\x1c.vow.store.v1.HostWordRecordR\x04word\x12\x10\n" +
+	"\x03ill\x18\x15 \x01(\tR\x03ill\x12.\n" +
+	"\x06ill_at\x18\x16 \x01(\v2\x17.vow.type.v1.GenerationR\x05illAt\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
+	"\x19ConnectionParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\x01\n" +
+	"\x0eHostWordRecord\x12-\n" +
+	"\x05stamp\x18\x01 \x01(\v2\x17.vow.type.v1.GenerationR\x05stamp\x12-\n" +
+	"\x05heard\x18\x02 \x01(\v2\x17.vow.type.v1.GenerationR\x05heard\x12\x1a\n" +
+	"\bunserved\x18\x03 \x01(\tR\bunserved\x12\x18\n" +
+	"\apending\x18\x04 \x01(\bR\apending\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb4\x06\n" +
+	"\fHostedRecord\x12\x1b\n" +
+	"\tshared_id\x18\x01 \x01(\tR\bsharedId\x12\x17\n" +
+	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12)\n" +
+	"\x10software_release\x18\x04 \x01(\tR\x0fsoftwareRelease\x12#\n" +
+	"\rsoftware_type\x18\x05 \x01(\tR\fsoftwareType\x12J\n" +
+	"\n" +
+	"parameters\x18\x06 \x03(\v2*.vow.store.v1.HostedRecord.ParametersEntryR\n" +
+	"parameters\x127\n" +
+	"\n" +
+	"generation\x18\a \x01(\v2\x17.vow.type.v1.GenerationR\n" +
+	"generation\x129\n" +
+	"\n" +
+	"changed_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x12/\n" +
+	"\x06wanted\x18\t \x01(\v2\x17.vow.type.v1.GenerationR\x06wanted\x12i\n" +
+	"\x15connection_parameters\x18\n" +
+	" \x03(\v24.vow.store.v1.HostedRecord.ConnectionParametersEntryR\x14connectionParameters\x12\x12\n" +
+	"\x04once\x18\v \x01(\bR\x04once\x12-\n" +
+	"\x05stamp\x18\f \x01(\v2\x17.vow.type.v1.GenerationR\x05stamp\x12>\n" +
+	"\n" +
+	"publishing\x18\r \x01(\v2\x1e.vow.store.v1.PublishingRecordR\n" +
+	"publishing\x12!\n" +
+	"\fpublished_in\x18\x0e \x01(\x04R\vpublishedIn\x1a=\n" +
 	"\x0fParametersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aG\n" +
@@ -3536,7 +3866,7 @@ func file_vow_store_v1_master_proto_rawDescGZIP() []byte {
 	return file_vow_store_v1_master_proto_rawDescData
 }
 
-var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_vow_store_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_vow_store_v1_master_proto_goTypes = []any{
 	(*ComputerRecord)(nil),        // 0: vow.store.v1.ComputerRecord
 	(*SlotRecord)(nil),            // 1: vow.store.v1.SlotRecord
@@ -3549,163 +3879,179 @@ var file_vow_store_v1_master_proto_goTypes = []any{
 	(*BangMarkRecord)(nil),        // 8: vow.store.v1.BangMarkRecord
 	(*SatisfiedRecord)(nil),       // 9: vow.store.v1.SatisfiedRecord
 	(*InstanceRecord)(nil),        // 10: vow.store.v1.InstanceRecord
-	(*OptionsRecord)(nil),         // 11: vow.store.v1.OptionsRecord
-	(*PartitionRecord)(nil),       // 12: vow.store.v1.PartitionRecord
-	(*AddressesRecord)(nil),       // 13: vow.store.v1.AddressesRecord
-	(*UsageRecord)(nil),           // 14: vow.store.v1.UsageRecord
-	(*RunRecord)(nil),             // 15: vow.store.v1.RunRecord
-	(*ReportRecord)(nil),          // 16: vow.store.v1.ReportRecord
-	(*EndedRecord)(nil),           // 17: vow.store.v1.EndedRecord
-	(*BootRecord)(nil),            // 18: vow.store.v1.BootRecord
-	(*AlarmRecord)(nil),           // 19: vow.store.v1.AlarmRecord
-	(*BangKeyRecord)(nil),         // 20: vow.store.v1.BangKeyRecord
-	(*RowRecord)(nil),             // 21: vow.store.v1.RowRecord
-	(*PublishingRecord)(nil),      // 22: vow.store.v1.PublishingRecord
-	(*ConvergenceRecord)(nil),     // 23: vow.store.v1.ConvergenceRecord
-	(*MemberRecord)(nil),          // 24: vow.store.v1.MemberRecord
-	(*AwaitingRecord)(nil),        // 25: vow.store.v1.AwaitingRecord
-	(*GroupRecord)(nil),           // 26: vow.store.v1.GroupRecord
-	(*BangRefRecord)(nil),         // 27: vow.store.v1.BangRefRecord
-	(*MomentRecord)(nil),          // 28: vow.store.v1.MomentRecord
-	(*BangRecord)(nil),            // 29: vow.store.v1.BangRecord
-	nil,                           // 30: vow.store.v1.ComputerRecord.LabelsEntry
-	nil,                           // 31: vow.store.v1.InstanceRecord.ParametersEntry
-	nil,                           // 32: vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	nil,                           // 33: vow.store.v1.UsageRecord.ConsumedEntry
-	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
-	(*v1.Capacity)(nil),           // 36: vow.master.v1.Capacity
-	(*v1.Closure)(nil),            // 37: vow.master.v1.Closure
-	(*v1.Needs)(nil),              // 38: vow.master.v1.Needs
-	(v1.SoftwareState)(0),         // 39: vow.master.v1.SoftwareState
-	(*v1.ReleaseOptions)(nil),     // 40: vow.master.v1.ReleaseOptions
-	(*v1.InstallProgress)(nil),    // 41: vow.master.v1.InstallProgress
-	(*v1.FeedEntry)(nil),          // 42: vow.master.v1.FeedEntry
-	(*v1.AuditEntry)(nil),         // 43: vow.master.v1.AuditEntry
-	(*v11.Generation)(nil),        // 44: vow.type.v1.Generation
-	(*v11.Pause)(nil),             // 45: vow.type.v1.Pause
-	(*v11.TraceContext)(nil),      // 46: vow.type.v1.TraceContext
-	(v11.RequestedState)(0),       // 47: vow.type.v1.RequestedState
-	(*v1.Sla)(nil),                // 48: vow.master.v1.Sla
-	(v1.BangPolicy)(0),            // 49: vow.master.v1.BangPolicy
-	(v11.Cause)(0),                // 50: vow.type.v1.Cause
-	(v11.RunResult)(0),            // 51: vow.type.v1.RunResult
-	(v1.BangOutcome)(0),           // 52: vow.master.v1.BangOutcome
-	(v11.BangOrigin)(0),           // 53: vow.type.v1.BangOrigin
-	(v1.ConvergenceState)(0),      // 54: vow.master.v1.ConvergenceState
-	(v1.Moment)(0),                // 55: vow.master.v1.Moment
+	(*HostWordRecord)(nil),        // 11: vow.store.v1.HostWordRecord
+	(*HostedRecord)(nil),          // 12: vow.store.v1.HostedRecord
+	(*OptionsRecord)(nil),         // 13: vow.store.v1.OptionsRecord
+	(*PartitionRecord)(nil),       // 14: vow.store.v1.PartitionRecord
+	(*AddressesRecord)(nil),       // 15: vow.store.v1.AddressesRecord
+	(*UsageRecord)(nil),           // 16: vow.store.v1.UsageRecord
+	(*RunRecord)(nil),             // 17: vow.store.v1.RunRecord
+	(*ReportRecord)(nil),          // 18: vow.store.v1.ReportRecord
+	(*EndedRecord)(nil),           // 19: vow.store.v1.EndedRecord
+	(*BootRecord)(nil),            // 20: vow.store.v1.BootRecord
+	(*AlarmRecord)(nil),           // 21: vow.store.v1.AlarmRecord
+	(*BangKeyRecord)(nil),         // 22: vow.store.v1.BangKeyRecord
+	(*RowRecord)(nil),             // 23: vow.store.v1.RowRecord
+	(*PublishingRecord)(nil),      // 24: vow.store.v1.PublishingRecord
+	(*ConvergenceRecord)(nil),     // 25: vow.store.v1.ConvergenceRecord
+	(*MemberRecord)(nil),          // 26: vow.store.v1.MemberRecord
+	(*AwaitingRecord)(nil),        // 27: vow.store.v1.AwaitingRecord
+	(*GroupRecord)(nil),           // 28: vow.store.v1.GroupRecord
+	(*BangRefRecord)(nil),         // 29: vow.store.v1.BangRefRecord
+	(*MomentRecord)(nil),          // 30: vow.store.v1.MomentRecord
+	(*BangRecord)(nil),            // 31: vow.store.v1.BangRecord
+	nil,                           // 32: vow.store.v1.ComputerRecord.LabelsEntry
+	nil,                           // 33: vow.store.v1.InstanceRecord.ParametersEntry
+	nil,                           // 34: vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	nil,                           // 35: vow.store.v1.HostedRecord.ParametersEntry
+	nil,                           // 36: vow.store.v1.HostedRecord.ConnectionParametersEntry
+	nil,                           // 37: vow.store.v1.UsageRecord.ConsumedEntry
+	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*v1.Capacity)(nil),           // 40: vow.master.v1.Capacity
+	(*v1.Closure)(nil),            // 41: vow.master.v1.Closure
+	(*v1.Needs)(nil),              // 42: vow.master.v1.Needs
+	(v1.SoftwareState)(0),         // 43: vow.master.v1.SoftwareState
+	(*v1.ReleaseOptions)(nil),     // 44: vow.master.v1.ReleaseOptions
+	(*v1.InstallProgress)(nil),    // 45: vow.master.v1.InstallProgress
+	(*v1.FeedEntry)(nil),          // 46: vow.master.v1.FeedEntry
+	(*v1.AuditEntry)(nil),         // 47: vow.master.v1.AuditEntry
+	(*v11.Generation)(nil),        // 48: vow.type.v1.Generation
+	(*v11.Pause)(nil),             // 49: vow.type.v1.Pause
+	(*v11.TraceContext)(nil),      // 50: vow.type.v1.TraceContext
+	(v11.RequestedState)(0),       // 51: vow.type.v1.RequestedState
+	(*v1.Sla)(nil),                // 52: vow.master.v1.Sla
+	(v1.BangPolicy)(0),            // 53: vow.master.v1.BangPolicy
+	(v11.Cause)(0),                // 54: vow.type.v1.Cause
+	(v11.RunResult)(0),            // 55: vow.type.v1.RunResult
+	(v1.BangOutcome)(0),           // 56: vow.master.v1.BangOutcome
+	(v11.BangOrigin)(0),           // 57: vow.type.v1.BangOrigin
+	(v1.ConvergenceState)(0),      // 58: vow.master.v1.ConvergenceState
+	(v1.Moment)(0),                // 59: vow.master.v1.Moment
 }
 var file_vow_store_v1_master_proto_depIdxs = []int32{
-	34,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
-	35,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
-	36,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
-	37,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
-	30,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
-	35,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
-	35,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
-	38,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
-	39,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
-	39,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
-	35,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
-	40,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
-	41,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
-	35,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
-	35,  // 14: vow.store.v1.ReleaseSchemaRecord.at:type_name -> google.protobuf.Timestamp
-	42,  // 15: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
-	43,  // 16: vow.store.v1.AuditRecord.entry:type_name -> vow.master.v1.AuditEntry
-	35,  // 17: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
-	44,  // 18: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
+	38,  // 0: vow.store.v1.ComputerRecord.periodicity:type_name -> google.protobuf.Duration
+	39,  // 1: vow.store.v1.ComputerRecord.registered_at:type_name -> google.protobuf.Timestamp
+	40,  // 2: vow.store.v1.ComputerRecord.capacity:type_name -> vow.master.v1.Capacity
+	41,  // 3: vow.store.v1.ComputerRecord.closure:type_name -> vow.master.v1.Closure
+	32,  // 4: vow.store.v1.ComputerRecord.labels:type_name -> vow.store.v1.ComputerRecord.LabelsEntry
+	39,  // 5: vow.store.v1.ComputerRecord.decommissioned_at:type_name -> google.protobuf.Timestamp
+	39,  // 6: vow.store.v1.ReservationRecord.at:type_name -> google.protobuf.Timestamp
+	42,  // 7: vow.store.v1.ReservationRecord.needs:type_name -> vow.master.v1.Needs
+	43,  // 8: vow.store.v1.SoftwareRecord.requested:type_name -> vow.master.v1.SoftwareState
+	43,  // 9: vow.store.v1.SoftwareRecord.reported:type_name -> vow.master.v1.SoftwareState
+	39,  // 10: vow.store.v1.SoftwareRecord.reported_at:type_name -> google.protobuf.Timestamp
+	44,  // 11: vow.store.v1.SoftwareRecord.options:type_name -> vow.master.v1.ReleaseOptions
+	45,  // 12: vow.store.v1.SoftwareRecord.progress:type_name -> vow.master.v1.InstallProgress
+	39,  // 13: vow.store.v1.SoftwareRecord.retry_at:type_name -> google.protobuf.Timestamp
+	39,  // 14: vow.store.v1.ReleaseSchemaRecord.at:type_name -> google.protobuf.Timestamp
+	46,  // 15: vow.store.v1.FeedRecord.entry:type_name -> vow.master.v1.FeedEntry
+	47,  // 16: vow.store.v1.AuditRecord.entry:type_name -> vow.master.v1.AuditEntry
+	39,  // 17: vow.store.v1.TreeRecord.created_at:type_name -> google.protobuf.Timestamp
+	48,  // 18: vow.store.v1.TreeRecord.generation:type_name -> vow.type.v1.Generation
 	8,   // 19: vow.store.v1.TreeRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	44,  // 20: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
+	48,  // 20: vow.store.v1.TreeRecord.banged_now:type_name -> vow.type.v1.Generation
 	9,   // 21: vow.store.v1.TreeRecord.satisfied:type_name -> vow.store.v1.SatisfiedRecord
-	45,  // 22: vow.store.v1.TreeRecord.pause:type_name -> vow.type.v1.Pause
-	44,  // 23: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
-	35,  // 24: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
-	34,  // 25: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
-	46,  // 26: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
-	35,  // 27: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
-	31,  // 28: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
-	47,  // 29: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
-	32,  // 30: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
-	44,  // 31: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
-	35,  // 32: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
-	34,  // 33: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
-	48,  // 34: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
-	34,  // 35: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
-	49,  // 36: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
-	35,  // 37: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
-	34,  // 38: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
-	11,  // 39: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
-	44,  // 40: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
-	8,   // 41: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
-	44,  // 42: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
-	15,  // 43: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
-	16,  // 44: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
-	35,  // 45: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
-	17,  // 46: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
-	18,  // 47: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
-	19,  // 48: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
-	19,  // 49: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
-	20,  // 50: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
-	21,  // 51: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
-	22,  // 52: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
-	35,  // 53: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
-	35,  // 54: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
-	13,  // 55: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
-	33,  // 56: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
-	44,  // 57: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
-	50,  // 58: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
-	35,  // 59: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
-	46,  // 60: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
-	50,  // 61: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
-	51,  // 62: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
-	35,  // 63: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
-	34,  // 64: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
-	44,  // 65: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
-	52,  // 66: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	53,  // 67: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
-	35,  // 68: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
-	52,  // 69: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	44,  // 70: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
-	35,  // 71: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
-	34,  // 72: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
-	46,  // 73: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
-	53,  // 74: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
-	35,  // 75: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
-	35,  // 76: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
-	35,  // 77: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
-	34,  // 78: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
-	54,  // 79: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
-	53,  // 80: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
-	46,  // 81: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
-	35,  // 82: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
-	35,  // 83: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
-	25,  // 84: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
-	28,  // 85: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
-	24,  // 86: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
-	26,  // 87: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
-	26,  // 88: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
-	44,  // 89: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
-	27,  // 90: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
-	27,  // 91: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
-	44,  // 92: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
-	35,  // 93: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
-	35,  // 94: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
-	55,  // 95: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
-	34,  // 96: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
-	51,  // 97: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
-	52,  // 98: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
-	53,  // 99: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
-	44,  // 100: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
-	35,  // 101: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
-	35,  // 102: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
-	34,  // 103: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
-	46,  // 104: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
-	105, // [105:105] is the sub-list for method output_type
-	105, // [105:105] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	49,  // 22: vow.store.v1.TreeRecord.pause:type_name -> vow.type.v1.Pause
+	48,  // 23: vow.store.v1.BangMarkRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 24: vow.store.v1.BangMarkRecord.at:type_name -> google.protobuf.Timestamp
+	38,  // 25: vow.store.v1.BangMarkRecord.delay:type_name -> google.protobuf.Duration
+	50,  // 26: vow.store.v1.BangMarkRecord.trace:type_name -> vow.type.v1.TraceContext
+	39,  // 27: vow.store.v1.SatisfiedRecord.at:type_name -> google.protobuf.Timestamp
+	33,  // 28: vow.store.v1.InstanceRecord.parameters:type_name -> vow.store.v1.InstanceRecord.ParametersEntry
+	51,  // 29: vow.store.v1.InstanceRecord.state:type_name -> vow.type.v1.RequestedState
+	34,  // 30: vow.store.v1.InstanceRecord.connection_parameters:type_name -> vow.store.v1.InstanceRecord.ConnectionParametersEntry
+	48,  // 31: vow.store.v1.InstanceRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 32: vow.store.v1.InstanceRecord.requested_at:type_name -> google.protobuf.Timestamp
+	38,  // 33: vow.store.v1.InstanceRecord.retention_delay:type_name -> google.protobuf.Duration
+	52,  // 34: vow.store.v1.InstanceRecord.sla:type_name -> vow.master.v1.Sla
+	11,  // 35: vow.store.v1.InstanceRecord.word:type_name -> vow.store.v1.HostWordRecord
+	48,  // 36: vow.store.v1.InstanceRecord.ill_at:type_name -> vow.type.v1.Generation
+	48,  // 37: vow.store.v1.HostWordRecord.stamp:type_name -> vow.type.v1.Generation
+	48,  // 38: vow.store.v1.HostWordRecord.heard:type_name -> vow.type.v1.Generation
+	39,  // 39: vow.store.v1.HostWordRecord.since:type_name -> google.protobuf.Timestamp
+	35,  // 40: vow.store.v1.HostedRecord.parameters:type_name -> vow.store.v1.HostedRecord.ParametersEntry
+	48,  // 41: vow.store.v1.HostedRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 42: vow.store.v1.HostedRecord.changed_at:type_name -> google.protobuf.Timestamp
+	48,  // 43: vow.store.v1.HostedRecord.wanted:type_name -> vow.type.v1.Generation
+	36,  // 44: vow.store.v1.HostedRecord.connection_parameters:type_name -> vow.store.v1.HostedRecord.ConnectionParametersEntry
+	48,  // 45: vow.store.v1.HostedRecord.stamp:type_name -> vow.type.v1.Generation
+	24,  // 46: vow.store.v1.HostedRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	38,  // 47: vow.store.v1.OptionsRecord.period:type_name -> google.protobuf.Duration
+	53,  // 48: vow.store.v1.OptionsRecord.policy:type_name -> vow.master.v1.BangPolicy
+	39,  // 49: vow.store.v1.PartitionRecord.allocated_at:type_name -> google.protobuf.Timestamp
+	38,  // 50: vow.store.v1.PartitionRecord.computer_period:type_name -> google.protobuf.Duration
+	13,  // 51: vow.store.v1.PartitionRecord.options:type_name -> vow.store.v1.OptionsRecord
+	48,  // 52: vow.store.v1.PartitionRecord.changed:type_name -> vow.type.v1.Generation
+	8,   // 53: vow.store.v1.PartitionRecord.banged:type_name -> vow.store.v1.BangMarkRecord
+	48,  // 54: vow.store.v1.PartitionRecord.settled:type_name -> vow.type.v1.Generation
+	17,  // 55: vow.store.v1.PartitionRecord.run:type_name -> vow.store.v1.RunRecord
+	18,  // 56: vow.store.v1.PartitionRecord.latest:type_name -> vow.store.v1.ReportRecord
+	39,  // 57: vow.store.v1.PartitionRecord.result_since:type_name -> google.protobuf.Timestamp
+	19,  // 58: vow.store.v1.PartitionRecord.recent:type_name -> vow.store.v1.EndedRecord
+	20,  // 59: vow.store.v1.PartitionRecord.boots:type_name -> vow.store.v1.BootRecord
+	21,  // 60: vow.store.v1.PartitionRecord.alarm:type_name -> vow.store.v1.AlarmRecord
+	21,  // 61: vow.store.v1.PartitionRecord.warning:type_name -> vow.store.v1.AlarmRecord
+	22,  // 62: vow.store.v1.PartitionRecord.keys:type_name -> vow.store.v1.BangKeyRecord
+	23,  // 63: vow.store.v1.PartitionRecord.rows:type_name -> vow.store.v1.RowRecord
+	24,  // 64: vow.store.v1.PartitionRecord.publishing:type_name -> vow.store.v1.PublishingRecord
+	39,  // 65: vow.store.v1.PartitionRecord.retained_until:type_name -> google.protobuf.Timestamp
+	39,  // 66: vow.store.v1.PartitionRecord.sleepless_since:type_name -> google.protobuf.Timestamp
+	15,  // 67: vow.store.v1.PartitionRecord.addresses:type_name -> vow.store.v1.AddressesRecord
+	37,  // 68: vow.store.v1.UsageRecord.consumed:type_name -> vow.store.v1.UsageRecord.ConsumedEntry
+	48,  // 69: vow.store.v1.RunRecord.wanted:type_name -> vow.type.v1.Generation
+	54,  // 70: vow.store.v1.RunRecord.cause:type_name -> vow.type.v1.Cause
+	39,  // 71: vow.store.v1.RunRecord.begun_at:type_name -> google.protobuf.Timestamp
+	50,  // 72: vow.store.v1.RunRecord.trace:type_name -> vow.type.v1.TraceContext
+	54,  // 73: vow.store.v1.ReportRecord.cause:type_name -> vow.type.v1.Cause
+	55,  // 74: vow.store.v1.ReportRecord.result:type_name -> vow.type.v1.RunResult
+	39,  // 75: vow.store.v1.ReportRecord.reported_at:type_name -> google.protobuf.Timestamp
+	38,  // 76: vow.store.v1.ReportRecord.duration:type_name -> google.protobuf.Duration
+	48,  // 77: vow.store.v1.EndedRecord.settled:type_name -> vow.type.v1.Generation
+	56,  // 78: vow.store.v1.AlarmRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	57,  // 79: vow.store.v1.AlarmRecord.origin:type_name -> vow.type.v1.BangOrigin
+	39,  // 80: vow.store.v1.AlarmRecord.at:type_name -> google.protobuf.Timestamp
+	56,  // 81: vow.store.v1.BangKeyRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	48,  // 82: vow.store.v1.BangKeyRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 83: vow.store.v1.BangKeyRecord.until:type_name -> google.protobuf.Timestamp
+	38,  // 84: vow.store.v1.BangKeyRecord.delay:type_name -> google.protobuf.Duration
+	50,  // 85: vow.store.v1.BangKeyRecord.trace:type_name -> vow.type.v1.TraceContext
+	57,  // 86: vow.store.v1.RowRecord.origin:type_name -> vow.type.v1.BangOrigin
+	39,  // 87: vow.store.v1.RowRecord.due_at:type_name -> google.protobuf.Timestamp
+	39,  // 88: vow.store.v1.RowRecord.ran_at:type_name -> google.protobuf.Timestamp
+	39,  // 89: vow.store.v1.PublishingRecord.times:type_name -> google.protobuf.Timestamp
+	38,  // 90: vow.store.v1.PublishingRecord.delay:type_name -> google.protobuf.Duration
+	58,  // 91: vow.store.v1.ConvergenceRecord.state:type_name -> vow.master.v1.ConvergenceState
+	57,  // 92: vow.store.v1.ConvergenceRecord.origin:type_name -> vow.type.v1.BangOrigin
+	50,  // 93: vow.store.v1.ConvergenceRecord.trace:type_name -> vow.type.v1.TraceContext
+	39,  // 94: vow.store.v1.ConvergenceRecord.opened_at:type_name -> google.protobuf.Timestamp
+	39,  // 95: vow.store.v1.ConvergenceRecord.closed_at:type_name -> google.protobuf.Timestamp
+	27,  // 96: vow.store.v1.ConvergenceRecord.awaiting:type_name -> vow.store.v1.AwaitingRecord
+	30,  // 97: vow.store.v1.ConvergenceRecord.timeline:type_name -> vow.store.v1.MomentRecord
+	26,  // 98: vow.store.v1.ConvergenceRecord.members:type_name -> vow.store.v1.MemberRecord
+	28,  // 99: vow.store.v1.AwaitingRecord.current:type_name -> vow.store.v1.GroupRecord
+	28,  // 100: vow.store.v1.AwaitingRecord.next:type_name -> vow.store.v1.GroupRecord
+	48,  // 101: vow.store.v1.GroupRecord.generation:type_name -> vow.type.v1.Generation
+	29,  // 102: vow.store.v1.GroupRecord.first:type_name -> vow.store.v1.BangRefRecord
+	29,  // 103: vow.store.v1.GroupRecord.last:type_name -> vow.store.v1.BangRefRecord
+	48,  // 104: vow.store.v1.BangRefRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 105: vow.store.v1.BangRefRecord.at:type_name -> google.protobuf.Timestamp
+	39,  // 106: vow.store.v1.MomentRecord.at:type_name -> google.protobuf.Timestamp
+	59,  // 107: vow.store.v1.MomentRecord.moment:type_name -> vow.master.v1.Moment
+	38,  // 108: vow.store.v1.MomentRecord.duration:type_name -> google.protobuf.Duration
+	55,  // 109: vow.store.v1.MomentRecord.result:type_name -> vow.type.v1.RunResult
+	56,  // 110: vow.store.v1.BangRecord.outcome:type_name -> vow.master.v1.BangOutcome
+	57,  // 111: vow.store.v1.BangRecord.origin:type_name -> vow.type.v1.BangOrigin
+	48,  // 112: vow.store.v1.BangRecord.generation:type_name -> vow.type.v1.Generation
+	39,  // 113: vow.store.v1.BangRecord.at:type_name -> google.protobuf.Timestamp
+	39,  // 114: vow.store.v1.BangRecord.noticed_at:type_name -> google.protobuf.Timestamp
+	38,  // 115: vow.store.v1.BangRecord.delay:type_name -> google.protobuf.Duration
+	50,  // 116: vow.store.v1.BangRecord.trace:type_name -> vow.type.v1.TraceContext
+	117, // [117:117] is the sub-list for method output_type
+	117, // [117:117] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_vow_store_v1_master_proto_init() }
@@ -3714,14 +4060,14 @@ func file_vow_store_v1_master_proto_init() {
 		return
 	}
 	file_vow_store_v1_master_proto_msgTypes[7].OneofWrappers = []any{}
-	file_vow_store_v1_master_proto_msgTypes[11].OneofWrappers = []any{}
+	file_vow_store_v1_master_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_store_v1_master_proto_rawDesc), len(file_vow_store_v1_master_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Generation, Pause, RequestedState } from "../../type/v1/type_pb.js";
-import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Software } from "./software_pb.js";
 
 /**
@@ -171,6 +171,13 @@ export declare type DesiredPartition = Message<"vow.master.v1.DesiredPartition">
    * @generated from field: vow.type.v1.Pause pause = 16;
    */
   pause?: Pause | undefined;
+
+  /**
+   * The shared instances that it hosts, started ones only, by title and id: at most 500, with 1 MiB of titles and parameters.
+   *
+   * @generated from field: repeated vow.master.v1.HostedInstance hosted = 17;
+   */
+  hosted: HostedInstance[];
 };
 
 /**
@@ -178,6 +185,61 @@ export declare type DesiredPartition = Message<"vow.master.v1.DesiredPartition">
  * Use `create(DesiredPartitionSchema)` to create a new message.
  */
 export declare const DesiredPartitionSchema: GenMessage<DesiredPartition>;
+
+/**
+ * HostedInstance is a shared instance as its host sees it.
+ *
+ * @generated from message vow.master.v1.HostedInstance
+ */
+export declare type HostedInstance = Message<"vow.master.v1.HostedInstance"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * Its title.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * Software type that it was requested as.
+   *
+   * @generated from field: string software_type = 3;
+   */
+  softwareType: string;
+
+  /**
+   * Its parameters.
+   *
+   * @generated from field: map<string, string> parameters = 4;
+   */
+  parameters: { [key: string]: string };
+
+  /**
+   * What its host has published for it so far.
+   *
+   * @generated from field: map<string, string> connection_parameters = 5;
+   */
+  connectionParameters: { [key: string]: string };
+
+  /**
+   * When svc-master heard of the last change of its title, type or parameters.
+   *
+   * @generated from field: google.protobuf.Timestamp changed_at = 6;
+   */
+  changedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message vow.master.v1.HostedInstance.
+ * Use `create(HostedInstanceSchema)` to create a new message.
+ */
+export declare const HostedInstanceSchema: GenMessage<HostedInstance>;
 
 /**
  * GetDesiredRequest names a computer and what is known of it.

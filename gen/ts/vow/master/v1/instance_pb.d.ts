@@ -126,7 +126,7 @@ export declare type Instance = Message<"vow.master.v1.Instance"> & {
   generation?: Generation | undefined;
 
   /**
-   * State of its partition; unset when it is not allocated.
+   * State of its partition; unset when it is not allocated. Of a shared instance with a host only the colour is set.
    *
    * @generated from field: vow.master.v1.PartitionStatus status = 16;
    */
@@ -160,6 +160,34 @@ export declare type Instance = Message<"vow.master.v1.Instance"> & {
    * @generated from field: string parameter_problem = 20;
    */
   parameterProblem: string;
+
+  /**
+   * True for a shared instance: it has no partition; another instance, its host, serves it (docs/shared.md).
+   *
+   * @generated from field: bool shared = 21;
+   */
+  shared: boolean;
+
+  /**
+   * Of a shared instance: the instance that serves it, of this tree or another one; empty = it has none yet, see unallocated_reason.
+   *
+   * @generated from field: string host_id = 22;
+   */
+  hostId: string;
+
+  /**
+   * Of a shared instance that is not served as it is wanted: exactly why.
+   *
+   * @generated from field: string unserved_reason = 23;
+   */
+  unservedReason: string;
+
+  /**
+   * How many shared instances it hosts; ListInstances by host lists them.
+   *
+   * @generated from field: uint32 hosted = 24;
+   */
+  hosted: number;
 };
 
 /**
@@ -201,6 +229,13 @@ export declare type Sla = Message<"vow.master.v1.Sla"> & {
    * @generated from field: bool may_move = 4;
    */
   mayMove: boolean;
+
+  /**
+   * Of a shared instance: the instance that is to host it; empty = any that fits. Needs and may_move are refused for shared instances.
+   *
+   * @generated from field: string host_id = 5;
+   */
+  hostId: string;
 };
 
 /**
@@ -362,6 +397,14 @@ export declare type RequestInstanceRequest = Message<"vow.master.v1.RequestInsta
   sla?: Sla | undefined;
 
   /**
+   * True: a shared instance is wanted, served by an instance of the same account, release and type that the sla accepts. What was requested otherwise under the
+   * title is not turned into one: FAILED_PRECONDITION. Its parameters are checked with the schema of the release's shared instances.
+   *
+   * @generated from field: bool shared = 15;
+   */
+  shared: boolean;
+
+  /**
    * True: nothing is written, the answer tells what would be. The request_id does not count then: what would be asked now is told.
    *
    * @generated from field: bool dry_run = 14;
@@ -472,7 +515,7 @@ export declare type GetInstanceResponse = Message<"vow.master.v1.GetInstanceResp
 export declare const GetInstanceResponseSchema: GenMessage<GetInstanceResponse>;
 
 /**
- * ListInstancesRequest names a tree or a computer.
+ * ListInstancesRequest names a tree, a computer or a host.
  *
  * @generated from message vow.master.v1.ListInstancesRequest
  */
@@ -498,6 +541,14 @@ export declare type ListInstancesRequest = Message<"vow.master.v1.ListInstancesR
      */
     value: string;
     case: "computer";
+  } | {
+    /**
+     * An instance: the shared instances that it hosts, of whatever tree, in the order of its list.
+     *
+     * @generated from field: string host_id = 3;
+     */
+    value: string;
+    case: "hostId";
   } | { case: undefined; value?: undefined };
 };
 
@@ -654,6 +705,13 @@ export declare type SetConnectionParametersRequest = Message<"vow.master.v1.SetC
    * @generated from field: map<string, string> connection_parameters = 3;
    */
   connectionParameters: { [key: string]: string };
+
+  /**
+   * The shared instance that they are for, which the allocation's instance hosts; empty = they are its own. NOT_FOUND when it does not host it (any more).
+   *
+   * @generated from field: string shared_instance_id = 4;
+   */
+  sharedInstanceId: string;
 };
 
 /**
@@ -798,7 +856,7 @@ export declare const InstanceService: GenService<{
     output: typeof GetInstanceResponseSchema;
   },
   /**
-   * ListInstances returns the instances of a tree, or those on a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
+   * ListInstances returns the instances of a tree, those on a computer, or the shared ones of a host. Reads only. Errors: NOT_FOUND. Callers: anyone.
    *
    * @generated from rpc vow.master.v1.InstanceService.ListInstances
    */

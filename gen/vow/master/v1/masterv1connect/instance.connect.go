@@ -65,7 +65,7 @@ type InstanceServiceClient interface {
 	RequestInstance(context.Context, *v1.RequestInstanceRequest) (*v1.RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetInstance(context.Context, *v1.GetInstanceRequest) (*v1.GetInstanceResponse, error)
-	// ListInstances returns the instances of a tree, or those on a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListInstances returns the instances of a tree, those on a computer, or the shared ones of a host. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListInstances(context.Context, *v1.ListInstancesRequest) (*v1.ListInstancesResponse, error)
 	// RenameInstance gives another title. Idempotent by content. Errors: NOT_FOUND, ALREADY_EXISTS. Callers: anyone.
 	RenameInstance(context.Context, *v1.RenameInstanceRequest) (*v1.RenameInstanceResponse, error)
@@ -203,7 +203,7 @@ type InstanceServiceHandler interface {
 	RequestInstance(context.Context, *v1.RequestInstanceRequest) (*v1.RequestInstanceResponse, error)
 	// GetInstance returns one instance. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	GetInstance(context.Context, *v1.GetInstanceRequest) (*v1.GetInstanceResponse, error)
-	// ListInstances returns the instances of a tree, or those on a computer. Reads only. Errors: NOT_FOUND. Callers: anyone.
+	// ListInstances returns the instances of a tree, those on a computer, or the shared ones of a host. Reads only. Errors: NOT_FOUND. Callers: anyone.
 	ListInstances(context.Context, *v1.ListInstancesRequest) (*v1.ListInstancesResponse, error)
 	// RenameInstance gives another title. Idempotent by content. Errors: NOT_FOUND, ALREADY_EXISTS. Callers: anyone.
 	RenameInstance(context.Context, *v1.RenameInstanceRequest) (*v1.RenameInstanceResponse, error)
