@@ -58,7 +58,12 @@ func diagnoses(f Facts, asked []*masterv1.Instance, now time.Time) []diagnosis {
 
 // cause of an instance that is Red.
 func cause(f Facts, i *masterv1.Instance, now time.Time) (int, string) {
-	if i.GetAllocationId() == "" {
+	switch {
+	case i.GetHostId() != "":
+		return rankWaiting, "served by " + i.GetHostId() + ": " + i.GetStatus().GetColour().GetReason()
+	case i.GetShared():
+		return rankUnallocated, "no host: " + cmp.Or(i.GetUnallocatedReason(), "it was not tried yet")
+	case i.GetAllocationId() == "":
 		return rankUnallocated, "no partition: " + cmp.Or(i.GetUnallocatedReason(), "it was not tried yet")
 	}
 	if text := release(f, i, now); text != "" {

@@ -98,7 +98,7 @@ func ofTree(f Facts, now time.Time) Story {
 	if i := f.instance(f.Instance); i != nil {
 		s.Thing = "instance " + f.Tree.GetTitle() + "/" + i.GetTitle()
 		status, asked = i.GetStatus().GetColour(), []*masterv1.Instance{i}
-		if i.GetAllocationId() == "" && i.GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
+		if i.GetAllocationId() == "" && i.GetHostId() == "" && i.GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
 			status = &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_RED, Reason: "not allocated"}
 		}
 	}

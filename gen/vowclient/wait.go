@@ -141,8 +141,12 @@ func Green(tree *masterv1.Tree) bool {
 	return tree.GetColour().GetColour() == typev1.Colour_COLOUR_GREEN
 }
 
-// Settled tells whether an instance is allocated and has run successfully since the last change and bang that concern it.
+// Settled tells whether an instance is allocated and has run successfully since the last change and bang that concern it; a shared one, whether its host
+// serves it as it is wanted.
 func Settled(i *masterv1.Instance) bool {
+	if i.GetShared() {
+		return i.GetHostId() != "" && i.GetUnservedReason() == ""
+	}
 	wanted, has := i.GetStatus().GetWanted(), i.GetStatus().GetSettled()
 	return i.GetAllocationId() != "" &&
 		(has.GetEpoch() > wanted.GetEpoch() || has.GetEpoch() == wanted.GetEpoch() && has.GetNumber() >= wanted.GetNumber())
@@ -162,6 +166,8 @@ func notReady(ctx context.Context, tree *masterv1.Tree) error {
 			reasons = append(reasons, i.GetTitle()+": "+strings.TrimSpace(i.GetStatus().GetLatest().GetError()))
 		case i.GetStatus().GetRetainedUntil() != nil:
 			reasons = append(reasons, i.GetTitle()+": its content is kept until "+i.GetStatus().GetRetainedUntil().AsTime().Format(time.RFC3339))
+		case i.GetUnservedReason() != "":
+			reasons = append(reasons, i.GetTitle()+": "+i.GetUnservedReason())
 		case i.GetState() != typev1.RequestedState_REQUESTED_STATE_DESTROYED && !Settled(i):
 			reasons = append(reasons, i.GetTitle()+": has not run since its last change")
 		}

@@ -81,7 +81,7 @@ func has(r *http.Request, c *typev1.ColourStatus) bool {
 
 // shownColour of an instance: one that is started and has no partition is Red, as its tree is.
 func shownColour(i *masterv1.Instance) *typev1.ColourStatus {
-	if i.GetAllocationId() == "" && i.GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
+	if i.GetAllocationId() == "" && i.GetHostId() == "" && i.GetState() == typev1.RequestedState_REQUESTED_STATE_STARTED {
 		return &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_RED, Reason: "no partition: " + i.GetUnallocatedReason()}
 	}
 	return i.GetStatus().GetColour()

@@ -224,7 +224,9 @@ func (a *API) colours(t *fleet.Tree, now time.Time) *masterv1.WatchTreeColoursRe
 			if p.Latest != nil {
 				shown.Error = p.Latest.Error
 			}
-		} else if !i.Shared {
+		} else if i.Shared {
+			shown.Settled, _ = t.Ready(i)
+		} else {
 			_, reason := t.Ready(i)
 			shown.Colour = colour(fleet.Status{Colour: fleet.Red, Reason: reason, Since: i.RequestedAt})
 		}

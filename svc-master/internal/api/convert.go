@@ -77,7 +77,10 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ParameterProblem: i.ParameterProblem,
 	}
 	if i.Shared {
-		out.Shared, out.HostId, out.UnservedReason = true, i.Host, i.Word.Unserved
+		out.Shared, out.HostId = true, i.Host
+		if i.State == fleet.Started {
+			out.UnservedReason = i.Word.Unserved
+		}
 		if i.Host != "" {
 			out.Status = &masterv1.PartitionStatus{Colour: colour(t.PartitionColour(i.ID, now, a.Started))}
 		}

@@ -84,6 +84,11 @@ func (a *API) request(ctx context.Context, req *masterv1.RequestInstanceRequest)
 			kept.InstanceId = answer.InstanceID
 			if i := t.Instances[answer.InstanceID]; i != nil {
 				last = a.instance(t, i, now)
+			} else { // it was destroyed, and held no partition
+				last = &masterv1.Instance{
+					InstanceId: answer.InstanceID, TreeId: t.ID, RequesterId: event.RequesterID, Title: event.Title, SoftwareRelease: event.Release,
+					SoftwareType: event.Type, State: typev1.RequestedState_REQUESTED_STATE_DESTROYED, Shared: event.Shared,
+				}
 			}
 			return kept, effects, nil
 		},

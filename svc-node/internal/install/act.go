@@ -235,16 +235,25 @@ func (p reporter) Requested(title string) {
 }
 
 // Publish implements recipe.Report: several parts that publish add up.
-func (p reporter) Publish(parameters map[string]string) {
-	if p.run.result.Published == nil {
-		p.run.result.Published = map[string]string{}
+func (p reporter) Publish(shared string, parameters map[string]string) {
+	into := &p.run.result.Published
+	if shared != "" {
+		if p.run.result.PublishedShared == nil {
+			p.run.result.PublishedShared = map[string]map[string]string{}
+		}
+		own := p.run.result.PublishedShared[shared]
+		into = &own
+		defer func() { p.run.result.PublishedShared[shared] = own }()
 	}
-	maps.Copy(p.run.result.Published, parameters)
+	if *into == nil {
+		*into = map[string]string{}
+	}
+	maps.Copy(*into, parameters)
 }
 
 // PublishNow implements recipe.Report.
 func (p reporter) PublishNow(ctx context.Context, parameters map[string]string) error {
-	if err := p.run.world.Publish(ctx, parameters); err != nil {
+	if err := p.run.world.Publish(ctx, "", parameters); err != nil {
 		return err
 	}
 	p.run.result.Changed, p.run.result.PublishedChanged = true, true
@@ -253,17 +262,32 @@ func (p reporter) PublishNow(ctx context.Context, parameters map[string]string) 
 
 // publish tells the master what the profile publishes, if it differs.
 func (r *run) publish(ctx context.Context) error {
-	if r.result.Published == nil || r.peek {
+	if r.peek {
 		return nil
 	}
-	known, err := r.world.Published(ctx)
+	if r.result.Published != nil {
+		if err := r.publishFor(ctx, "", r.result.Published); err != nil {
+			return err
+		}
+	}
+	for _, shared := range slices.Sorted(maps.Keys(r.result.PublishedShared)) {
+		if err := r.publishFor(ctx, shared, r.result.PublishedShared[shared]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishFor publishes the instance's own parameters, or those of a shared instance that it hosts.
+func (r *run) publishFor(ctx context.Context, shared string, parameters map[string]string) error {
+	known, err := r.world.Published(ctx, shared)
 	if err != nil {
 		return fmt.Errorf("cannot read what is published: %w", err)
 	}
-	if maps.Equal(known, r.result.Published) {
+	if maps.Equal(known, parameters) {
 		return nil
 	}
-	if err := r.world.Publish(ctx, r.result.Published); err != nil {
+	if err := r.world.Publish(ctx, shared, parameters); err != nil {
 		return fmt.Errorf("cannot publish the connection parameters: %w", err)
 	}
 	r.result.Changed, r.result.PublishedChanged = true, true

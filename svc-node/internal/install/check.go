@@ -64,10 +64,10 @@ func (readyWorld) Request(_ context.Context, r recipe.Request) (recipe.Instance,
 }
 
 // Published implements recipe.World.
-func (readyWorld) Published(context.Context) (map[string]string, error) { return nil, nil }
+func (readyWorld) Published(context.Context, string) (map[string]string, error) { return nil, nil }
 
 // Publish implements recipe.World.
-func (readyWorld) Publish(context.Context, map[string]string) error { return nil }
+func (readyWorld) Publish(context.Context, string, map[string]string) error { return nil }
 
 // FreePort implements recipe.World.
 func (readyWorld) FreePort(_ context.Context, _ string, low, _ int) (int, error) { return low, nil }

@@ -62,6 +62,8 @@ type Result struct {
 	Parts []PartReport
 	// Published is what the profile publishes now; nil when it publishes nothing.
 	Published map[string]string
+	// PublishedShared is what it publishes for the shared instances that it hosts, by reference.
+	PublishedShared map[string]map[string]string
 	// PublishedChanged says that the master was told new values.
 	PublishedChanged bool
 	// Requested are the titles of the instances the profile asked for, in order.

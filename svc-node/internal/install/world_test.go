@@ -23,6 +23,8 @@ type fakeWorld struct {
 	failing     map[string]error
 	random      io.Reader
 	port        int
+	// shared is what is published for shared instances, by reference.
+	shared map[string]map[string]string
 	// directory is where programs are executed; empty = nowhere.
 	directory string
 }
@@ -37,12 +39,22 @@ func (w *fakeWorld) Request(_ context.Context, r recipe.Request) (recipe.Instanc
 	return recipe.Instance{Ready: ok, Reason: "not allocated", Connection: connection, GUID: "t1.i" + r.Title, State: "started"}, nil
 }
 
-func (w *fakeWorld) Published(context.Context) (map[string]string, error) {
+func (w *fakeWorld) Published(_ context.Context, shared string) (map[string]string, error) {
+	if shared != "" {
+		return maps.Clone(w.shared[shared]), nil
+	}
 	return maps.Clone(w.published), nil
 }
 
-func (w *fakeWorld) Publish(_ context.Context, parameters map[string]string) error {
-	w.published = maps.Clone(parameters)
+func (w *fakeWorld) Publish(_ context.Context, shared string, parameters map[string]string) error {
+	if shared != "" {
+		if w.shared == nil {
+			w.shared = map[string]map[string]string{}
+		}
+		w.shared[shared] = maps.Clone(parameters)
+	} else {
+		w.published = maps.Clone(parameters)
+	}
 	w.publishes++
 	return nil
 }

@@ -27,6 +27,8 @@ type world struct {
 	connections map[string]map[string]string
 	requests    []Request
 	published   map[string]string
+	// shared is what is published for shared instances, by reference.
+	shared      map[string]map[string]string
 	commands    []string
 	random      io.Reader
 	environment profile.Environment
@@ -150,7 +152,12 @@ func (w *world) Request(_ context.Context, r Request) (Instance, error) {
 	return Instance{Ready: ok, Reason: "not allocated", Connection: c, GUID: "g"}, nil
 }
 
-func (w *world) Published(context.Context) (map[string]string, error) { return w.published, nil }
+func (w *world) Published(_ context.Context, shared string) (map[string]string, error) {
+	if shared != "" {
+		return w.shared[shared], nil
+	}
+	return w.published, nil
+}
 
 func (w *world) FreePort(context.Context, string, int, int) (int, error) { return 20001, nil }
 
@@ -184,7 +191,7 @@ func (w *world) PublishNow(_ context.Context, parameters map[string]string) erro
 }
 
 // Publish implements World.
-func (w *world) Publish(_ context.Context, parameters map[string]string) error {
+func (w *world) Publish(_ context.Context, _ string, parameters map[string]string) error {
 	w.published = maps.Clone(parameters)
 	return nil
 }
@@ -193,4 +200,13 @@ func (w *world) Publish(_ context.Context, parameters map[string]string) error {
 type report struct{ *world }
 
 // Publish implements Report.
-func (r report) Publish(parameters map[string]string) { r.published = maps.Clone(parameters) }
+func (r report) Publish(shared string, parameters map[string]string) {
+	if shared == "" {
+		r.published = maps.Clone(parameters)
+		return
+	}
+	if r.shared == nil {
+		r.shared = map[string]map[string]string{}
+	}
+	r.shared[shared] = maps.Clone(parameters)
+}

@@ -197,3 +197,24 @@ func TestEveryRecipeIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+func TestAProfileFindsItsSlavesAndPublishesForThem(t *testing.T) {
+	w := newWorld(t)
+	w.environment.Parameters = map[string]string{"slave_instance_list": `[{"slave_reference": "t1.i2", "slave_title": "www", "slap_software_type": "default", "timestamp": 7, "backend": "http://b"}]`, "own": "x"}
+	conf := "\n[conf]\nrecipe = slapos.cookbook:slapconfiguration\n"
+	w.must("[a]\nrecipe = slapos.cookbook:publish\nlist = ${conf:slave-instance-list}" + conf)
+	w.must("[a]\nrecipe = slapos.cookbook:publish\n-slave-reference = t1.i2\nurl = http://www\n")
+	w.must("[a]\nrecipe = slapos.cookbook:publish.serialised\n-slave-reference = t1.i3\nurl = http://deep\n")
+	if got := w.published["list"]; len(w.published) != 1 || !strings.Contains(got, "t1.i2") || !strings.Contains(got, "http://b") {
+		t.Errorf("published %v", w.published)
+	}
+	if len(w.shared) != 2 || w.shared["t1.i2"]["url"] != "http://www" || w.shared["t1.i3"]["_"] != `{"url":"http://deep"}` {
+		t.Errorf("published for shared instances %v", w.shared)
+	}
+	w = newWorld(t)
+	w.connections["a"] = map[string]string{"url": "u"}
+	w.must("[a]\nrecipe = slapos.cookbook:request\nsoftware-url = u\nslave = true\nsla-instance_guid = t1.i9\nreturn = url\n")
+	if r := w.requests[0]; !r.Shared || r.SLA["instance_guid"] != "t1.i9" {
+		t.Errorf("requested %+v", r)
+	}
+}

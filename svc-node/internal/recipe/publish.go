@@ -10,6 +10,7 @@ import (
 
 var publishOptions = []Option{
 	{Name: "*", Text: "A connection parameter. Names that start with - or _ are not published."},
+	{Name: "-slave-reference", Text: "Reference of a shared instance that this one hosts, as slave-instance-list has it: the parameters are published for that one."},
 	{Name: "-extends", Text: "Sections whose parameters are published too; the section's own win."},
 }
 
@@ -89,12 +90,17 @@ func parameters(w *Work) map[string]profile.Value {
 	return all
 }
 
+// sharedReference is the shared instance that is published for; empty = none.
+func sharedReference(w *Work) string {
+	return strings.TrimSpace(w.Part.Options["-slave-reference"].String())
+}
+
 func publishPlain(_ context.Context, w *Work) error {
 	texts := map[string]string{}
 	for name, value := range parameters(w) {
 		texts[name] = value.String()
 	}
-	w.Report.Publish(texts)
+	w.Report.Publish(sharedReference(w), texts)
 	return nil
 }
 
@@ -107,6 +113,6 @@ func publishJSON(_ context.Context, w *Work) error {
 	if err != nil {
 		return w.Error("", "cannot write the parameters as JSON: %w", err)
 	}
-	w.Report.Publish(map[string]string{"_": string(text)})
+	w.Report.Publish(sharedReference(w), map[string]string{"_": string(text)})
 	return nil
 }

@@ -26,7 +26,7 @@ func publishEarly() *Recipe {
 
 func provideEarly(ctx context.Context, in *Init) (profile.Provided, error) {
 	provided := profile.Provided{Options: map[string]profile.Value{}}
-	published, err := in.World.Published(ctx)
+	published, err := in.World.Published(ctx, "")
 	if err != nil {
 		return provided, in.Error("-init", "cannot read what is published: %w", err)
 	}

@@ -84,8 +84,8 @@ type Init struct {
 type Report interface {
 	// Requested is told the title of each instance asked for.
 	Requested(title string)
-	// Publish sets connection parameters, to be published at the end of the run.
-	Publish(parameters map[string]string)
+	// Publish sets connection parameters, to be published at the end of the run: the instance's own, or those of a shared instance that it hosts, by its reference.
+	Publish(shared string, parameters map[string]string)
 	// PublishNow publishes before anything is installed.
 	PublishNow(ctx context.Context, parameters map[string]string) error
 }

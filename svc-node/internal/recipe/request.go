@@ -34,7 +34,7 @@ func request(serialised, optional bool) *Recipe {
 			{Name: "sla", Text: "Names of the restrictions, each given by sla-NAME; or lines NAME = value."},
 			{Name: "return", Text: "Names of the connection parameters wanted; the part waits until all are published."},
 			{Name: "state", Default: "as it is", Text: "started, stopped or destroyed."},
-			{Name: "shared", Default: "false", Text: "Asks for a shared instance, which vow does not have: an optional one stays empty, any other is an error. slave is its older name."},
+			{Name: "shared", Default: "false", Text: "Asks for a shared instance, served by an instance of that release and type; sla-instance_guid names it. slave is its older name."},
 			{Name: "server-url, computer-id, partition-id, key-file, cert-file", Text: "Accepted: the node's own connection is used."},
 		},
 		Provides: []Option{
@@ -47,10 +47,6 @@ func request(serialised, optional bool) *Recipe {
 		asked, err := readRequest(in, serialised)
 		if err != nil {
 			return profile.Provided{}, err
-		}
-		if asked.Shared && optional {
-			// There are no shared instances; a profile that can do without one goes on without.
-			return answer(in, asked, Instance{}, serialised, optional)
 		}
 		in.Report.Requested(asked.Title)
 		instance, err := in.World.Request(ctx, asked)

@@ -63,7 +63,7 @@ func parametersOf(in *Init, serialised bool) (map[string]any, error) {
 	for name, value := range in.Environment.Parameters {
 		given[name] = value
 	}
-	delete(given, sharedInstancesName)
+	delete(given, SharedInstances)
 	if text, ok := in.Environment.Parameters["_"]; ok && serialised {
 		delete(given, "_")
 		data, err := decodeObject(text)
@@ -117,7 +117,7 @@ func describe(in *Init, given map[string]any) profile.Provided {
 		options[name] = profile.Structured(map[string]any{})
 	}
 	if _, ok := in.Get(hostedOption); !ok {
-		options[hostedOption] = profile.Structured(sharedInstances(env.Parameters[sharedInstancesName]))
+		options[hostedOption] = profile.Structured(sharedInstances(env.Parameters[SharedInstances]))
 	}
 	for name, value := range resources(in) {
 		if _, ok := options[name]; !ok {
@@ -128,9 +128,10 @@ func describe(in *Init, given map[string]any) profile.Provided {
 }
 
 const (
-	// hostedOption is the option, and sharedInstancesName the parameter, that lists the shared instances of a partition.
-	hostedOption        = "slave-instance-list"
-	sharedInstancesName = "slave_instance_list"
+	// hostedOption is the option, and SharedInstances the parameter, that lists the shared instances of a partition, as JSON: objects of their parameters
+	// with slave_reference, slave_title, slap_software_type and timestamp (µs).
+	hostedOption    = "slave-instance-list"
+	SharedInstances = "slave_instance_list"
 )
 
 // sharedInstances reads the list of shared instances a partition hosts.

@@ -91,7 +91,7 @@ func provideChecked(_ context.Context, in *Init) (profile.Provided, error) {
 	provided := describe(in, given)
 	if checkShared {
 		delete(provided.Options, hostedOption)
-		list := sharedInstances(in.Environment.Parameters[sharedInstancesName])
+		list := sharedInstances(in.Environment.Parameters[SharedInstances])
 		valid, invalid, err := checkHosted(description, kind, list, hosted)
 		if err != nil {
 			return none, in.Error("recipe", "%w", err)
@@ -125,7 +125,9 @@ func checkHosted(d *schema.Description, kind string, list []any, options schema.
 		instance, _ := element.(map[string]any)
 		given := maps.Clone(instance)
 		reference := given["slave_reference"]
-		delete(given, "slave_reference")
+		for _, name := range []string{"slave_reference", "slave_title", "slap_software_type", "timestamp"} {
+			delete(given, name) // what it is, beside what it was given
+		}
 		if text, ok := given["_"].(string); ok {
 			given = nil
 			if err := json.Unmarshal([]byte(text), &given); err != nil {

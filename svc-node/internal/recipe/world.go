@@ -18,10 +18,10 @@ type World interface {
 	// title. An instance that is not ready is no error: Ready is false and Reason says what is missing.
 	// With Peek nothing may be requested or changed: only what is known is told.
 	Request(ctx context.Context, r Request) (Instance, error)
-	// Published returns the connection parameters this instance publishes now.
-	Published(ctx context.Context) (map[string]string, error)
+	// Published returns the connection parameters this instance publishes now: its own, or for a shared instance that it hosts, by its reference.
+	Published(ctx context.Context, shared string) (map[string]string, error)
 	// Publish replaces them. It is called only when they differ from Published.
-	Publish(ctx context.Context, parameters map[string]string) error
+	Publish(ctx context.Context, shared string, parameters map[string]string) error
 	// FreePort finds a TCP port that nothing listens on at the address, between low and high inclusive.
 	FreePort(ctx context.Context, address string, low, high int) (int, error)
 	// Random is a source of secrets.

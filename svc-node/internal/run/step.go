@@ -2,13 +2,16 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 
 	"go.opentelemetry.io/otel/trace"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/svc-node/converge"
+	"github.com/vow-os/vow/svc-node/internal/recipe"
 	"github.com/vow-os/vow/svc-node/profile"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -60,7 +63,7 @@ func environment(s Settings, w *work) profile.Environment {
 	d := w.desired
 	env := profile.Environment{
 		BuildoutDirectory:  w.directory.Path,
-		Parameters:         d.GetParameters(),
+		Parameters:         parameters(d),
 		SoftwareReleaseURL: d.GetSoftwareRelease(), SoftwareType: d.GetSoftwareType(),
 		ComputerID: s.Computer, PartitionID: d.GetPartition(), ServerURL: s.ServerURL,
 		RequestedState: requested(d).String(),
@@ -75,6 +78,30 @@ func environment(s Settings, w *work) profile.Environment {
 		}
 	}
 	return env
+}
+
+// parameters are the instance's, and the list of the shared instances that it hosts, as SlapOS spells it.
+func parameters(d *masterv1.DesiredPartition) map[string]string {
+	if len(d.GetHosted()) == 0 {
+		return d.GetParameters()
+	}
+	list := make([]map[string]any, 0, len(d.GetHosted()))
+	for _, h := range d.GetHosted() {
+		one := make(map[string]any, len(h.GetParameters())+4)
+		for name, value := range h.GetParameters() {
+			one[name] = value
+		}
+		one["slave_reference"], one["slave_title"], one["slap_software_type"] = h.GetInstanceId(), h.GetTitle(), h.GetSoftwareType()
+		one["timestamp"] = h.GetChangedAt().AsTime().UnixMicro()
+		list = append(list, one)
+	}
+	text, _ := json.Marshal(list) // texts and numbers: it cannot fail
+	all := maps.Clone(d.GetParameters())
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[recipe.SharedInstances] = string(text)
+	return all
 }
 
 func requested(d *masterv1.DesiredPartition) converge.Requested {

@@ -36,8 +36,8 @@ type world struct {
 	// tree is the instances of the tree, read when a plan first asks.
 	tree    []*masterv1.Instance
 	answers *answers
-	// published is what this run published; nil = nothing.
-	published map[string]string
+	// published is what this run published: its own under "", else by the shared instance's reference.
+	published map[string]map[string]string
 	tracer    trace.Tracer
 }
 
@@ -79,15 +79,12 @@ func (a *answers) get(key answerKey) (recipe.Instance, bool) {
 
 // Request asks svc-master for an instance on behalf of the partition's own.
 func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance, error) {
-	if r.Shared {
-		return recipe.Instance{}, errors.New("cannot request a shared instance: vow has none")
-	}
 	if r.Peek {
 		return o.peek(ctx, r.Title)
 	}
 	request := &masterv1.RequestInstanceRequest{
 		RequesterId: o.w.desired.GetInstanceId(), Title: r.Title, SoftwareRelease: r.Release, SoftwareType: r.Type,
-		Parameters: r.Parameters, Computer: r.SLA["computer_guid"],
+		Parameters: r.Parameters, Computer: r.SLA["computer_guid"], Shared: r.Shared,
 	}
 	if o.w.run.Local { // svc-master knows of no local run
 		request.RequesterLocalAllocationId = o.w.run.AllocationID
@@ -133,7 +130,7 @@ func (o *world) Request(ctx context.Context, r recipe.Request) (recipe.Instance,
 	return i, nil
 }
 
-// slaOf is what the SLA of a request asks for: `group`, `cpu` (CPUs), `memory` and `disk` (MiB), `may_move` (true), and `label-<key>`. Other keys, which only
+// slaOf is what the SLA of a request asks for: `instance_guid` (of a shared instance), `group`, `cpu` (CPUs), `memory` and `disk` (MiB), `may_move` (true), and `label-<key>`. Other keys, which only
 // SlapOS masters know, ask for nothing.
 func slaOf(r recipe.Request) (*masterv1.Sla, error) {
 	sla := &masterv1.Sla{Group: r.SLA["group"], Labels: map[string]string{}, Needs: &masterv1.Needs{}}
@@ -141,6 +138,10 @@ func slaOf(r recipe.Request) (*masterv1.Sla, error) {
 		if label, ok := strings.CutPrefix(key, "label-"); ok {
 			sla.Labels[label] = value
 		}
+	}
+	if r.Shared { // it needs nothing of a computer
+		sla.HostId = r.SLA["instance_guid"]
+		return sla, nil
 	}
 	for _, amount := range []struct {
 		key  string
@@ -174,7 +175,7 @@ func slaOf(r recipe.Request) (*masterv1.Sla, error) {
 // retentionDelay is what the SLA of a request says in days, as SlapOS does.
 func retentionDelay(r recipe.Request) (*durationpb.Duration, error) {
 	text := r.SLA["retention_delay"]
-	if text == "" {
+	if text == "" || r.Shared {
 		return nil, nil
 	}
 	days, err := strconv.ParseFloat(text, 64)
@@ -198,7 +199,10 @@ func (o *world) peek(ctx context.Context, title string) (recipe.Instance, error)
 	for _, i := range o.tree {
 		if i.GetTitle() == title && i.GetRequesterId() == o.w.desired.GetInstanceId() {
 			ready := i.GetAllocationId() != "" && i.GetStatus().GetLastSuccessRunId() != ""
-			return instance(i, ready, i.GetUnallocatedReason()), nil
+			if i.GetShared() {
+				ready = i.GetHostId() != "" && i.GetUnservedReason() == ""
+			}
+			return instance(i, ready, i.GetUnallocatedReason()+i.GetUnservedReason()), nil
 		}
 	}
 	return recipe.Instance{Reason: "it is not requested yet"}, nil
@@ -231,28 +235,47 @@ func stateName(s typev1.RequestedState) string {
 	return ""
 }
 
-// Published is what the instance publishes, as the desired state told.
-func (o *world) Published(context.Context) (map[string]string, error) {
-	if o.published != nil {
-		return o.published, nil
+// Published is what the instance publishes, for itself or for a shared instance that it hosts, as the desired state told.
+func (o *world) Published(_ context.Context, shared string) (map[string]string, error) {
+	if done, ok := o.published[shared]; ok {
+		return done, nil
 	}
-	return o.w.desired.GetConnectionParameters(), nil
+	if shared == "" {
+		return o.w.desired.GetConnectionParameters(), nil
+	}
+	return o.hosted(shared).GetConnectionParameters(), nil
+}
+
+// hosted is a shared instance that this one hosts; nil = it does not.
+func (o *world) hosted(reference string) *masterv1.HostedInstance {
+	for _, h := range o.w.desired.GetHosted() {
+		if h.GetInstanceId() == reference {
+			return h
+		}
+	}
+	return nil
 }
 
 // Publish replaces it, with the token of this run.
-func (o *world) Publish(ctx context.Context, parameters map[string]string) error {
+func (o *world) Publish(ctx context.Context, shared string, parameters map[string]string) error {
 	if o.w.run.Local {
 		return fmt.Errorf("%w: cannot publish while svc-master is away", recipe.ErrNotAvailable)
+	}
+	if shared != "" && o.hosted(shared) == nil {
+		return fmt.Errorf("cannot publish for shared instance %q: this partition hosts none of that reference", shared)
 	}
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err := o.s.Master.SetConnectionParameters(call, &masterv1.SetConnectionParametersRequest{
-		AllocationId: o.w.run.AllocationID, Token: o.w.token, ConnectionParameters: parameters,
+		AllocationId: o.w.run.AllocationID, Token: o.w.token, ConnectionParameters: parameters, SharedInstanceId: shared,
 	})
-	if err != nil {
+	if err != nil && (shared == "" || peer.Code(err) != "not_found") { // a shared one may have gone since the run began: its list changed, and another run follows
 		return o.unavailable(err)
 	}
-	o.published = maps.Clone(parameters)
+	if o.published == nil {
+		o.published = map[string]map[string]string{}
+	}
+	o.published[shared] = maps.Clone(parameters)
 	return nil
 }
 

@@ -77,6 +77,9 @@ func allocation(ctx context.Context, f *client.Fleet, name string) (string, erro
 
 func allocated(i *masterv1.Instance, name string) (string, error) {
 	if i.GetAllocationId() == "" {
+		if i.GetHostId() != "" {
+			return "", fmt.Errorf("cannot look at the promises of %q: it is a shared instance; its host is %s", name, i.GetHostId())
+		}
 		return "", fmt.Errorf("cannot look at the promises of %q: it is in no partition: %s", name, i.GetUnallocatedReason())
 	}
 	return i.GetAllocationId(), nil

@@ -27,7 +27,7 @@ type requested struct {
 	retention                           time.Duration
 	wait                                time.Duration
 	sla                                 slaFlags
-	dry                                 bool
+	dry, shared                         bool
 }
 
 // newRequest is `vow request`: want an instance.
@@ -93,6 +93,7 @@ RELEASE is the URL of a supplied software release, or a path.`,
 	f.StringArrayVarP(&r.parameters, "parameter", "p", nil, "a parameter, `key=value`; may be repeated")
 	f.StringVar(&r.file, "parameters-file", "", "JSON `file` with an object of parameters")
 	f.DurationVar(&r.retention, "retention-delay", 0, "how long the content is kept after the instance is destroyed; as its first request said")
+	f.BoolVar(&r.shared, "shared", false, "a shared instance: no partition of its own, an instance of that release and type hosts it")
 	r.sla.declare(f)
 	f.BoolVar(&r.dry, "dry-run", false, "write nothing; say what would change, where it would be put and why not elsewhere, and what would run")
 	f.DurationVar(&r.wait, "wait", 0, "wait so long until it is as requested: the tree Green and this instance run since, stopped, or gone")
@@ -135,7 +136,7 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		return nil, err
 	}
 	request := &masterv1.RequestInstanceRequest{
-		Sla:   sla,
+		Sla: sla, Shared: r.shared,
 		Title: title, SoftwareRelease: url, SoftwareType: r.softwareType,
 		Parameters: parameters, State: state, Computer: r.computer,
 	}

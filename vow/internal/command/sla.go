@@ -13,6 +13,7 @@ import (
 // slaFlags is what the flags say that an instance needs of its computer.
 type slaFlags struct {
 	group, memory, disk string
+	host                string
 	labels              []string
 	cpu                 float64
 	mayMove             bool
@@ -24,6 +25,7 @@ func (s *slaFlags) declare(f *pflag.FlagSet) {
 	f.Float64Var(&s.cpu, "cpu", 0, "`CPUs` reserved for it, 0.001 to 4096")
 	f.StringVar(&s.memory, "memory", "", "memory reserved for it, in bytes or with a `unit`: 512MiB, 2GiB")
 	f.StringVar(&s.disk, "disk", "", "disk reserved for it, in bytes or with a `unit`: 512MiB, 2GiB")
+	f.StringVar(&s.host, "host", "", "`id` of the instance that is to host a shared one (default: any that fits)")
 	f.BoolVar(&s.mayMove, "may-move", false, "nothing of value lives in its partition alone: it may begin anew elsewhere when its computer is drained or dead")
 }
 
@@ -46,10 +48,10 @@ func (s *slaFlags) message() (*masterv1.Sla, error) {
 	if needs.GetMilliCpus() == 0 && needs.GetMemoryBytes() == 0 && needs.GetDiskBytes() == 0 {
 		needs = nil
 	}
-	if s.group == "" && len(labels) == 0 && needs == nil && !s.mayMove {
+	if s.group == "" && len(labels) == 0 && needs == nil && !s.mayMove && s.host == "" {
 		return nil, nil
 	}
-	return &masterv1.Sla{Group: s.group, Labels: labels, Needs: needs, MayMove: s.mayMove}, nil
+	return &masterv1.Sla{Group: s.group, Labels: labels, Needs: needs, MayMove: s.mayMove, HostId: s.host}, nil
 }
 
 // amountOf reads an amount: bytes, or a number with KiB, MiB, GiB or TiB.

@@ -70,6 +70,9 @@ func spotsOfTree(tree *masterv1.Tree, name string, meant func(*masterv1.Instance
 		case !meant(i):
 		case i.GetComputer() == "":
 			nowhere = fmt.Sprintf("%s is in no partition: %s", i.GetTitle(), i.GetUnallocatedReason())
+			if i.GetHostId() != "" {
+				nowhere = fmt.Sprintf("%s is in no partition: it is a shared instance, hosted by %s", i.GetTitle(), i.GetHostId())
+			}
 		default:
 			found = append(found, spot{i.GetComputer(), i.GetPartition(), i.GetTitle()})
 		}

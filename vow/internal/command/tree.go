@@ -98,7 +98,10 @@ func printTree(s *session, tree *masterv1.Tree, now time.Time, connection bool) 
 }
 
 func place(i *masterv1.Instance) string {
-	if i.GetPartition() == "" {
+	switch {
+	case i.GetHostId() != "":
+		return "by " + i.GetHostId()
+	case i.GetPartition() == "":
 		return "-"
 	}
 	return i.GetComputer() + "/" + i.GetPartition()
@@ -112,7 +115,7 @@ func reason(i *masterv1.Instance) string {
 	if kept := i.GetStatus().GetRetainedUntil(); kept != nil && i.GetState() == typev1.RequestedState_REQUESTED_STATE_DESTROYED {
 		return "destroyed; its content is kept until " + kept.AsTime().Format(time.RFC3339)
 	}
-	for _, text := range []string{i.GetUnallocatedReason(), i.GetStatus().GetColour().GetReason(), i.GetStatus().GetWithheld()} {
+	for _, text := range []string{i.GetUnallocatedReason(), i.GetStatus().GetColour().GetReason(), i.GetUnservedReason(), i.GetStatus().GetWithheld()} {
 		if text != "" {
 			return text
 		}

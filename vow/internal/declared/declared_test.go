@@ -163,6 +163,12 @@ func TestWhatIsExportedChangesNothing(t *testing.T) {
 			if d := time.Duration(rapid.IntRange(0, 100).Draw(t, "hours")) * time.Hour; d > 0 {
 				i.RetentionDelay = durationpb.New(d)
 			}
+			if rapid.Bool().Draw(t, "shared") {
+				i.Shared, i.HostId = true, rapid.SampledFrom([]string{"", "t1.i1"}).Draw(t, "hosted")
+				if host := rapid.SampledFrom([]string{"", "t1.i1"}).Draw(t, "host"); host != "" {
+					i.Sla = &masterv1.Sla{HostId: host}
+				}
+			}
 			now.Roots[title] = i
 			now.Software = append(now.Software, &masterv1.Software{SoftwareRelease: i.GetSoftwareRelease(), Computer: "laptop", Requested: masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE})
 		}

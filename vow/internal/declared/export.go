@@ -45,6 +45,7 @@ func Export(now Current) ([]byte, error) {
 func written(i *masterv1.Instance) Tree {
 	t := Tree{
 		Title: i.GetTitle(), Release: i.GetSoftwareRelease(), State: stateWord(i.GetState()), Computer: i.GetRequestedComputer(),
+		Shared: i.GetShared(), Host: i.GetSla().GetHostId(),
 	}
 	if kind := i.GetSoftwareType(); kind != "default" {
 		t.Type = kind

@@ -50,6 +50,9 @@ type Tree struct {
 	State string `yaml:"state,omitempty"`
 	// Computer to put it on; empty = anywhere. One that has a partition stays where it is.
 	Computer string `yaml:"computer,omitempty"`
+	// Shared is true for a shared instance; Host is the id of the instance that is to host it, empty = any.
+	Shared bool   `yaml:"shared,omitempty"`
+	Host   string `yaml:"host,omitempty"`
 	// RetentionDelay is how long its content is kept after it is destroyed, e.g. 72h or 3d; its first request alone says so.
 	RetentionDelay string `yaml:"retention_delay,omitempty"`
 	// Parameters are texts; numbers and truth values are taken as written.
@@ -75,7 +78,7 @@ func (t *Text) UnmarshalYAML(node *yaml.Node) error {
 // UnmarshalYAML keeps the line. A decoder that a type calls does not know unknown keys, so they are looked for here.
 func (t *Tree) UnmarshalYAML(node *yaml.Node) error {
 	type plain Tree
-	if err := keys(node, "title", "release", "type", "state", "computer", "retention_delay", "parameters", "serialised"); err != nil {
+	if err := keys(node, "title", "release", "type", "state", "computer", "shared", "host", "retention_delay", "parameters", "serialised"); err != nil {
 		return err
 	}
 	t.line = node.Line
@@ -173,6 +176,9 @@ func (t *Tree) check(dir string) error {
 	}
 	if t.Release == "" && state != typev1.RequestedState_REQUESTED_STATE_DESTROYED {
 		return fmt.Errorf("tree %q wants a `release:`", t.Title)
+	}
+	if t.Host != "" && !t.Shared {
+		return fmt.Errorf("tree %q has a `host:` and is not `shared: true`", t.Title)
 	}
 	if _, err := t.retention(); err != nil {
 		return fmt.Errorf("tree %q: %w", t.Title, err)

@@ -117,7 +117,10 @@ func (t *Tree) change(old *masterv1.Instance) Change {
 		return c
 	}
 	c.Request = &masterv1.RequestInstanceRequest{
-		Title: t.Title, SoftwareRelease: t.Release, SoftwareType: t.Type, Parameters: parameters, State: state, Computer: t.Computer,
+		Title: t.Title, SoftwareRelease: t.Release, SoftwareType: t.Type, Parameters: parameters, State: state, Computer: t.Computer, Shared: t.Shared,
+	}
+	if t.Host != "" {
+		c.Request.Sla = &masterv1.Sla{HostId: t.Host}
 	}
 	if retention > 0 {
 		c.Request.RetentionDelay = durationpb.New(retention)
@@ -126,6 +129,12 @@ func (t *Tree) change(old *masterv1.Instance) Change {
 		c.Action = Create
 		old = &masterv1.Instance{SoftwareType: "-"}
 	} else {
+		if old.GetShared() != t.Shared {
+			c.Notes = append(c.Notes, "one is a shared instance and the other is not: destroy it first")
+		}
+		if old.GetHostId() != "" && t.Host != "" && t.Host != old.GetHostId() {
+			c.Notes = append(c.Notes, "it stays with its host "+old.GetHostId())
+		}
 		if old.GetRetentionDelay().AsDuration() != retention {
 			c.Notes = append(c.Notes, fmt.Sprintf("retention_delay stays %s, as its first request said", old.GetRetentionDelay().AsDuration()))
 		}
@@ -139,7 +148,8 @@ func (t *Tree) change(old *masterv1.Instance) Change {
 	if state != typev1.RequestedState_REQUESTED_STATE_UNSPECIFIED {
 		c.field("state", stateWord(old.GetState()), t.State, old.GetState() != state)
 	}
-	c.field("computer", old.GetRequestedComputer(), t.Computer, old.GetPartition() == "" && old.GetRequestedComputer() != t.Computer)
+	c.field("computer", old.GetRequestedComputer(), t.Computer, old.GetPartition() == "" && old.GetHostId() == "" && old.GetRequestedComputer() != t.Computer)
+	c.field("host", old.GetSla().GetHostId(), t.Host, old.GetHostId() == "" && old.GetSla().GetHostId() != t.Host)
 	c.parameters(old.GetParameters(), parameters)
 	if len(c.Fields) > 0 && c.Action == Keep {
 		c.Action = Alter
