@@ -130,6 +130,9 @@ func colour(c *typev1.ColourStatus) string {
 func instance(i *masterv1.Instance) string {
 	s := i.GetStatus()
 	where := "nowhere (" + i.GetUnallocatedReason() + ")"
+	if i.GetHostId() != "" {
+		where = "a host"
+	}
 	if i.GetAllocationId() != "" {
 		where = i.GetComputer() + "/" + i.GetPartition()
 	}

@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,10 +129,11 @@ func (m *Machine) Install(ctx context.Context, i node.Installation) (changed boo
 // ask requests the children, then publishes; what is not ready is waited for.
 func (m *Machine) ask(ctx context.Context, i node.Installation, children []string, publish string) error {
 	var waiting error
-	for _, child := range children {
+	shared := names(i.Environment.Parameters["shared"])
+	for _, child := range append(children, shared...) {
 		title, computer, _ := strings.Cut(child, "@")
 		_, err := part(ctx, i, "request "+title, func(ctx context.Context) (bool, error) {
-			r := node.Request{Title: title, Release: i.Environment.SoftwareReleaseURL}
+			r := node.Request{Title: title, Release: i.Environment.SoftwareReleaseURL, Shared: slices.Contains(shared, child)}
 			if computer != "" {
 				r.SLA = map[string]string{"computer_guid": computer}
 			}
@@ -144,17 +147,38 @@ func (m *Machine) ask(ctx context.Context, i node.Installation, children []strin
 			return err
 		}
 	}
-	if waiting != nil || publish == "" {
+	if waiting != nil {
 		return waiting
 	}
-	_, err := part(ctx, i, "publish", func(ctx context.Context) (bool, error) {
-		now, err := i.World.Published(ctx)
-		if err != nil || now["url"] == publish {
-			return false, err
+	publications := map[string]string{} // by the shared instance's reference; empty = its own
+	if publish != "" {
+		publications[""] = publish
+	}
+	var hosted []struct {
+		Reference string `json:"slave_reference"`
+		Title     string `json:"slave_title"`
+	}
+	if list := i.Environment.Parameters["slave_instance_list"]; list != "" {
+		if err := json.Unmarshal([]byte(list), &hosted); err != nil {
+			return err
 		}
-		return true, i.World.Publish(ctx, map[string]string{"url": publish})
-	})
-	return err
+	}
+	for _, h := range hosted {
+		publications[h.Reference] = "http://" + h.Title
+	}
+	for _, of := range slices.Sorted(maps.Keys(publications)) {
+		_, err := part(ctx, i, "publish", func(ctx context.Context) (bool, error) {
+			now, err := i.World.Published(ctx, of)
+			if err != nil || now["url"] == publications[of] {
+				return false, err
+			}
+			return true, i.World.Publish(ctx, of, map[string]string{"url": publications[of]})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // part tells the run of a part, as the real installer does.
