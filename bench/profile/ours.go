@@ -61,10 +61,10 @@ func (machine) Request(context.Context, app.Request) (app.Instance, error) {
 }
 
 // Published implements app.World.
-func (machine) Published(context.Context) (map[string]string, error) { return nil, errNoMaster }
+func (machine) Published(context.Context, string) (map[string]string, error) { return nil, errNoMaster }
 
 // Publish implements app.World.
-func (machine) Publish(context.Context, map[string]string) error { return errNoMaster }
+func (machine) Publish(context.Context, string, map[string]string) error { return errNoMaster }
 
 // FreePort implements app.World.
 func (machine) FreePort(context.Context, string, int, int) (int, error) { return 0, errNoMaster }
