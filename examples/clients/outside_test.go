@@ -2,6 +2,7 @@ package clients
 
 import (
 	"archive/zip"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,11 +11,8 @@ import (
 	"testing"
 )
 
-// outside is a version of gen that only this test gives out.
-const outside = "v0.0.0-outside"
-
 // proxy makes a module proxy of files that has gen, as `go get` finds it where it is published, and nothing beside it.
-func proxy(t *testing.T) (dir string) {
+func proxy(t *testing.T, outside string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	at := filepath.Join(dir, "github.com/vow-os/vow/gen/@v")
@@ -68,6 +66,7 @@ func proxy(t *testing.T) (dir string) {
 
 // TestGenCanBeHadFromOutside builds the Go clients against gen as a proxy serves it, without a replace.
 func TestGenCanBeHadFromOutside(t *testing.T) {
+	outside := fmt.Sprintf("v0.0.0-outside.%d", os.Getpid()) // the machine's module cache is everybody's
 	copied := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "connect/main.go", "grpc/main.go", "grpc/service.json"} {
 		content, err := os.ReadFile(name)
@@ -83,10 +82,10 @@ func TestGenCanBeHadFromOutside(t *testing.T) {
 		}
 	}
 	modules := goCommand(t, copied, "env", "GOMODCACHE")
-	forget := func() { // or the next test would be given what this one was
+	forget := func() { // or a later process of this number would be given what this one was
 		at := filepath.Join(modules, "cache/download/github.com/vow-os/vow/gen/@v")
 		kept, _ := filepath.Glob(filepath.Join(at, outside+"*")) // the pattern is good
-		for _, path := range append(kept, filepath.Join(at, "list"), filepath.Join(modules, "github.com/vow-os/vow/gen@"+outside)) {
+		for _, path := range append(kept, filepath.Join(modules, "github.com/vow-os/vow/gen@"+outside)) {
 			_ = filepath.WalkDir(path, func(at string, _ os.DirEntry, _ error) error { return os.Chmod(at, 0o755) }) // go makes it read-only; what is not there is well
 			if err := os.RemoveAll(path); err != nil {
 				t.Error(err)
@@ -97,8 +96,9 @@ func TestGenCanBeHadFromOutside(t *testing.T) {
 	t.Cleanup(forget)
 	goCommand(t, copied, "mod", "edit", "-dropreplace=github.com/vow-os/vow/gen", "-require=github.com/vow-os/vow/gen@"+outside)
 	// Everything else is in the machine's cache, or comes from where it always does.
-	t.Setenv("GOPROXY", "file://"+proxy(t)+","+goCommand(t, copied, "env", "GOPROXY"))
+	t.Setenv("GOPROXY", "file://"+proxy(t, outside)+","+goCommand(t, copied, "env", "GOPROXY"))
 	t.Setenv("GONOSUMDB", "github.com/vow-os/*")
+	t.Setenv("GONOPROXY", "none") // of whoever has these modules by git
 	if got := goCommand(t, copied, "list", "-mod=mod", "-f", "{{.Module.Version}}", "github.com/vow-os/vow/gen/vowclient"); got != outside {
 		t.Errorf("vowclient comes from %q", got)
 	}
