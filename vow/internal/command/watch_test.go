@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/vow/internal/terminal/terminaltest"
 	"github.com/vow-os/vow/vow/internal/watch"
 )
 
@@ -36,6 +37,37 @@ func TestWatchTellsWhatTurnsWhereThereIsNoTerminal(t *testing.T) {
 				t.Errorf("%v, %+v of\n%s", err, c, told)
 			}
 		}
+	}
+}
+
+// On a terminal there is a screen, which goes with the key q.
+func TestWatchShowsAScreenOnATerminalUntilSomebodyQuits(t *testing.T) {
+	serve(t)
+	t.Setenv("VOW_SCHEDULER_ADDRESS", "127.0.0.1:1")
+	person, program := terminaltest.Pair(t)
+	ended, errOut := make(chan int, 1), &strings.Builder{}
+	go func() { ended <- Run(t.Context(), []string{"watch"}, program, errOut) }()
+	var seen strings.Builder
+	until := func(what string) {
+		t.Helper()
+		buffer := make([]byte, 4096)
+		for !strings.Contains(seen.String(), what) {
+			n, err := person.Read(buffer)
+			if err != nil {
+				t.Fatalf("%v before %q was seen:\n%q", err, what, seen.String())
+			}
+			seen.Write(buffer[:n])
+		}
+	}
+	until("web: run failed, attempt 2")
+	until("\x1b[31m1 Red\x1b[0m")
+	until("svc-scheduler does not answer") // nobody listens there
+	if _, err := person.WriteString("rq"); err != nil {
+		t.Fatal(err)
+	}
+	until("\x1b[?1049l")
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit %d: %s", code, errOut)
 	}
 }
 
