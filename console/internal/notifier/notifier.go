@@ -158,7 +158,11 @@ func (n *Notifier) run(ctx context.Context, group *app.Group) {
 			group.Go("notify "+d.Receiver, func(ctx context.Context) error {
 				sending, cancel := context.WithTimeout(ctx, sendTimeout)
 				defer cancel()
-				n.sent <- outcome{d, to.send(sending, d.Message, time.Now())} // has room for every receiver
+				ended := outcome{d, to.send(sending, d.Message, time.Now())}
+				select {
+				case n.sent <- ended:
+				case <-ctx.Done(): // it is sent again, with the same id
+				}
 				return nil
 			})
 		}

@@ -95,7 +95,11 @@ func auditWho(e *masterv1.AuditEntry) string {
 
 // auditDetails is what the columns do not say.
 func auditDetails(e *masterv1.AuditEntry) string {
-	parts := []string{e.GetBangId(), strings.ToLower(e.GetOutcome()), strings.Join(e.GetChanges(), ", "), e.GetSoftwareRelease(), e.GetReason()}
+	parts := []string{e.GetBangId(), strings.ToLower(e.GetOutcome()), strings.Join(e.GetChanges(), ", "), e.GetReason()}
+	switch e.GetKind() {
+	case masterv1.AuditKind_AUDIT_KIND_REQUESTED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_SUPPLIED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_REMOVED:
+		parts = append(parts, e.GetSoftwareRelease())
+	}
 	if e.GetFolded() > 1 {
 		parts = append(parts, fmt.Sprintf("%d of them", e.GetFolded()))
 	}

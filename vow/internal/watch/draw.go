@@ -77,6 +77,9 @@ func (b *Board) head(v View) string {
 			counts[word(t.colour)]++
 		}
 		text := fmt.Sprintf("%d %s", len(one.all), one.noun)
+		if len(one.all) == 1 {
+			text = strings.TrimSuffix(text, "s")
+		}
 		for _, colour := range []string{"Red", "Red?", "Orange", "Green"} {
 			if counts[colour] > 0 {
 				text += "  " + v.in(colour, fmt.Sprintf("%d %s", counts[colour], colour))
