@@ -30,6 +30,8 @@ const (
 	bangsKept = 1000
 	// unsent is how long an ended span may wait in its process: the delay of a batch, 100 ms here, and the export on a busy machine.
 	unsent = 1500 * time.Millisecond
+	// onItsWay is how long a call may wait between two processes on a busy machine, and how long it takes to find the agent that is to be killed.
+	onItsWay = time.Second
 	// lives is the longest time that a span is open above one that has ended: a run of a partition with its sensing, an order that is handed over again.
 	lives = 20 * time.Second
 )
@@ -203,7 +205,8 @@ func (f *forest) lost(s story.Span) bool {
 	switch {
 	case s.Kind == trace.SpanKindServer: // beneath the call of another service
 		for _, caller := range []string{"svc-master", "svc-scheduler", "svc-promise", "svc-node"} {
-			if caller != s.Service && f.killedBetween(caller, s.Start, s.End.Add(unsent)) {
+			// What it had sent before it was killed may be begun after it.
+			if caller != s.Service && f.killedBetween(caller, s.Start.Add(-onItsWay), s.End.Add(unsent)) {
 				return true
 			}
 		}
@@ -262,6 +265,8 @@ func TestAnOrphanIsAttributedToTheKillOfItsParentsProcessAndToNoOther(t *testing
 		want   int
 	}{
 		"a call of a killed node":             {span("svc-master", "call", trace.SpanKindServer, 1, 2), killing{"svc-node", at(1.5)}, 1},
+		"a call of a node killed before it":   {span("svc-master", "call", trace.SpanKindServer, 2, 3), killing{"svc-node", at(1.4)}, 1},
+		"a call of a node killed long before": {span("svc-master", "call", trace.SpanKindServer, 4, 5), killing{"svc-node", at(1.4)}, 0},
 		"a call of a node killed long after":  {span("svc-master", "call", trace.SpanKindServer, 1, 2), killing{"svc-node", at(9)}, 0},
 		"a fan out of a bang that was lost":   {span("svc-scheduler", conv.SpanFanOut, trace.SpanKindInternal, 1, 2), killing{"svc-master", at(1.2)}, 1},
 		"a fan out, and its own service":      {span("svc-scheduler", conv.SpanFanOut, trace.SpanKindInternal, 1, 2), killing{"svc-scheduler", at(1.2)}, 0},
