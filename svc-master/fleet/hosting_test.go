@@ -11,11 +11,11 @@ import (
 
 // two are a tree of shared instances and a tree of hosts, with a messenger between them that is late, forgets, and says things twice.
 type two struct {
-	t            testing.TB
-	site, front  *Tree
-	now          time.Time
-	late         []func()
-	runs, titles int
+	t           testing.TB
+	site, front *Tree
+	now         time.Time
+	late        []func()
+	runs        int
 	// ran are the parameters that successful runs of hosts were given, by shared instance and value.
 	ran map[[2]string]bool
 	// words are the newest ones, by host.

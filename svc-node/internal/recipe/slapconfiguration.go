@@ -127,12 +127,12 @@ func describe(in *Init, given map[string]any) profile.Provided {
 	return profile.Provided{Options: options}
 }
 
-const (
-	// hostedOption is the option, and SharedInstances the parameter, that lists the shared instances of a partition, as JSON: objects of their parameters
-	// with slave_reference, slave_title, slap_software_type and timestamp (µs).
-	hostedOption    = "slave-instance-list"
-	SharedInstances = "slave_instance_list"
-)
+// SharedInstances is the parameter that lists the shared instances of a partition, as JSON: objects of their parameters with slave_reference, slave_title,
+// slap_software_type and timestamp (µs).
+const SharedInstances = "slave_instance_list"
+
+// hostedOption is the option that lists them.
+const hostedOption = "slave-instance-list"
 
 // sharedInstances reads the list of shared instances a partition hosts.
 func sharedInstances(text string) []any {

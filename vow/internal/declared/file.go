@@ -66,6 +66,14 @@ type Tree struct {
 // Text is a scalar as it is written: `port: 0080` stays 0080.
 type Text string
 
+// MarshalYAML quotes what has tabs: as a block of lines it could not be read again.
+func (t Text) MarshalYAML() (any, error) {
+	if !strings.Contains(string(t), "\t") {
+		return string(t), nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(t)}, nil
+}
+
 // UnmarshalYAML takes any scalar but null.
 func (t *Text) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
