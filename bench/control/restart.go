@@ -59,14 +59,21 @@ func measureRestart(ctx context.Context, short bool, r *report.Report) error {
 			return err
 		}
 	}
+	returning := time.Now()
 	back, err := watch(ctx, plane, &orders, watched)
 	if err != nil {
 		return err
 	}
 	apart := fleet.Apart()
-	if err := fleet.Connected(ctx); err != nil {
-		return err
+	for fleet.Apart() > 0 { // on a busy machine they take longer, and those minutes count too
+		more, err := watch(ctx, plane, &orders, watched)
+		if err != nil {
+			return err
+		}
+		back.orders, back.writes = max(back.orders, more.orders), max(back.writes, more.writes)
+		back.mostOrders, back.mostWrites = max(back.mostOrders, more.mostOrders), max(back.mostWrites, more.mostWrites)
 	}
+	took := time.Since(returning)
 	redAfter, err := red(ctx, fleet)
 	if err != nil {
 		return err
@@ -75,7 +82,7 @@ func measureRestart(ctx context.Context, short bool, r *report.Report) error {
 	r.AtMost(fmt.Sprintf("restart, fsync %s: orders a second while %d nodes come back within %s", fsync, nodes, watched), back.orders, steady.orders, 1.5*steady.orders)
 	r.AtMost(fmt.Sprintf("restart, fsync %s: store writes a second while %d nodes come back within %s", fsync, nodes, watched), back.writes, steady.writes, 1.5*steady.writes)
 	r.AtMost(fmt.Sprintf("restart: partitions of %d newly Red", nodes), float64(max(redAfter-redBefore, 0)), 0, 0)
-	r.Note("restart: the busiest second had %.0f orders (%.0f before) and %.0f writes (%.0f before); %d nodes were not back at the end of the window", back.mostOrders, steady.mostOrders, back.mostWrites, steady.mostWrites, apart)
+	r.Note("restart: the busiest second had %.0f orders (%.0f before) and %.0f writes (%.0f before); %d nodes were not back at the end of the window; the last was after %.0f s", back.mostOrders, steady.mostOrders, back.mostWrites, steady.mostWrites, apart, took.Seconds())
 	return nil
 }
 

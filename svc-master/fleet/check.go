@@ -148,6 +148,11 @@ func (t *Tree) checkIndex() error {
 		return fmt.Errorf("the index counts %d unsettled, %d waited for, %v behind of %d; there are %d, %d, %v of %d",
 			kept.unsettled, kept.waited, kept.behind, len(kept.order), anew.unsettled, anew.waited, anew.behind, len(anew.order))
 	}
+	for computer := range anew.on {
+		if !slices.EqualFunc(kept.on[computer], anew.on[computer], func(a, b *member) bool { return *a == *b }) {
+			return fmt.Errorf("the index has %d members on %s, there are %d, or their order is another", len(kept.on[computer]), computer, len(anew.on[computer]))
+		}
+	}
 	for id := range t.Instances {
 		if !slices.Equal(kept.children[id], anew.children[id]) {
 			return fmt.Errorf("the index counts %v as children of %s, there are %v", kept.children[id], id, anew.children[id])

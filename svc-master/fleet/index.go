@@ -14,6 +14,8 @@ type index struct {
 	members map[string]*member
 	// order of the members: by number of the instance.
 	order []*member
+	// on each computer: its members, in their order. A node that comes back asks for its own one of 5,000.
+	on map[string][]*member
 	// remnants are the members that an eviction left; few, if any.
 	remnants []*member
 	// children of each instance, by number.
@@ -32,6 +34,12 @@ type member struct {
 	partition *Partition
 }
 
+// insert puts the member into its place among others.
+func (m *member) insert(among []*member) []*member {
+	at, _ := slices.BinarySearchFunc(among, m.instance.ID, func(other *member, id string) int { return byNumber(other.instance.ID, id) })
+	return slices.Insert(among, at, m)
+}
+
 // waited tells whether a convergence waits for the member.
 func (m *member) waited() bool { return m.instance.State == Started }
 
@@ -43,7 +51,7 @@ func (t *Tree) view() *index {
 	if t.index != nil {
 		return t.index
 	}
-	d := &index{members: make(map[string]*member, len(t.Partitions)), children: make(map[string][]string)}
+	d := &index{members: make(map[string]*member, len(t.Partitions)), on: make(map[string][]*member), children: make(map[string][]string)}
 	for id, i := range t.Instances {
 		if i.RequesterID != "" {
 			d.children[i.RequesterID] = append(d.children[i.RequesterID], id)
@@ -66,6 +74,9 @@ func (t *Tree) view() *index {
 		}
 	}
 	slices.SortFunc(d.order, func(a, b *member) int { return byNumber(a.instance.ID, b.instance.ID) })
+	for _, m := range d.order {
+		d.on[m.partition.Computer] = append(d.on[m.partition.Computer], m)
+	}
 	for _, ids := range d.children {
 		slices.SortFunc(ids, byNumber)
 	}
@@ -147,8 +158,7 @@ func (t *Tree) allocated(i *Instance, p *Partition) {
 	}
 	m := &member{instance: i, partition: p}
 	d.members[p.AllocationID] = m
-	at, _ := slices.BinarySearchFunc(d.order, i.ID, func(m *member, id string) int { return byNumber(m.instance.ID, id) })
-	d.order = slices.Insert(d.order, at, m)
+	d.order, d.on[p.Computer] = m.insert(d.order), m.insert(d.on[p.Computer])
 	if p.Settled.Less(t.Wanted(p)) {
 		d.unsettled++
 	}

@@ -30,4 +30,11 @@ func TestPlacedFindsInTheOrderOfTheTree(t *testing.T) {
 	if len(want) != 30 || !slices.Equal(got, want) {
 		t.Fatalf("found %v, want %v", got, want)
 	}
+	got = nil
+	for _, i := range tree.On("c1") {
+		got = append(got, i.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("on c1 are %v, want %v", got, want)
+	}
 }

@@ -163,8 +163,17 @@ func (t *Tree) sorted() []*Instance {
 	return all
 }
 
-// Placed are the instances whose partition is wanted, in the order of [Tree.Sorted]. A node that comes back asks for one of 5,000 members: only what was
-// found is sorted.
+// On are the instances on a computer, in the order of [Tree.Sorted].
+func (t *Tree) On(computer string) []*Instance {
+	members := t.view().on[computer]
+	found := make([]*Instance, 0, len(members))
+	for _, m := range members {
+		found = append(found, m.instance)
+	}
+	return found
+}
+
+// Placed are the instances whose partition is wanted, in the order of [Tree.Sorted].
 func (t *Tree) Placed(wanted func(*Partition) bool) []*Instance {
 	var found []*Instance
 	for id, p := range t.Partitions {

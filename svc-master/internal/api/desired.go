@@ -30,10 +30,9 @@ func (a *API) desired(ctx context.Context, computer string) (*desired, error) {
 	d := &desired{computer: c, trees: c.Trees(), partitions: map[string]*masterv1.DesiredPartition{}}
 	for _, treeID := range d.trees {
 		err := a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
-			for id, p := range t.Partitions {
-				if p.Computer == computer {
-					d.partitions[p.Name] = desiredPartition(t, t.Instances[id], p, c.Slots[p.Name].GetAddresses())
-				}
+			for _, i := range t.On(computer) {
+				p := t.Partitions[i.ID]
+				d.partitions[p.Name] = desiredPartition(t, i, p, c.Slots[p.Name].GetAddresses())
 			}
 			return nil
 		})

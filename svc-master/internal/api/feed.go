@@ -34,9 +34,9 @@ func (a *API) Follow(ctx context.Context, req *masterv1.FollowRequest, stream *c
 // ListAllocations reads the truth that the feed hints at.
 func (a *API) ListAllocations(ctx context.Context, req *masterv1.ListAllocationsRequest) (*masterv1.ListAllocationsResponse, error) {
 	res := &masterv1.ListAllocationsResponse{}
-	add := func(treeID string, wanted func(*fleet.Tree, *fleet.Partition) bool) error {
+	add := func(treeID string, wanted func(*fleet.Tree) []*fleet.Instance) error {
 		return a.Store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
-			for _, i := range t.Placed(func(p *fleet.Partition) bool { return wanted(t, p) }) {
+			for _, i := range wanted(t) {
 				res.Allocations = append(res.Allocations, allocation(t, i, t.Partitions[i.ID]))
 			}
 			return nil
@@ -48,7 +48,9 @@ func (a *API) ListAllocations(ctx context.Context, req *masterv1.ListAllocations
 			return nil, coded(err)
 		}
 		for _, treeID := range trees {
-			err := add(treeID, func(t *fleet.Tree, p *fleet.Partition) bool { return p.Settled.Less(t.Wanted(p)) })
+			err := add(treeID, func(t *fleet.Tree) []*fleet.Instance {
+				return t.Placed(func(p *fleet.Partition) bool { return p.Settled.Less(t.Wanted(p)) })
+			})
 			if err != nil && !isNotFound(err) {
 				return nil, coded(err)
 			}
@@ -56,7 +58,7 @@ func (a *API) ListAllocations(ctx context.Context, req *masterv1.ListAllocations
 		return res, nil
 	}
 	for _, treeID := range req.GetTreeIds() {
-		if err := add(treeID, func(*fleet.Tree, *fleet.Partition) bool { return true }); err != nil {
+		if err := add(treeID, func(t *fleet.Tree) []*fleet.Instance { return t.Placed(func(*fleet.Partition) bool { return true }) }); err != nil {
 			return nil, coded(err)
 		}
 	}
@@ -66,7 +68,7 @@ func (a *API) ListAllocations(ctx context.Context, req *masterv1.ListAllocations
 			return nil, coded(err)
 		}
 		for _, treeID := range c.Trees() {
-			err := add(treeID, func(_ *fleet.Tree, p *fleet.Partition) bool { return p.Computer == name })
+			err := add(treeID, func(t *fleet.Tree) []*fleet.Instance { return t.On(name) })
 			if err != nil && !isNotFound(err) {
 				return nil, coded(err)
 			}
