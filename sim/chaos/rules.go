@@ -69,8 +69,8 @@ func lostRequests(h *History) (broken []string) {
 	for _, tree := range slices.Sorted(maps.Keys(trees)) {
 		value := h.Final.Value[tree]
 		at := slices.IndexFunc(trees[tree], func(o Operation) bool { return o.Value == value })
-		if at < 0 && h.Lossy && value == "" && !slices.ContainsFunc(trees[tree], func(o Operation) bool { return o.Answered && !h.lost(o) }) {
-			continue // all of them are gone
+		if at < 0 && value == "" && !slices.ContainsFunc(trees[tree], func(o Operation) bool { return o.Answered && !h.lost(o) }) {
+			continue // all of them are gone, or none had an answer
 		}
 		if at < 0 {
 			broken = append(broken, fmt.Sprintf("tree %s has %q in the end, which nobody requested", tree, value))

@@ -55,6 +55,17 @@ func TestAHistoryWithoutFaultBreaksNoRule(t *testing.T) {
 	}
 }
 
+// A request without an answer may never have had its effect, also when it is the only one of its tree.
+func TestARequestWithoutAnAnswerMayHaveHadNoEffect(t *testing.T) {
+	h := good()
+	h.Operations = append(h.Operations, Operation{Span: Span{second, 2 * second}, Kind: Request, Tree: "t2", ID: "r3", Value: "c"})
+	for _, rule := range Rules() {
+		if broken := rule.Broken(h); broken != nil {
+			t.Errorf("%s: %v", rule.Sentence, broken)
+		}
+	}
+}
+
 // A store that lost something moved the epoch: what was acknowledged before may be gone, and nothing else.
 func TestWhatAFailOverLostIsNotHeldAgainstAHistory(t *testing.T) {
 	h := good()
