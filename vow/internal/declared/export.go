@@ -65,9 +65,9 @@ func written(i *masterv1.Instance) Tree {
 			}
 		}
 		if t.Parameters == nil {
-			t.Parameters = map[string]Text{}
+			t.Parameters = map[Text]Text{}
 		}
-		t.Parameters[name] = Text(value)
+		t.Parameters[Text(name)] = Text(value)
 	}
 	return t
 }

@@ -56,7 +56,7 @@ type Tree struct {
 	// RetentionDelay is how long its content is kept after it is destroyed, e.g. 72h or 3d; its first request alone says so.
 	RetentionDelay string `yaml:"retention_delay,omitempty"`
 	// Parameters are texts; numbers and truth values are taken as written.
-	Parameters map[string]Text `yaml:"parameters,omitempty"`
+	Parameters map[Text]Text `yaml:"parameters,omitempty"`
 	// Serialised are structured parameters, sent as JSON under `_`.
 	Serialised any `yaml:"serialised,omitempty"`
 
@@ -208,7 +208,7 @@ func (t *Tree) parameters() (map[string]string, error) {
 	all := map[string]string{}
 	for key, value := range t.Parameters {
 		if value != "" {
-			all[key] = string(value)
+			all[string(key)] = string(value)
 		}
 	}
 	if t.Serialised != nil {
