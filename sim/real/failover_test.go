@@ -40,7 +40,7 @@ func TestAFailOverLosesNothingSilently(t *testing.T) {
 		_, heir := servers.Primary()
 		client := heir.Client()
 		defer client.Close()
-		if err := client.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil { // it is told nothing any more
+		if err := client.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil { // it is told nothing any more
 			t.Error(err)
 		}
 		w.answered(50)
