@@ -129,9 +129,9 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 // fleet makes the clients.
 func (s *session) fleet() (*client.Fleet, error) {
 	dir, err := endpoint.Directory(s.data)
-	if err != nil {
+	if err != nil && s.data != "" {
 		return nil, err
-	}
+	} // nobody's home: no `vow up` has left addresses there
 	found, err := endpoint.Find(dir, s.endpoints)
 	if err != nil {
 		return nil, err

@@ -59,10 +59,14 @@ func Directory(dir string) (string, error) {
 	return filepath.Join(home, ".local", "state", "vow"), nil
 }
 
-// Find returns where the services are: flags over environment over the file in dir over the fixed ports.
+// Find returns where the services are: flags over environment over the file in dir, if there is a dir, over the fixed ports.
 func Find(dir string, flags Set) (Set, error) {
 	found := Set{Master: Master, Scheduler: Scheduler, Promise: Promise}
-	data, err := os.ReadFile(filepath.Join(dir, fileName))
+	var data []byte
+	err := fs.ErrNotExist
+	if dir != "" {
+		data, err = os.ReadFile(filepath.Join(dir, fileName))
+	}
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(data, &found); err != nil {

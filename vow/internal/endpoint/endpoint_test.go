@@ -30,6 +30,18 @@ func TestAFlagWinsOverTheEnvironmentOverTheFileOverTheFixedPorts(t *testing.T) {
 	}
 }
 
+// Whoever has no home, as a maintainer script, has no file; one in the working directory is somebody else's.
+func TestWithoutADirectoryNoFileIsRead(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := (Set{Master: "127.0.0.1:1"}).Write("."); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Find("", Set{Scheduler: "127.0.0.1:2"})
+	if err != nil || found.Master != Master || found.Scheduler != "127.0.0.1:2" {
+		t.Fatalf("without a directory: %+v, %v; want the fixed port and the flag", found, err)
+	}
+}
+
 func TestABrokenEndpointsFileIsToldWithItsPath(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, fileName)
