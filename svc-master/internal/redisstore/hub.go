@@ -134,10 +134,14 @@ func (h *Hub) reached() [Shards]position {
 	return h.positions
 }
 
-// entries fans out what was read of one shard, in order.
+// entries fans out what was read of one shard, in order. What was read before the epoch moved and comes after that is of the epoch before: all
+// were told to read the shard anew, and the feed does not go back.
 func (h *Hub) entries(shard int, entries []*masterv1.FeedEntry) {
 	h.mu.Lock()
 	last := h.positions[shard]
+	for len(entries) > 0 && entries[0].GetPosition().GetEpoch() < last.epoch {
+		entries = entries[1:]
+	}
 	lost := false
 	for _, e := range entries {
 		next := position{e.GetPosition().GetEpoch(), e.GetPosition().GetSequence()}
