@@ -28,8 +28,9 @@ type browser struct {
 	complaints []string
 }
 
-// chromium is Debian's Chromium without a desktop: the same engine; no GTK, message bus or profile to start.
-const chromium = "chromium-headless-shell"
+// chromium is Debian's Chromium without a desktop: the same engine; no GTK, message bus or profile to start. It is the program itself: the script of that
+// name in /usr/bin waits for it, and whoever ends the script leaves a browser behind.
+const chromium = "/usr/lib/chromium/chromium-headless-shell"
 
 // openBrowser starts chromium; it ends with the test.
 func openBrowser(t *testing.T, base string) *browser {
