@@ -100,7 +100,7 @@ TEST_FLAGS ?=
 .PHONY: test-go
 test-go: $(BIN)/testreport ## All Go tests of the workspace with the race detector (TEST_FLAGS=…)
 	@command -v gcc >/dev/null || { echo 'cannot run the race detector without a C compiler: make setup' >&2; exit 1; }
-	go test -race -vet=off -p 4 -timeout 15m -json $(TEST_FLAGS) work | $(BIN)/testreport
+	go test -race -vet=off -p 4 -timeout 20m -json $(TEST_FLAGS) work | $(BIN)/testreport
 
 # Virtual days are long: without the race detector, which test-go has for everything else.
 .PHONY: test-days
