@@ -111,7 +111,9 @@ func (b *browser) open(path string) (context.Context, context.CancelFunc) {
 	if err := chromedp.Run(tab); err != nil { // the first run makes the tab: a context of its own would close it again
 		b.t.Fatal(err)
 	}
-	b.do(tab, log.Enable(), emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(b.base+path), chromedp.WaitVisible("#page", chromedp.ByQuery))
+	// Colours turn at once: a picture in the middle of a transition shows none that is true.
+	still := emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}})
+	b.do(tab, log.Enable(), emulation.SetFocusEmulationEnabled(true), still, chromedp.Navigate(b.base+path), chromedp.WaitVisible("#page", chromedp.ByQuery))
 	return tab, closeTab
 }
 
