@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"github.com/vow-os/vow/console/notify"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // memory is the state in its file, which nobody else has meanwhile.
@@ -46,21 +46,7 @@ func (m *memory) save(s *notify.State) error {
 	if err != nil {
 		return fmt.Errorf("cannot write what was told: %w", err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+".new*")
-	if err != nil {
-		return fmt.Errorf("cannot write what was told: %w", err)
-	}
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), m.path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot write what was told: %w", err), os.Remove(file.Name()))
-	}
-	return nil
+	return atomicfile.Synced(m.path, content, 0o600)
 }
 
 // close gives the file to the next.

@@ -8,11 +8,11 @@ import (
 	"io"
 	"time"
 
-	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -235,7 +235,7 @@ func (a *API) listHosted(ctx context.Context, hostID string) (*masterv1.ListInst
 		switch {
 		case err == nil:
 			res.Instances = append(res.Instances, got.GetInstance())
-		case connect.CodeOf(err) != connect.CodeNotFound: // it is gone, and its host has not heard of it yet
+		case !rpc.IsNotFound(err): // one that is gone is left out: its host has not heard of it yet
 			return nil, err
 		}
 	}

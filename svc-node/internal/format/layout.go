@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // errorLog is where the error of the latest run is, if it failed, as SlapOS names it.

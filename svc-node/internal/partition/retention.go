@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // Files of the retention of a partition's content, as SlapOS names and writes them: days, and seconds since 1970.

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 const suffix = ".pb"

@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vow-os/vow/kit/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/archive"
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 )
 
 const (

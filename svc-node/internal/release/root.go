@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vow-os/vow/kit/atomicfile"
 	"github.com/vow-os/vow/kit/schema"
 	"github.com/vow-os/vow/svc-node/internal/archive"
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 )
 

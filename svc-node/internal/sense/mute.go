@@ -15,7 +15,7 @@ import (
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // mutes is what svc-promise told of muted promises, by allocation; kept on disk, so that a restart without svc-promise honours them too.

@@ -12,7 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/vow-os/vow/svc-node/internal/atomicfile"
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 const suffix = ".pb"

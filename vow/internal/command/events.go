@@ -132,16 +132,7 @@ func (e *events) run(ctx context.Context) error {
 			})
 		}
 	}
-	ended := make(chan error, len(follows))
-	for _, one := range follows {
-		go func() { ended <- one() }()
-	}
-	first := <-ended
-	cancel()
-	for range len(follows) - 1 {
-		first = errors.Join(first, <-ended)
-	}
-	return first
+	return together(cancel, follows)
 }
 
 // follow tells the entries of the feed.

@@ -25,22 +25,21 @@ func (s *session) watchStatus(ctx context.Context) error {
 	w := &colours{session: s, shown: map[string]string{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 2)
-	go func() {
-		ended <- again(ctx, "computers", func() error {
-			stream, err := f.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
-			return receive(stream, err, w.computer)
-		})
-	}()
-	go func() {
-		ended <- again(ctx, "trees", func() error {
-			stream, err := f.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
-			return receive(stream, err, w.tree)
-		})
-	}()
-	first := <-ended
-	cancel()
-	if err := errors.Join(first, <-ended); err != nil && !errors.Is(err, context.Canceled) {
+	err = together(cancel, []func() error{
+		func() error {
+			return again(ctx, "computers", func() error {
+				stream, err := f.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
+				return receive(stream, err, w.computer)
+			})
+		},
+		func() error {
+			return again(ctx, "trees", func() error {
+				stream, err := f.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
+				return receive(stream, err, w.tree)
+			})
+		},
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
@@ -130,4 +129,18 @@ func (w *colours) line(kind, name, text, reason, state string, message proto.Mes
 	}
 	_, err := fmt.Fprintf(w.out, "%s  %-8s  %-20s  %-8s  %s\n", time.Now().Format(time.TimeOnly), kind, name, text, human.OneLine(reason, 100))
 	return err
+}
+
+// together follows several things until one of them ends, and then has the others end by cancel.
+func together(cancel context.CancelFunc, follows []func() error) error {
+	ended := make(chan error, len(follows))
+	for _, one := range follows {
+		go func() { ended <- one() }()
+	}
+	first := <-ended
+	cancel()
+	for range len(follows) - 1 {
+		first = errors.Join(first, <-ended)
+	}
+	return first
 }

@@ -195,16 +195,7 @@ func (w *watching) follow(ctx context.Context) error {
 	if w.screen {
 		follows = append(follows, func() error { return w.agenda(ctx) })
 	}
-	ended := make(chan error, len(follows))
-	for _, one := range follows {
-		go func() { ended <- one() }()
-	}
-	first := <-ended
-	cancel()
-	for range len(follows) - 1 {
-		first = errors.Join(first, <-ended)
-	}
-	return first
+	return together(cancel, follows)
 }
 
 // keep opens a stream again and again; while svc-master is away the board says so.
