@@ -201,5 +201,6 @@ func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) 
 	if overtaken > 0 {
 		r.Note("fan-out to %d nodes: %d bangs were answered by a run that had been ordered before them; they count until satisfied", shape.Nodes, overtaken)
 	}
+	disk(ctx, plane.Redis, r)
 	return ordered, whole, plane.Redis.Fsync(ctx), nil
 }

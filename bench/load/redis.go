@@ -8,9 +8,13 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/vow-os/vow/bench/report"
 )
 
 // patience bounds every wait for something to be up.
@@ -36,7 +40,7 @@ func StartRedis(ctx context.Context, fsync string) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{Address: address, dir: dir, client: redis.NewClient(&redis.Options{Addr: address, Protocol: 2, DisableIdentity: true})}
-	r.command = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", fsync, "--maxclients", "10000")
+	r.command = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", fsync, "--maxclients", "10000", "--latency-monitor-threshold", "1")
 	if err := r.command.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start redis-server: %w", err)
 	}
@@ -54,6 +58,47 @@ func (r *Redis) URL() string { return "redis://" + r.Address }
 // Fsync is the mode that the server says it has.
 func (r *Redis) Fsync(ctx context.Context) string {
 	return r.client.ConfigGet(ctx, "appendfsync").Val()["appendfsync"]
+}
+
+// SlowestSync is how long the longest fsync of the append-only file took since the server started, which every write of that time waited for. 0 = none took a
+// millisecond, or the mode is not always.
+func (r *Redis) SlowestSync(ctx context.Context) (time.Duration, error) {
+	events, err := r.client.Do(ctx, "LATENCY", "LATEST").Slice()
+	if err != nil {
+		return 0, err
+	}
+	for _, event := range events { // name, time of the latest, its ms, the longest in ms
+		if fields, ok := event.([]any); ok && len(fields) >= 4 && fields[0] == "aof-fsync-always" {
+			ms, _ := fields[3].(int64)
+			return time.Duration(ms) * time.Millisecond, nil
+		}
+	}
+	return 0, nil
+}
+
+// Written sets keys, one each at its own time, and returns how late each is acknowledged: what it takes at least to store something before it is handed on.
+func (r *Redis) Written(ctx context.Context, writes int, every time.Duration) ([]time.Duration, error) {
+	late := make([]time.Duration, writes)
+	var all sync.WaitGroup
+	var failed atomic.Pointer[error]
+	first := time.Now().Add(every)
+	for n := range writes {
+		due := first.Add(time.Duration(n) * every)
+		if err := report.Pause(ctx, time.Until(due)); err != nil {
+			return nil, err
+		}
+		all.Go(func() {
+			if err := r.client.Set(ctx, fmt.Sprint("late-", n), n, time.Minute).Err(); err != nil {
+				failed.Store(&err)
+			}
+			late[n] = time.Since(due)
+		})
+	}
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		return nil, fmt.Errorf("cannot measure the floor of lateness: %w", *err)
+	}
+	return late, nil
 }
 
 // Writes counts the changes of keys since the server started.

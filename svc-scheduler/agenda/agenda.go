@@ -32,7 +32,7 @@ type Agenda struct {
 
 // change collects what Apply does.
 type change struct {
-	stored  map[string]bool
+	stored  []*Entry // once each, marked; one that was removed since is marked no longer
 	removed map[string]bool
 	head    bool
 	reasons []Saying
@@ -105,17 +105,33 @@ func (a *Agenda) add(e *Entry) {
 
 // Apply applies events in order, then hands over what is due. It is deterministic.
 func (a *Agenda) Apply(now time.Time, events ...Event) Outcome {
-	a.change = change{stored: map[string]bool{}}
 	for _, event := range events {
 		a.apply(event, now)
 	}
 	orders := a.dispatch(now)
 	c := a.change
 	a.change = change{}
+	var removed []string
+	if len(c.removed) > 0 {
+		removed = slices.Sorted(maps.Keys(c.removed))
+	}
 	return Outcome{
-		Stored: slices.Sorted(maps.Keys(c.stored)), Removed: slices.Sorted(maps.Keys(c.removed)), Head: c.head,
+		Stored: c.partitions(), Removed: removed, Head: c.head,
 		Orders: orders, Wake: a.wake(), Reasons: c.reasons, Folded: c.folded, Lost: c.lost,
 	}
+}
+
+// partitions names the entries that changed and are still there, sorted, and takes their marks.
+func (c *change) partitions() []string {
+	names := make([]string, 0, len(c.stored))
+	for _, e := range c.stored {
+		if e.changed {
+			names = append(names, e.Partition)
+		}
+		e.changed = false
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (a *Agenda) apply(event Event, now time.Time) {
@@ -242,7 +258,10 @@ func (a *Agenda) move(e *Entry, s Step) {
 
 // changed files an entry anew and marks it to be stored.
 func (a *Agenda) changed(e *Entry) {
-	a.change.stored[e.Partition] = true
+	if !e.changed {
+		e.changed = true
+		a.change.stored = append(a.change.stored, e)
+	}
 	delete(a.change.removed, e.Partition)
 	a.queue.put(e)
 }
@@ -254,9 +273,9 @@ func (a *Agenda) remove(e *Entry) {
 		a.active--
 	}
 	delete(a.Entries, e.Partition)
-	delete(a.change.stored, e.Partition)
+	e.changed = false
 	if a.change.removed == nil {
-		a.change.removed = map[string]bool{} // rarely: an order allocates no map for nothing
+		a.change.removed = map[string]bool{}
 	}
 	a.change.removed[e.Partition] = true
 	for _, other := range a.Entries {

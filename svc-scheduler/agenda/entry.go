@@ -57,6 +57,8 @@ type Entry struct {
 	next time.Time // when it needs attention
 	held time.Time // a run for a bang begins no earlier; not stored: it is a fraction of a second
 	spot int       // index among what needs attention later; -1 = it does not
+	// changed marks an entry that the Apply in hand changed.
+	changed bool
 	// While it is ready: what it is due for and since when, its line and its places; nil and -1 otherwise.
 	cause             Cause
 	dueSince          time.Time

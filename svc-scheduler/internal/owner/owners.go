@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
@@ -24,6 +25,7 @@ type Owners struct {
 	store  Store
 	master Master
 	tel    *telemetry.Telemetry
+	tracer trace.Tracer
 
 	metrics metrics
 	due     atomic.Int64
@@ -49,6 +51,7 @@ type metrics struct {
 func New(store Store, master Master, tel *telemetry.Telemetry) *Owners {
 	o := &Owners{store: store, master: master, tel: telemetry.OrDisabled(tel), owners: map[string]*Owner{}, counts: map[*Owner][2]int{}}
 	o.ctx, o.stop = context.WithCancelCause(context.Background())
+	o.tracer = o.tel.Tracer(scope)
 	meter := o.tel.Meter(scope)
 	o.metrics.folded = conv.BangFolded.New(meter)
 	o.metrics.limits = conv.LimitHits.New(meter)

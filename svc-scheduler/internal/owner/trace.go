@@ -16,7 +16,6 @@ import (
 // fan out, or of the bang itself, or a root. The function it returns ends the spans when the orders were handed over.
 func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at time.Time)) {
 	var spans []trace.Span
-	tracer := o.tel.Tracer(scope)
 	for i := range orders {
 		order := &orders[i]
 		if order.Trace != (agenda.Trace{}) {
@@ -32,7 +31,7 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			attrs = append(attrs, conv.BangID.String(order.Bangs[0].ID))
 		}
 		ctx = telemetry.WithRun(ctx, order.RunID)
-		ctx, span := tracer.Start(ctx, conv.SpanOrderRun, trace.WithTimestamp(order.Due), trace.WithAttributes(attrs...))
+		ctx, span := o.tracer.Start(ctx, conv.SpanOrderRun, trace.WithTimestamp(order.Due), trace.WithAttributes(attrs...))
 		a.SetTrace(order, Trace(telemetry.Inject(ctx)))
 		spans = append(spans, span)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
@@ -64,50 +63,8 @@ func headPause(h *storev1.AgendaHead) agenda.Paused {
 	return p
 }
 
-func pause(p agenda.Paused) *typev1.Pause {
-	if p == (agenda.Paused{}) {
-		return nil
-	}
-	return &typev1.Pause{Generation: generation(p.Generation), Until: stamp(p.Until), At: stamp(p.At), Reason: p.Reason, By: p.By}
-}
-
 func pauseOf(p *typev1.Pause) agenda.Paused {
 	return agenda.Paused{Generation: generationOf(p.GetGeneration()), Until: timeOf(p.GetUntil()), At: timeOf(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
-}
-
-func encodeEntry(e *agenda.Entry) (string, error) {
-	if e.Partition == "" || strings.HasPrefix(e.Partition, "#") {
-		return "", fmt.Errorf("cannot store an entry under the name %q", e.Partition)
-	}
-	r := &storev1.AgendaRecord{
-		Partition: e.Partition, AllocationId: e.AllocationID, InstanceId: e.InstanceID, TreeId: e.TreeID, Title: e.Title,
-		Period: durationpb.New(e.Period),
-		Wanted: generation(e.Wanted), BangWanted: generation(e.BangWanted), Changed: generation(e.Changed),
-		Answered: generation(e.Answered), Settled: generation(e.Settled),
-		FirstBang: e.FirstBang, LastBang: e.LastBang, Requests: e.Requests, State: uint32(e.State),
-		Epoch: e.Epoch, Token: e.Token, Attempt: uint32(max(e.Attempt, 0)), ErrorType: e.ErrorType, Result: e.Result,
-		LatestRun: e.LatestRun, LatestSeen: stamp(e.LatestSeen), Ran: stamp(e.Ran), Learnt: stamp(e.Learnt), Spare: e.Spare,
-		Pause: pause(e.Pause), Cancelled: generation(e.Cancelled),
-	}
-	for cause, at := range e.Due {
-		if !at.IsZero() {
-			r.Due = append(r.Due, &storev1.AgendaDue{Cause: typev1.Cause(cause), At: stamp(at)})
-		}
-	}
-	for _, b := range e.Bangs {
-		r.Bangs = append(r.Bangs, &storev1.AgendaBang{
-			BangId: b.ID, Number: b.Number, At: stamp(b.At), Generation: generation(b.Generation), Targets: uint32(max(b.Targets, 0)),
-			Trace: trace(b.Trace), FanOut: trace(b.FanOut),
-		})
-	}
-	if e.Run.ID != "" {
-		r.Run = &storev1.AgendaRun{
-			RunId: e.Run.ID, Cause: typev1.Cause(e.Run.Cause), Due: stamp(e.Run.Due), Ordered: stamp(e.Run.Ordered), Handed: uint32(max(e.Run.Handed, 0)),
-			Began: stamp(e.Run.Began), Generation: generation(e.Run.Generation), Trace: trace(e.Run.Trace),
-		}
-	}
-	b, err := proto.Marshal(r)
-	return string(b), err
 }
 
 // decodeEntry reads a record and asserts what the agenda relies on.
@@ -156,22 +113,8 @@ func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
 	return e, nil
 }
 
-func generation(g agenda.Generation) *typev1.Generation {
-	if g == (agenda.Generation{}) {
-		return nil
-	}
-	return &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
-}
-
 func generationOf(g *typev1.Generation) agenda.Generation {
 	return agenda.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
-}
-
-func trace(t agenda.Trace) *typev1.TraceContext {
-	if t == (agenda.Trace{}) {
-		return nil
-	}
-	return &typev1.TraceContext{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
 }
 
 func traceOf(t *typev1.TraceContext) agenda.Trace {

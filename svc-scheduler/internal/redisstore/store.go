@@ -125,29 +125,30 @@ func (s *Store) Load(ctx context.Context, computer string) (Stored, error) {
 // owns the agenda. Nothing to write only asks whether the session is current. More than MaxItems are written by several scripts:
 // entries do not depend on each other.
 func (s *Store) Save(ctx context.Context, computer string, session uint64, head *Head, entries []*agenda.Entry, removed []string) error {
-	var pairs []string
+	changes := make([]any, 0, 2*len(entries)+2)
 	if head != nil {
 		value, err := encodeHead(*head)
 		if err != nil {
 			return fmt.Errorf("cannot save the agenda of %s: %w", computer, err)
 		}
-		pairs = append(pairs, headField, value)
+		changes = append(changes, headField, value)
 	}
 	for _, e := range entries {
 		value, err := encodeEntry(e)
 		if err != nil {
 			return fmt.Errorf("cannot save the agenda of %s/%s: %w", computer, e.Partition, err)
 		}
-		pairs = append(pairs, e.Partition, value)
+		changes = append(changes, e.Partition, value)
 	}
-	for first := true; first || len(pairs) > 0 || len(removed) > 0; first = false {
-		write := pairs[:min(len(pairs), 2*MaxItems)]
+	for first := true; first || len(changes) > 0 || len(removed) > 0; first = false {
+		write := changes[:min(len(changes), 2*MaxItems)]
 		remove := removed[:min(len(removed), MaxItems-len(write)/2)]
-		pairs, removed = pairs[len(write):], removed[len(remove):]
+		changes, removed = changes[len(write):], removed[len(remove):]
 		argv := make([]any, 0, 2+len(write)+len(remove))
-		argv = append(argv, strconv.FormatUint(session, 10), strconv.Itoa(len(write)/2))
-		for _, arg := range slices.Concat(write, remove) {
-			argv = append(argv, arg)
+		argv = append(argv, strconv.FormatUint(session, 10), len(write)/2)
+		argv = append(argv, write...)
+		for _, partition := range remove {
+			argv = append(argv, partition)
 		}
 		written, err := s.redis.RunJoined(ctx, s.save, []string{key(computer)}, argv...).Int()
 		if err != nil {

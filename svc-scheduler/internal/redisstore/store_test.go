@@ -65,6 +65,41 @@ func TestEveryFieldOfAnEntryIsStored(t *testing.T) {
 	}
 }
 
+// TestARecordHasNothingOfTheOneBeforeIt stores entries one after the other: the memory of a record is used again.
+func TestARecordHasNothingOfTheOneBeforeIt(t *testing.T) {
+	s := redisstore.New(storetest.Embedded(t))
+	opened, err := s.Open(t.Context(), "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := func(partition string) *agenda.Entry {
+		e := &agenda.Entry{Partition: partition, Period: 90*time.Minute + time.Nanosecond}
+		e.Due[agenda.Periodicity] = at
+		return e
+	}
+	most := full("p2")
+	for n := range uint64(agenda.MaxBangs - 1) {
+		most.Bangs = append(most.Bangs, agenda.Bang{
+			ID: fmt.Sprint("t1.b", 9+n), Number: 9 + n, At: at, Generation: agenda.Generation{Epoch: 2, Number: 9 + n}, Trace: agenda.Trace{Parent: "p"}, FanOut: agenda.Trace{Parent: "q"},
+		})
+	}
+	want := []*agenda.Entry{full("p1"), most, bare("p3"), full("p4"), bare("p5")}
+	for _, e := range want { // each by itself: one page after the other
+		if err := s.Save(t.Context(), "c1", opened.Session, nil, []*agenda.Entry{e}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Load(t.Context(), "c1")
+	if err != nil || len(got.Entries) != len(want) {
+		t.Fatalf("loaded %v, %v", got, err)
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got.Entries[i], want[i]) {
+			t.Errorf("stored\n%+v\nloaded\n%+v", want[i], got.Entries[i])
+		}
+	}
+}
+
 func TestStore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, redis *store.Store) {
 		s := redisstore.New(redis)
