@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,6 +18,10 @@ const (
 	oldestRedis = 7
 	// slowStore is what a store on the same network answers in many times over; each change waits for it.
 	slowStore = 50 * time.Millisecond
+	// stalled is a time in which Redis answered nobody that is worth a word: every order and report of that time was as late.
+	stalled = 100 * time.Millisecond
+	// lately is how far back a stall is of interest.
+	lately = time.Hour
 )
 
 // Examine looks at the store: whether and how fast it answers, what it is, and what a crash or a full memory of it costs. It ends with ctx.
@@ -39,7 +44,7 @@ func (s *Store) Examine(ctx context.Context) []examine.Check {
 	} else {
 		checks = append(checks, examine.Well("store: maxmemory-policy", policyNoEviction))
 	}
-	return append(checks, s.examineVersion(ctx), s.examineMemory(ctx))
+	return append(checks, s.examineVersion(ctx), s.examineMemory(ctx), s.examineStalls(ctx))
 }
 
 func (s *Store) examineDurability(ctx context.Context) examine.Check {
@@ -94,6 +99,76 @@ func (s *Store) examineMemory(ctx context.Context) examine.Check {
 		return examine.Bad(examine.Warn, name, "look at INFO memory by hand", "%v", err)
 	}
 	return check
+}
+
+// examineStalls reads what the servers' latency monitors noticed: a slow fsync, a fork, a slow command. While one of them lasts nobody is answered.
+func (s *Store) examineStalls(ctx context.Context) examine.Check {
+	const name = "store: stalls"
+	var mu sync.Mutex
+	watched, found, longest := true, "", time.Duration(0)
+	err := s.eachMaster(ctx, func(ctx context.Context, node redis.Cmdable) error {
+		threshold, err := strconv.Atoi(configOf(ctx, node, "latency-monitor-threshold"))
+		if err != nil {
+			return nil // CONFIG is forbidden, as managed services do; so is LATENCY then
+		}
+		now, err := node.Time(ctx).Result()
+		if err != nil {
+			return fmt.Errorf("cannot read the clock of the store %s: %w", s.name, err)
+		}
+		events, err := latencies(ctx, node)
+		if err != nil {
+			return fmt.Errorf("cannot read LATENCY of the store %s: %w", s.name, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		watched = watched && threshold > 0
+		for _, e := range events {
+			if e.longest >= stalled && now.Sub(e.latest) < lately && e.longest > longest {
+				found, longest = fmt.Sprintf("it answered nobody for %s (%s), the latest of them at %s", e.longest, e.name, e.latest.UTC().Format(time.TimeOnly)), e.longest
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return examine.Bad(examine.Warn, name, "look at LATENCY LATEST by hand", "%v", err)
+	case found != "":
+		return examine.Bad(examine.Warn, name, "keep other writers off its disk (aof-…), and its memory small enough to fork; redis-cli latency doctor says more", "%s", found)
+	case !watched:
+		return examine.Well(name, "not recorded: redis-cli config set latency-monitor-threshold %d makes Redis remember them", stalled.Milliseconds())
+	default:
+		return examine.Well(name, "none of %s within an hour", stalled)
+	}
+}
+
+// latency is an event of a server's latency monitor.
+type latency struct {
+	name    string
+	latest  time.Time
+	longest time.Duration
+}
+
+func latencies(ctx context.Context, node redis.Cmdable) ([]latency, error) {
+	answer, err := node.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Do(ctx, "LATENCY", "LATEST")
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := answer[0].(*redis.Cmd).Slice()
+	var events []latency
+	for _, row := range rows { // name, second of the latest, its ms, ms of the longest
+		fields, _ := row.([]any)
+		if len(fields) < 4 {
+			continue
+		}
+		name, _ := fields[0].(string)
+		second, _ := fields[1].(int64)
+		ms, _ := fields[3].(int64)
+		events = append(events, latency{name, time.Unix(second, 0), time.Duration(ms) * time.Millisecond})
+	}
+	return events, nil
 }
 
 // lowest value of a field over all masters.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestAStoreIsExamined(t *testing.T) {
 		}
 		return 0, "there is no such check"
 	}
-	for _, name := range []string{"durability", "maxmemory-policy", "version", "memory"} {
+	for _, name := range []string{"durability", "maxmemory-policy", "version", "memory", "stalls"} {
 		if got, found := level(name); got != examine.OK {
 			t.Errorf("%s: level %d, %s", name, got, found)
 		}
@@ -49,6 +50,20 @@ func TestAStoreIsExamined(t *testing.T) {
 	}
 	if got, found := level("durability"); got != examine.Warn || !strings.Contains(found, "everysec") {
 		t.Errorf("a store that may lose a second: level %d, %s", got, found)
+	}
+	if err := admin.ConfigSet(t.Context(), "latency-monitor-threshold", "100").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := level("stalls"); !strings.Contains(found, "none of 100ms") {
+		t.Errorf("a store that did not stall: %s", found)
+	}
+	const busy = `local began = redis.call('TIME')
+repeat local now = redis.call('TIME') until (now[1] - began[1]) * 1e6 + now[2] - began[2] > 150e3`
+	if err := admin.Eval(t.Context(), busy, nil).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	if got, found := level("stalls"); got != examine.Warn || !strings.Contains(found, "answered nobody for 1") {
+		t.Errorf("a store that stalled for 150 ms: level %d, %s", got, found)
 	}
 	for name, value := range map[string]string{"maxmemory": "0", "maxmemory-policy": "allkeys-lru"} {
 		if err := admin.ConfigSet(t.Context(), name, value).Err(); err != nil {

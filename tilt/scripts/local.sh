@@ -58,7 +58,7 @@ run() {
   case $name in
     redis)
       # What svc-master wants of a store that loses nothing (docs/store.md).
-      exec redis-server --bind 127.0.0.1 --port "$base" --dir "$state" --appendonly yes --appendfsync always --save '' --maxmemory-policy noeviction --daemonize no ;;
+      exec redis-server --bind 127.0.0.1 --port "$base" --dir "$state" --appendonly yes --appendfsync always --save '' --maxmemory-policy noeviction --latency-monitor-threshold 100 --daemonize no ;;
     svc-master-*)
       exec "$bin/svc-master" --address "$(rpc "$name")" --admin-address "$(admin "$name")" --redis-url "redis://127.0.0.1:$base" ;;
     svc-scheduler-* | svc-promise-*)

@@ -36,7 +36,7 @@ type server struct {
 func startRedis(ctx context.Context, d *directory) (*server, error) {
 	s := &server{}
 	arguments := []string{
-		"--dir", d.join("redis"), "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
+		"--dir", d.join("redis"), "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction", "--latency-monitor-threshold", "100",
 		"--daemonize", "no", "--loglevel", "notice",
 	}
 	options := &redis.Options{Network: "unix", Addr: d.join("redis", "redis.sock")}
