@@ -67,7 +67,7 @@ func (machine) Published(context.Context, string) (map[string]string, error) { r
 func (machine) Publish(context.Context, string, map[string]string) error { return errNoMaster }
 
 // FreePort implements app.World.
-func (machine) FreePort(context.Context, string, int, int) (int, error) { return 0, errNoMaster }
+func (machine) FreePort(context.Context, app.Port) (int, error) { return 0, errNoMaster }
 
 // Random implements app.World.
 func (machine) Random() io.Reader { return rand.Reader }

@@ -26,6 +26,7 @@ type (
 	World    = recipe.World
 	Request  = recipe.Request
 	Instance = recipe.Instance
+	Port     = recipe.Port
 	// Sensor executes sensors; Sensing is one execution, Promise the promise it is of.
 	Sensor  = sense.Sensor
 	Sensing = sensor.Request

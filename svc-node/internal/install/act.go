@@ -206,7 +206,7 @@ func (r *run) provide(ctx context.Context, key string) profile.Provide {
 		}
 		provided, err := found.Provide(ctx, &recipe.Init{
 			Scope: s, World: r.world, Files: &partFiles{stage: r.stage, part: name, readOnly: true},
-			Environment: &r.partition.Environment, Memory: memory,
+			Environment: &r.partition.Environment, Part: name, Memory: memory,
 			User: func() profile.User { return ownerOf(r.stage.root, r.partition.Directory) }, Peek: r.peek, Report: reporter{r},
 			Python: r.python,
 		})

@@ -70,7 +70,7 @@ func (readyWorld) Published(context.Context, string) (map[string]string, error) 
 func (readyWorld) Publish(context.Context, string, map[string]string) error { return nil }
 
 // FreePort implements recipe.World.
-func (readyWorld) FreePort(_ context.Context, _ string, low, _ int) (int, error) { return low, nil }
+func (readyWorld) FreePort(_ context.Context, want recipe.Port) (int, error) { return want.Low, nil }
 
 // Random implements recipe.World: a check keeps no secret.
 func (readyWorld) Random() io.Reader {

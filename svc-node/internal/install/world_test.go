@@ -59,7 +59,10 @@ func (w *fakeWorld) Publish(_ context.Context, shared string, parameters map[str
 	return nil
 }
 
-func (w *fakeWorld) FreePort(context.Context, string, int, int) (int, error) {
+func (w *fakeWorld) FreePort(_ context.Context, want recipe.Port) (int, error) {
+	if want.Kept != 0 {
+		return want.Kept, nil
+	}
 	w.port++
 	return w.port, nil
 }

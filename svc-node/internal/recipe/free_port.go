@@ -11,7 +11,7 @@ import (
 func freePort() *Recipe {
 	return &Recipe{
 		Name:    "slapos.cookbook:free_port",
-		Summary: "Finds a TCP port that nothing listens on, once; the part keeps it as long as its options stay.",
+		Summary: "Finds a TCP port that nothing listens on and no other part of the computer was given; the part keeps it as long as its options stay.",
 		Options: []Option{
 			{Name: "ip", Default: "127.0.0.1", Text: "Address the port is wanted at."},
 			{Name: "minimum", Default: "1024", Text: "Lowest port."},
@@ -33,13 +33,15 @@ func freePort() *Recipe {
 				return profile.Provided{}, err
 			}
 			wanted := address + " " + strconv.Itoa(low) + " " + strconv.Itoa(high)
-			if in.Memory["for"] != wanted || in.Memory["port"] == "" {
-				port, err := in.World.FreePort(ctx, address, low, high)
-				if err != nil {
-					return profile.Provided{}, in.Error("ip", "cannot find a free port at %s: %w", address, err)
-				}
-				in.Memory["for"], in.Memory["port"] = wanted, strconv.Itoa(port)
+			want := Port{Part: in.Part, Address: address, Low: low, High: high, Peek: in.Peek}
+			if in.Memory["for"] == wanted {
+				want.Kept, _ = strconv.Atoi(in.Memory["port"]) // 0 = none
 			}
+			port, err := in.World.FreePort(ctx, want)
+			if err != nil {
+				return profile.Provided{}, in.Error("ip", "cannot find a free port at %s: %w", address, err)
+			}
+			in.Memory["for"], in.Memory["port"] = wanted, strconv.Itoa(port)
 			return profile.Provided{Options: map[string]profile.Value{"port": profile.Text(in.Memory["port"])}}, nil
 		},
 	}

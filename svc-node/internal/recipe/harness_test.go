@@ -159,7 +159,7 @@ func (w *world) Published(_ context.Context, shared string) (map[string]string, 
 	return w.published, nil
 }
 
-func (w *world) FreePort(context.Context, string, int, int) (int, error) { return 20001, nil }
+func (w *world) FreePort(context.Context, Port) (int, error) { return 20001, nil }
 
 func (w *world) Random() io.Reader { return w.random }
 

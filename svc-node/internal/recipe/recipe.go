@@ -70,6 +70,8 @@ type Init struct {
 	Environment *profile.Environment
 	// User tells whom the partition's directory belongs to; it reads the machine's users, so only on demand.
 	User func() profile.User
+	// Part names the part across profiles within profiles.
+	Part string
 	// Memory keeps values of this part from run to run, such as an allocated port; changes are kept too.
 	Memory map[string]string
 	// Peek forbids every effect: the run is a plan.

@@ -22,8 +22,8 @@ type World interface {
 	Published(ctx context.Context, shared string) (map[string]string, error)
 	// Publish replaces them. It is called only when they differ from Published.
 	Publish(ctx context.Context, shared string, parameters map[string]string) error
-	// FreePort finds a TCP port that nothing listens on at the address, between low and high inclusive.
-	FreePort(ctx context.Context, address string, low, high int) (int, error)
+	// FreePort gives a part a TCP port that nothing listens on and no other part of this computer was given.
+	FreePort(ctx context.Context, want Port) (int, error)
 	// Random is a source of secrets.
 	Random() io.Reader
 	// Exec runs a shell command as the partition's user in the partition's directory. A non-zero exit is an
@@ -43,6 +43,19 @@ const MaxPythonBytes = 32 << 20
 // Python is World.Python. In a plan, where nothing is run, the answer of Work.Python is nil, and that of Init.Python
 // ErrNotAvailable.
 type Python func(ctx context.Context, program string, input []byte) ([]byte, error)
+
+// Port is what a part asks for.
+type Port struct {
+	// Part is who asks: Init.Part.
+	Part string
+	// Address is where it will listen, Low and High bound the port, inclusive.
+	Address   string
+	Low, High int
+	// Kept is what it was given before, 0 = nothing: it stays, unless another part has it.
+	Kept int
+	// Peek only asks which one it would be.
+	Peek bool
+}
 
 // Request is what a part asks of the master.
 type Request struct {

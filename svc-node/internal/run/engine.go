@@ -15,6 +15,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/peer"
@@ -41,6 +42,7 @@ type Engine struct {
 	tracer  trace.Tracer
 	metrics instruments
 	answers *answers
+	ports   ports
 }
 
 // New makes an engine.
@@ -224,11 +226,7 @@ func patiently(ctx context.Context, id string, patience time.Duration, fn func(c
 		if err == nil || peer.Refused(err) {
 			return err
 		}
-		timer := time.NewTimer(backoff.Delay(attempt, id, 50*time.Millisecond, time.Second))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, backoff.Delay(attempt, id, 50*time.Millisecond, time.Second)) != nil {
 			return err
 		}
 	}

@@ -66,6 +66,7 @@ func (e *Engine) destroyStep(ctx context.Context, w *work) (bool, error) {
 			return false, fmt.Errorf("cannot destroy: sbin/destroy failed: %w", err)
 		}
 	}
+	e.ports.drop(w.desired.GetPartition())
 	return true, diskError(w.directory.Clear())
 }
 

@@ -4,18 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -36,6 +33,7 @@ type world struct {
 	// tree is the instances of the tree, read when a plan first asks.
 	tree    []*masterv1.Instance
 	answers *answers
+	ports   *ports
 	// published is what this run published: its own under "", else by the shared instance's reference.
 	published map[string]map[string]string
 	tracer    trace.Tracer
@@ -44,7 +42,7 @@ type world struct {
 var _ recipe.World = (*world)(nil)
 
 func (e *Engine) newWorld(w *work) *world {
-	return &world{s: e.s, w: w, answers: e.answers, tracer: e.tracer}
+	return &world{s: e.s, w: w, answers: e.answers, ports: &e.ports, tracer: e.tracer}
 }
 
 // answers remembers what svc-master last said of requested instances, so that a run that the node makes by itself while
@@ -277,22 +275,6 @@ func (o *world) Publish(ctx context.Context, shared string, parameters map[strin
 	}
 	o.published[shared] = maps.Clone(parameters)
 	return nil
-}
-
-// FreePort finds a port by listening on it for a moment.
-func (o *world) FreePort(ctx context.Context, address string, low, high int) (int, error) {
-	var lc net.ListenConfig
-	for port := low; port <= high; port++ {
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
-		if err != nil {
-			if errors.Is(err, syscall.EADDRNOTAVAIL) || ctx.Err() != nil {
-				return 0, fmt.Errorf("cannot listen on %s: %w", address, err)
-			}
-			continue
-		}
-		return port, l.Close()
-	}
-	return 0, fmt.Errorf("cannot find a free port on %s: %d to %d are all taken", address, low, high)
 }
 
 // Random is the system's source of secrets.
