@@ -59,17 +59,18 @@ func readmeMap(r *Repository) []Finding {
 	return found
 }
 
-// decisionIndex wants every decision record in the index beside it.
-func decisionIndex(r *Repository) (found []Finding) {
-	const dir = "docs/decisions"
-	index, _ := fs.ReadFile(r.FS, dir+"/README.md")
-	for _, p := range r.Paths {
-		name := path.Base(p)
-		if path.Dir(p) != dir || name == "README.md" {
-			continue
-		}
-		if !strings.Contains(string(index), "]("+name+")") {
-			found = append(found, Finding{Path: p, Message: "docs/decisions/README.md does not list it"})
+// indexes wants every page and every decision record in the index beside it.
+func indexes(r *Repository) (found []Finding) {
+	for _, dir := range []string{"docs", "docs/decisions"} {
+		index, _ := fs.ReadFile(r.FS, dir+"/README.md")
+		for _, p := range r.Paths {
+			name := path.Base(p)
+			if path.Dir(p) != dir || path.Ext(name) != ".md" || name == "README.md" {
+				continue
+			}
+			if !strings.Contains(string(index), "]("+name+")") {
+				found = append(found, Finding{Path: p, Message: dir + "/README.md does not list it"})
+			}
 		}
 	}
 	return found

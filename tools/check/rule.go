@@ -20,7 +20,7 @@ func Rules() []Rule {
 		{"one concept per file", fileLengths},
 		{"no init and no global state", globals},
 		{"the README maps every folder", readmeMap},
-		{"the index lists every decision", decisionIndex},
+		{"an index lists every page beside it", indexes},
 		{"what a page quotes is in the file", quotedCode},
 		{"telemetry names are declared once", telemetryNames},
 		{"every Lua script is embedded", luaScripts},
