@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -404,9 +406,18 @@ func TestLivePagesAreBounded(t *testing.T) {
 	b := open(t, &fleet{}, Config{MaxLive: 1})
 	messages, stop := b.listen("/?live=1")
 	next(t, messages, "<main")
-	response, body := b.do(b.request(http.MethodGet, "/trees?live=1", nil))
-	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("a second live page: %s %s", response.Status, body)
+	// One that finds no room says so, and asks again by itself, each time after twice as long.
+	for told, seconds := range []int{2, 4, 8, 16, 32, 60, 60} {
+		r := b.request(http.MethodGet, "/trees?live=1", nil)
+		if told > 0 {
+			r.Header.Set("Last-Event-ID", strconv.Itoa(told))
+		}
+		_, body := b.do(r)
+		for _, want := range []string{fmt.Sprintf("id: %d\nretry: %d\nevent: away\n", told+1, 1000*seconds), "the console keeps 1 pages live", "asks again in about"} {
+			if !strings.Contains(body, want) {
+				t.Errorf("a second live page that was refused %d times does not say %q:\n%s", told, want, body)
+			}
+		}
 	}
 	stop()
 	for range messages {
@@ -416,7 +427,7 @@ func TestLivePagesAreBounded(t *testing.T) {
 	defer patience.Stop()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
 		response, _ := b.do(b.request(http.MethodHead, "/?live=1", nil))
-		if response.StatusCode == http.StatusOK {
+		if response.Header.Get("Retry-After") == "" {
 			return
 		}
 		select {
@@ -442,7 +453,11 @@ func TestWhatDoesNotAnswerIsSaid(t *testing.T) {
 			t.Errorf("%s does not say that svc-master is away: %s", path, page)
 		}
 	}
-	alone.get("/trees/"+hello+"?live=1", http.StatusServiceUnavailable)
+	messages, stop := alone.listen("/trees/" + hello + "?live=1")
+	defer stop()
+	if says := next(t, messages, "asks again"); !strings.Contains(says, "svc-master at master:1 was lost") {
+		t.Errorf("a live page that cannot be begun says %q", says)
+	}
 }
 
 // A feed is Atom, with an entry for the colour, for each bang and for each convergence, each with an id that stays.

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/human"
+	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 )
 
@@ -18,8 +22,11 @@ const (
 	restBetween = 250 * time.Millisecond
 	// writeTimeout cuts a browser that does not read.
 	writeTimeout = 10 * time.Second
-	// fullRetry is when one that found no room may ask again.
-	fullRetry = 15 * time.Second
+	// firstLater and lastLater bound when a page that was refused asks again.
+	firstLater = 2 * time.Second
+	lastLater  = time.Minute
+	// reconnectAfter is when a page asks again whose stream broke off.
+	reconnectAfter = 500 * time.Millisecond
 )
 
 // stream sends a page again whenever it has changed, until the browser goes away.
@@ -29,16 +36,18 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request, make maker) {
 		defer func() { <-s.streams }()
 	default:
 		s.limits.Add(r.Context(), 1, conv.LimitName.String("live_pages"))
-		w.Header().Set("Retry-After", fmt.Sprint(int(fullRetry.Seconds())))
-		http.Error(w, fmt.Sprintf("cannot keep this page live: %d are", cap(s.streams)), http.StatusServiceUnavailable)
+		s.later(w, r, fmt.Sprintf("the console keeps %d pages live, which is its most (--max-live)", cap(s.streams)))
 		return
 	}
 	v, err := s.make(r, make)
-	if err != nil {
+	switch {
+	case rpc.IsRetryable(err):
+		s.later(w, r, err.Error())
+		return
+	case err != nil:
 		s.fail(w, r, err)
 		return
-	}
-	if v.Topic == "" {
+	case v.Topic == "":
 		http.Error(w, "cannot keep this page live: nothing on it changes", http.StatusNotFound)
 		return
 	}
@@ -46,6 +55,9 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request, make maker) {
 	defer subscription.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &events{w: w, control: http.NewResponseController(w)}
+	if err := out.again("", reconnectAfter); err != nil {
+		return
+	}
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	var sent []byte
@@ -70,6 +82,22 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request, make maker) {
 	}
 }
 
+// later says why a page is not kept up to date, and when it asks again: each time after twice as long. How often it was told so is in the id of the event, which it sends with the next request. An
+// answer that is no stream would be its last: a browser does not ask again then.
+func (s *Site) later(w http.ResponseWriter, r *http.Request, why string) {
+	told, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // anything else counts as none
+	told = min(max(told, 0), 100) + 1
+	delay := backoff.Nominal(told, firstLater, lastLater)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Retry-After", strconv.Itoa(int(delay.Seconds())))
+	out := &events{w: w, control: http.NewResponseController(w)}
+	if out.again(strconv.Itoa(told), delay) == nil {
+		_ = out.send("away", oneLine(why+"; it asks again in about "+human.Span(delay))) // whoever looked may be gone
+	}
+}
+
+func oneLine(text string) []byte { return []byte(strings.Join(strings.Fields(text), " ")) }
+
 // wait until the time is up; false when nobody looks any more.
 func (s *Site) wait(r *http.Request, until <-chan time.Time) bool {
 	select {
@@ -87,7 +115,7 @@ func (s *Site) update(out *events, r *http.Request, make maker, sent *[]byte) er
 	v, err := s.make(r, make)
 	if err != nil {
 		*sent = nil
-		return out.send("away", []byte(strings.Join(strings.Fields(err.Error()), " ")))
+		return out.send("away", oneLine(err.Error()))
 	}
 	body, err := s.templates.main(shellOf(v, r, "", s.Now()))
 	if err != nil {
@@ -118,6 +146,11 @@ func (e *events) send(name string, data []byte) error {
 	}
 	message.WriteByte('\n')
 	return e.write(message.Bytes())
+}
+
+// again says when to ask again once the stream ends, and with which id. It is a part of the event that is sent next.
+func (e *events) again(id string, after time.Duration) error {
+	return e.write(fmt.Appendf(nil, "id: %s\nretry: %d\n", id, after.Milliseconds()))
 }
 
 // comment keeps what is between us and the browser from cutting a silent stream.

@@ -26,7 +26,7 @@ type fake struct {
 	shelf     *shelf
 	links     *fakeLinks
 	feed      *fakeFeed
-	// converging is the newest convergence; empty = none.
+	// converging is the newest convergence; empty = none, "each" = one of each tree.
 	converging string
 }
 
@@ -72,9 +72,12 @@ func (*fake) ListBangs(context.Context, *masterv1.ListBangsRequest) (*masterv1.L
 	return &masterv1.ListBangsResponse{}, nil
 }
 
-func (f *fake) ListConvergences(context.Context, *masterv1.ListConvergencesRequest) (*masterv1.ListConvergencesResponse, error) {
-	if f.converging == "" {
+func (f *fake) ListConvergences(_ context.Context, r *masterv1.ListConvergencesRequest) (*masterv1.ListConvergencesResponse, error) {
+	switch f.converging {
+	case "":
 		return &masterv1.ListConvergencesResponse{}, nil
+	case "each":
+		return &masterv1.ListConvergencesResponse{Convergences: []*masterv1.Convergence{{ConvergenceId: r.GetTreeId() + ".c1"}}}, nil
 	}
 	return &masterv1.ListConvergencesResponse{Convergences: []*masterv1.Convergence{{ConvergenceId: f.converging}}}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/atomicfile"
 	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
@@ -62,7 +62,7 @@ func newEvents(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use: "events -f", GroupID: "look", Short: "Show what happens, as it happens: changes, bangs and refusals, runs, convergences, colours, verdicts, crimes",
 		Long: "Show what happens, as it happens, until interrupted: changes, bangs and those that were withheld, runs that begin and are reported, convergences that end,\n" +
-			"colours and verdicts of promises as they turn, and monitoring crimes. A line, or with -o json an object, for each.\n\nWith --resume FILE the place is kept in FILE and the next call goes on from there; what svc-master does not have any more by then is told as a gap.",
+			"colours and verdicts of promises as they turn, and monitoring crimes. A line, or with -o json an object, for each. Verdicts and crimes have no stream: they are\nasked for each 3 s, and one that turned back meanwhile is not told.\n\nWith --resume FILE the place is kept in FILE and the next call goes on from there; what svc-master does not have any more by then is told as a gap.",
 		Example: "  vow events -f\n  vow events -f --tree hello --kind bang,withheld,reported\n  vow events -f --resume ~/.vow-events -o json",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -302,10 +302,7 @@ func (e *events) save() error {
 	}
 	content, err := protojson.Marshal(place)
 	if err == nil {
-		temporary := filepath.Join(filepath.Dir(e.file), "."+filepath.Base(e.file)+".new")
-		if err = os.WriteFile(temporary, content, 0o600); err == nil {
-			err = os.Rename(temporary, e.file)
-		}
+		err = atomicfile.Write(e.file, content, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot keep the place in --resume %s: %w", e.file, err)

@@ -29,10 +29,10 @@ const (
 
 // upFlags are the flags of `vow up`.
 type upFlags struct {
-	redis, computer, console, traceURL string
-	embedded, bare                     bool
-	noAdmin                            bool
-	partitions                         int
+	redis, computer, console, traceURL, notify string
+	embedded, bare                             bool
+	noAdmin                                    bool
+	partitions                                 int
 }
 
 // newUp is `vow up`: the fleet of one machine.
@@ -73,6 +73,7 @@ Ctrl-C stops everything. After a kill -9 the services of instances live on, and 
 	flags.BoolVar(&u.noAdmin, "no-admin", false, "open no admin ports (metrics, profiles, readiness)")
 	flags.StringVar(&u.console, "console", endpoint.Console, "`address` of the web console, host:port; empty for none")
 	flags.StringVar(&u.traceURL, "trace-url", "", "`URL` of a trace in your trace backend, with {trace_id} in it, for the console to link to")
+	flags.StringVar(&u.notify, "notify", "", "`file` with whom the console tells of Red trees, refused bangs and dead computers (docs/notifications.md)")
 	flags.BoolVar(&u.bare, "bare", false, "do not request the sample")
 	return command
 }
@@ -91,6 +92,9 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 	if u.partitions < 1 || u.partitions > 1000 {
 		return local.Config{}, usageError{fmt.Errorf("cannot have --partitions %d: want 1 to 1000", u.partitions)}
 	}
+	if u.notify != "" && u.console == "" {
+		return local.Config{}, usageError{fmt.Errorf("cannot --notify %s: the console tells people, and --console is empty", u.notify)}
+	}
 	at.Console = u.console
 	if u.computer == "" {
 		u.computer = computerName()
@@ -100,7 +104,7 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 		admin = endpoint.Set{}
 	}
 	return local.Config{
-		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at, Admin: admin, TraceURL: u.traceURL,
+		Directory: dir, Redis: u.redis, Embedded: u.embedded, Computer: u.computer, Partitions: u.partitions, Version: Version, Endpoints: at, Admin: admin, TraceURL: u.traceURL, Notify: u.notify,
 	}, nil
 }
 

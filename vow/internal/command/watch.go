@@ -27,7 +27,7 @@ const (
 	redrawn   = time.Second
 	// askAgenda is how often the agenda is asked for: it has no stream.
 	askAgenda = 3 * time.Second
-	// maxFollowed bounds the convergences that are followed at once.
+	// maxFollowed bounds the convergences that are followed at once; others wait for one to end, and the screen says how many.
 	maxFollowed = 50
 )
 
@@ -40,7 +40,10 @@ type watching struct {
 	mu       sync.Mutex // never held while anything waits, but for a line to be written
 	board    *watch.Board
 	dirty    bool
-	followed map[string]bool // trees whose convergence is followed; true = another bang came
+	followed map[string]bool // trees whose convergence is followed, or waits to be; true = another bang came
+
+	room      chan struct{} // has one for each convergence that is followed
+	followers sync.WaitGroup
 }
 
 // newWatch is `vow watch`: the trees and their convergences, live.
@@ -59,7 +62,7 @@ func newWatch(s *session) *cobra.Command {
 				return err
 			}
 			defer f.Close()
-			w := &watching{session: s, fleet: f, board: watch.New(), followed: map[string]bool{}}
+			w := &watching{session: s, fleet: f, board: watch.New(), followed: map[string]bool{}, room: make(chan struct{}, maxFollowed)}
 			out, isFile := s.out.(*os.File)
 			w.screen = isFile && !s.json() && terminal.Is(out)
 			if !w.screen {
@@ -146,18 +149,7 @@ func (w *watching) news() bool {
 func (w *watching) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var convergences sync.WaitGroup
-	defer convergences.Wait()
-	follow := func(tree string) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if _, known := w.followed[tree]; known {
-			w.followed[tree] = true
-		} else if len(w.followed) < maxFollowed {
-			w.followed[tree] = false
-			convergences.Go(func() { w.converge(ctx, tree) })
-		}
-	}
+	defer w.followers.Wait()
 	// Bangs are followed first: one that comes after the first colour was told is seen.
 	followed := make(chan struct{})
 	begun := sync.OnceFunc(func() { close(followed) })
@@ -173,7 +165,7 @@ func (w *watching) follow(ctx context.Context) error {
 	}
 	follows := []func() error{
 		func() error { // bangs open convergences
-			return w.keep(ctx, "bangs", "", func() error { return w.bangs(ctx, follow, begun) })
+			return w.keep(ctx, "bangs", "", func() error { return w.bangs(ctx, begun) })
 		},
 		after(func() error {
 			return w.keep(ctx, "trees", "tree", func() error {
@@ -239,27 +231,51 @@ func (w *watching) take(put func(now time.Time) []watch.Change) error {
 }
 
 // bangs follows the feed from its end, after the convergences that are open.
-func (w *watching) bangs(ctx context.Context, follow func(tree string), begun func()) error {
+func (w *watching) bangs(ctx context.Context, begun func()) error {
 	stream, err := w.fleet.Feed.Follow(ctx, &masterv1.FollowRequest{Follower: "vow watch"})
 	return receive(stream, err, func(r *masterv1.FollowResponse) error {
 		if len(r.GetStart()) > 0 {
-			trees, err := allTrees(ctx, w.fleet)
+			trees, err := w.fleet.AllTrees(ctx)
 			if err != nil {
 				return err
 			}
 			for _, t := range trees {
 				if t.GetConvergenceId() != "" {
-					follow(t.GetTreeId())
+					w.banged(ctx, t.GetTreeId())
 				}
 			}
 			begun()
 		}
 		for _, e := range r.GetEntries() {
 			if e.GetKind() == masterv1.FeedEntryKind_FEED_ENTRY_KIND_BANG {
-				follow(e.GetTreeId())
+				w.banged(ctx, e.GetTreeId())
 			}
 		}
 		return nil
+	})
+}
+
+// banged follows the convergence of a tree, once there is room.
+func (w *watching) banged(ctx context.Context, tree string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.followed[tree]; known {
+		w.followed[tree] = true
+		return
+	}
+	w.followed[tree] = false
+	w.board.Waiting++
+	w.followers.Go(func() {
+		select {
+		case w.room <- struct{}{}:
+			defer func() { <-w.room }()
+		case <-ctx.Done():
+			return
+		}
+		w.mu.Lock()
+		w.board.Waiting--
+		w.mu.Unlock()
+		w.converge(ctx, tree)
 	})
 }
 

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -88,6 +89,33 @@ func TestWatchFollowsTheConvergencesOfBangs(t *testing.T) {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("want once %q in\n%s", want, out)
 		}
+	}
+}
+
+// However many trees converge at once, each is followed to its end: those that find no room when others ended.
+func TestWatchFollowsEachOfManyConvergences(t *testing.T) {
+	f := serve(t)
+	f.converging = "each"
+	var out strings.Builder
+	s := &session{out: &out}
+	clients, err := s.fleet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clients.Close()
+	w := &watching{session: s, fleet: clients, board: watch.New(), followed: map[string]bool{}, room: make(chan struct{}, 2)}
+	const trees = 9
+	for n := range trees {
+		w.banged(t.Context(), fmt.Sprintf("t%d", n))
+	}
+	w.followers.Wait()
+	for _, want := range []string{"open, 0 of 1 settled", "converged, 1 of 1 settled"} {
+		if got := strings.Count(out.String(), want); got != trees {
+			t.Errorf("%q is told %d times, want %d:\n%s", want, got, trees, &out)
+		}
+	}
+	if w.board.Waiting != 0 || len(w.followed) != 0 {
+		t.Errorf("at the end %d wait and %d are followed", w.board.Waiting, len(w.followed))
 	}
 }
 

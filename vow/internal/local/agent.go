@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // Agent is what the agent of a data directory needs to know. It is a file, not a command line: the supervisor starts the same command again and again, and the services may have moved.
@@ -34,10 +36,7 @@ func (a Agent) write(d *directory) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.join("."+agentFile), append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("cannot write the agent's configuration: %w", err)
-	}
-	return os.Rename(d.join("."+agentFile), d.join(agentFile))
+	return atomicfile.Write(d.join(agentFile), append(data, '\n'), 0o600)
 }
 
 // ReadAgent reads what the agent of a data directory needs to know.

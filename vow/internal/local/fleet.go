@@ -34,6 +34,8 @@ type Config struct {
 	Admin endpoint.Set
 	// TraceURL is where the console links a trace to; may be empty.
 	TraceURL string
+	// Notify is the file with whom the console tells of what is not well; empty = nobody.
+	Notify string
 	// Computer is the name under which this machine is registered.
 	Computer string
 	// Partitions is how many it has.
@@ -215,9 +217,13 @@ func (f *Fleet) newPromise(t *telemetry.Telemetry) (service, error) {
 }
 
 func (f *Fleet) newConsole(t *telemetry.Telemetry) (service, error) {
+	var told string
+	if f.config.Notify != "" {
+		told = f.directory.join("notified.json")
+	}
 	return console.New(console.Config{
 		Config: rpc.Config{Address: f.config.Endpoints.Console, AdminAddress: f.config.Admin.Console},
-		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise, TraceURL: f.config.TraceURL, MaxLive: console.DefaultMaxLive,
+		Master: f.endpoints.Master, Scheduler: f.endpoints.Scheduler, Promise: f.endpoints.Promise, TraceURL: f.config.TraceURL, MaxLive: console.DefaultMaxLive, Notify: f.config.Notify, NotifyState: told,
 	}, console.Settings{Telemetry: t})
 }
 

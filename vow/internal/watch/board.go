@@ -65,6 +65,9 @@ type convergence struct {
 
 // Board is what is known.
 type Board struct {
+	// Waiting is of how many trees the convergences are not followed yet.
+	Waiting int
+
 	trees, computers map[string]*thing
 	convergences     map[string]convergence
 	// shown is what was told of each thing last.

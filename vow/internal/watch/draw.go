@@ -42,7 +42,11 @@ func (b *Board) Draw(v View) (lines []string, bottom int) {
 	// What is above the trees leaves at least half of the screen to them.
 	room := max(2, v.Height/4)
 	lines = append(lines, b.head(v))
-	lines = append(lines, b.section(v, "CONVERGENCES", convergences, room)...)
+	title := "CONVERGENCES"
+	if b.Waiting > 0 {
+		title += fmt.Sprintf(" (those of %d more trees are looked at when some of these have ended)", b.Waiting)
+	}
+	lines = append(lines, b.section(v, title, convergences, room)...)
 	lines = append(lines, b.section(v, "COMPUTERS that are not Green", computers, room)...)
 	lines = append(lines, "", v.strong(fmt.Sprintf("  %-24s %-8s %-12s %-14s %s", "TREE", "COLOUR", "SINCE", "NEXT RUN", "WHY")))
 	height := max(1, v.Height-len(lines)-1)

@@ -60,6 +60,10 @@ func TestTheScreenTellsTheWorstFirstAndFits(t *testing.T) {
 	if lines, _ := b.Draw(View{Width: 160, Height: 40, Now: noon, Open: true}); strings.Contains(strings.Join(lines, "\n"), "tree1") {
 		t.Error("what is Green is not hidden")
 	}
+	b.Waiting = 12
+	if lines, _ := b.Draw(View{Width: 160, Height: 40, Now: noon}); !strings.HasPrefix(lines[2], "  CONVERGENCES (those of 12 more trees") {
+		t.Errorf("it is not said that more convergences are open: %q", lines[2])
+	}
 	for n := range 200 {
 		b.Tree(tree(n+3, colour(typev1.Colour_COLOUR_GREEN, strings.Repeat("ü", n), time.Hour)), noon)
 	}
