@@ -10,7 +10,7 @@ import (
 
 	"github.com/vow-os/vow/bench/internal/api"
 	"github.com/vow-os/vow/bench/load"
-	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // floorAddress in the environment makes this program the floor of the measure of memory.
@@ -36,7 +36,7 @@ func measureFloor(ctx context.Context, connections int) (float64, error) {
 	if err := load.Until(ctx, "the floor serves", func() bool { return api.OpenFloor(ctx, address) == nil }); err != nil {
 		return 0, err
 	}
-	if err := report.Pause(ctx, soon); err != nil {
+	if err := wait.For(ctx, soon); err != nil {
 		return 0, err
 	}
 	before, err := load.Resident(server.Process.Pid)
@@ -47,7 +47,7 @@ func measureFloor(ctx context.Context, connections int) (float64, error) {
 	opened := make(chan error, connections)
 	for range connections {
 		all.Go(func() { opened <- api.OpenFloor(ctx, address) })
-		if err := report.Pause(ctx, 2*time.Millisecond); err != nil { // as the nodes come
+		if err := wait.For(ctx, 2*time.Millisecond); err != nil { // as the nodes come
 			return 0, err
 		}
 	}
@@ -57,7 +57,7 @@ func measureFloor(ctx context.Context, connections int) (float64, error) {
 			return 0, fmt.Errorf("cannot connect to the floor: %w", err)
 		}
 	}
-	if err := report.Pause(ctx, soon); err != nil {
+	if err := wait.For(ctx, soon); err != nil {
 		return 0, err
 	}
 	after, err := load.Resident(server.Process.Pid)

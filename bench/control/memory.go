@@ -9,6 +9,7 @@ import (
 
 	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // maxPerNode is the bound of a service's memory for each connected node, in kB of 1,000 bytes.
@@ -85,7 +86,7 @@ func resident(ctx context.Context, p *load.Plane, restart bool) (map[string]int6
 			}
 		}
 	}
-	if err := report.Pause(ctx, soon); err != nil {
+	if err := wait.For(ctx, soon); err != nil {
 		return nil, err
 	}
 	now := map[string]int64{}

@@ -10,6 +10,7 @@ import (
 	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/bench/report"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 const (
@@ -60,7 +61,7 @@ func measureOverload(ctx context.Context, short bool, r *report.Report) error {
 	}
 	goodput := func(length time.Duration) (float64, error) {
 		from, began := answered.Load(), time.Now()
-		err := report.Pause(ctx, length)
+		err := wait.For(ctx, length)
 		return float64(answered.Load()-from) / time.Since(began).Seconds(), err
 	}
 	if _, err := goodput(before / 2); err != nil { // warm

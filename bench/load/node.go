@@ -16,8 +16,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
-
-	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 const (
@@ -125,12 +124,7 @@ func (n *Node) keep(stream func() (bool, error)) {
 		if wasOpen {
 			window = min(window, int64(firstReconnect))
 		}
-		timer := time.NewTimer(time.Duration(rand.Int64N(window) + 1))
-		select {
-		case <-timer.C:
-		case <-n.ctx.Done():
-			timer.Stop()
-		}
+		_ = wait.For(n.ctx, time.Duration(rand.Int64N(window)+1))
 	}
 }
 
@@ -264,7 +258,7 @@ func (n *Node) order(o *schedulerv1.Order) {
 }
 
 func (n *Node) run(o *schedulerv1.Order) error {
-	if err := report.Pause(n.ctx, o.GetBeginAfter().AsDuration()); err != nil {
+	if err := wait.For(n.ctx, o.GetBeginAfter().AsDuration()); err != nil {
 		return err
 	}
 	begun, err := again(n.ctx, func() (*masterv1.BeginRunResponse, error) {
@@ -276,7 +270,7 @@ func (n *Node) run(o *schedulerv1.Order) error {
 	if err != nil {
 		return err
 	}
-	if err := report.Pause(n.ctx, n.Run); err != nil {
+	if err := wait.For(n.ctx, n.Run); err != nil {
 		return err
 	}
 	res, err := again(n.ctx, func() (*masterv1.ReportRunResponse, error) {
@@ -298,11 +292,7 @@ func again[R any](ctx context.Context, call func() (R, error)) (R, error) {
 		if err == nil || !rpc.IsRetryable(err) || ctx.Err() != nil {
 			return r, err
 		}
-		timer := time.NewTimer(delay/2 + rand.N(delay))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, delay/2+rand.N(delay)) != nil {
 			return r, ctx.Err()
 		}
 	}

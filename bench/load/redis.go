@@ -14,7 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // patience bounds every wait for something to be up.
@@ -84,7 +84,7 @@ func (r *Redis) Written(ctx context.Context, writes int, every time.Duration) ([
 	first := time.Now().Add(every)
 	for n := range writes {
 		due := first.Add(time.Duration(n) * every)
-		if err := report.Pause(ctx, time.Until(due)); err != nil {
+		if err := wait.For(ctx, time.Until(due)); err != nil {
 			return nil, err
 		}
 		all.Go(func() {

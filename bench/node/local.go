@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // patience bounds every wait.
@@ -82,7 +82,7 @@ func (l *local) await(ctx context.Context, what string, try func() error) error 
 		if err == nil {
 			return nil
 		}
-		if report.Pause(ctx, 50*time.Millisecond) != nil {
+		if wait.For(ctx, 50*time.Millisecond) != nil {
 			return fmt.Errorf("cannot say that %s: %w\n%s", what, err, l.log.String())
 		}
 	}
@@ -211,14 +211,14 @@ const settling = 15 * time.Second
 // steady measures the agent over a time in which nothing is asked of it, once it is at rest: what it uses at the end, and how
 // much CPU it has taken meanwhile.
 func (l *local) steady(ctx context.Context, during time.Duration) (last, grown used, err error) {
-	if err := report.Pause(ctx, settling); err != nil {
+	if err := wait.For(ctx, settling); err != nil {
 		return last, grown, err
 	}
 	first, err := l.agent(ctx)
 	if err != nil {
 		return last, grown, err
 	}
-	if err := report.Pause(ctx, during); err != nil {
+	if err := wait.For(ctx, during); err != nil {
 		return last, grown, err
 	}
 	if last, err = l.agent(ctx); err != nil {

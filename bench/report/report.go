@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -81,19 +80,6 @@ func Percentile(all []time.Duration, percent int) float64 {
 	}
 	sorted := slices.Sorted(slices.Values(all))
 	return float64(sorted[min(len(sorted)-1, len(sorted)*percent/100)].Microseconds()) / 1000
-}
-
-// Pause waits, unless the benchmark is stopped meanwhile.
-func Pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func load() string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -114,14 +115,14 @@ func measureOurs(ctx context.Context, dir string, s size, theirs []time.Duration
 			return err
 		}
 	}
-	if err := report.Pause(ctx, 5*time.Second); err != nil { // until the journal is synchronised and the heap is collected
+	if err := wait.For(ctx, 5*time.Second); err != nil { // until the journal is synchronised and the heap is collected
 		return err
 	}
 	_, before, err := usage(o.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	if err := report.Pause(ctx, 10*time.Second); err != nil {
+	if err := wait.For(ctx, 10*time.Second); err != nil {
 		return err
 	}
 	memory, after, err := usage(o.cmd.Process.Pid)

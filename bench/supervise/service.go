@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // birth is a service that says that it runs.
@@ -111,7 +111,7 @@ func (n *nursery) round(ctx context.Context, names []string, healthy time.Durati
 	apart := healthy / time.Duration(len(names))
 	for _, name := range names {
 		next := max(apart, time.Until(n.of(name).at.Add(healthy)))
-		if err := report.Pause(ctx, next); err != nil {
+		if err := wait.For(ctx, next); err != nil {
 			return nil, err
 		}
 		d, err := n.kill(ctx, name, pid)

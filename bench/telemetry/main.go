@@ -12,6 +12,7 @@ import (
 
 	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/bench/report"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // size is how much is measured: rounds there and back, and how long each plane has in a round.
@@ -136,7 +137,7 @@ func tell(ctx context.Context, r *report.Report, planes []*plane, results [][]re
 	for _, one := range results[traced] {
 		told += one.stories
 	}
-	if err := report.Pause(ctx, settling); err != nil {
+	if err := wait.For(ctx, settling); err != nil {
 		return err
 	}
 	got := receiver.counted().minus(before)

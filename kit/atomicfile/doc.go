@@ -3,5 +3,5 @@
 //
 // Invariants: a file is complete under its name or not there; with Synced it is on the disk when the call returns.
 //
-// The packages of the agent that keep something on disk import it, and the console's notifier. It imports nothing of the project.
+// The packages of the agent that keep something on disk import it, the console's notifier and vow's commands. It imports nothing of the project.
 package atomicfile

@@ -24,6 +24,11 @@ type Check struct {
 	Advice string
 }
 
+// Tell is the check for whoever knows its parts but not the type: gen/examination, which cannot import this package.
+func (c Check) Tell() (name string, verdict int32, found, advice string) {
+	return c.Name, int32(c.Level), c.Found, c.Advice
+}
+
 // Well is a check without a finding.
 func Well(name, found string, args ...any) Check {
 	return Check{Name: name, Level: OK, Found: fmt.Sprintf(found, args...)}

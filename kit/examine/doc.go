@@ -2,5 +2,5 @@
 //
 // Invariants: no clock, no I/O. A check that is well has no advice, any other has. What is found is for people, and holds no secrets.
 //
-// Who examines, translates or tells imports it: kit/store, svc-node/internal/agent, the internal/api packages of services, vow/internal/doctor.
+// Who examines or tells imports it: kit/store, svc-node/internal/{agent,api}, vow/internal/doctor; gen/examination translates.
 package examine

@@ -2,9 +2,10 @@ package rpc
 
 import (
 	"context"
-	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // patience obeys a server that has too much to do: a call that it refused unheard (ReasonOverloaded) is made again after the
@@ -25,14 +26,7 @@ func (i patience) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 				return res, err
 			}
 			again := i.budget.take()
-			timer := time.NewTimer(after)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return res, err
-			}
-			if !again {
+			if wait.For(ctx, after) != nil || !again {
 				return res, err
 			}
 		}

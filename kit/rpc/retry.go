@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // Limits of Retry.
@@ -55,11 +56,7 @@ func retry(ctx context.Context, name string, fn func(context.Context) error, b *
 			return err // the answer would come too late
 		}
 		log.DebugContext(ctx, "trying again", "call", name, "attempt", attempt, "delay", delay.String(), "error", Message(err))
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, delay) != nil {
 			return err
 		}
 	}

@@ -1,18 +1,17 @@
 package schema
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // DescriptionFile is the file at the root of a release that names its schemas.
@@ -142,7 +141,7 @@ func (d *Description) Describes(kind string, shared bool) bool {
 	return ok && entry.Request != ""
 }
 
-// Given are parameters as a schema sees them: those that travelled as JSON under `_` beside the others, without empty ones, which are the same as none.
+// Given are parameters as a schema and a profile see them: those that travelled as JSON under `_` beside the others, without empty ones, which are the same as none.
 func Given(parameters map[string]string, serialisation string) (map[string]any, error) {
 	given := make(map[string]any, len(parameters))
 	for name, value := range parameters {
@@ -154,23 +153,13 @@ func Given(parameters map[string]string, serialisation string) (map[string]any, 
 			if nesting([]byte(text)) > MaxNesting {
 				return nil, fmt.Errorf("its \"_\" is nested deeper than %d", MaxNesting)
 			}
-			document, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(text)))
-			if err != nil {
+			var object map[string]any
+			if json.Unmarshal([]byte(text), &object) != nil { // what it says quotes the text, which may be a secret
 				return nil, errors.New("its \"_\" is not a JSON object")
 			}
-			object, ok := document.(map[string]any)
-			if !ok {
-				return nil, errors.New("its \"_\" is not a JSON object")
-			}
-			for name, value := range object {
-				given[name] = value
-			}
+			maps.Copy(given, object)
 		}
 	}
-	for name, value := range given {
-		if value == nil || value == "" {
-			delete(given, name)
-		}
-	}
+	maps.DeleteFunc(given, func(_ string, value any) bool { return value == nil || value == "" })
 	return given, nil
 }

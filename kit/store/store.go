@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // Store is an open connection.
@@ -127,11 +128,7 @@ func (s *Store) await(ctx context.Context, ask func(ctx context.Context) error, 
 		if attempt%10 == 1 {
 			s.settings.Log.WarnContext(ctx, "waiting for the store", "store", s.name, "attempt", attempt, "error", err)
 		}
-		timer := time.NewTimer(backoff.Delay(attempt, s.name, 50*time.Millisecond, 2*time.Second))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, backoff.Delay(attempt, s.name, 50*time.Millisecond, 2*time.Second)) != nil {
 			return fmt.Errorf("cannot reach the store %s: %w", s.name, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/memnet"
 	"github.com/vow-os/vow/kit/store"
+	"github.com/vow-os/vow/kit/wait"
 	master "github.com/vow-os/vow/svc-master/app"
 	node "github.com/vow-os/vow/svc-node/app"
 	promise "github.com/vow-os/vow/svc-promise/app"
@@ -251,12 +252,7 @@ func (f *Fleet) Until(ctx context.Context, patience time.Duration, condition fun
 
 // Pass lets virtual time pass.
 func Pass(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = wait.For(ctx, d)
 }
 
 func (f *Fleet) control(host, name string, port int, build func(place) (service, error)) {

@@ -13,11 +13,14 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/vow-os/vow/gen/examination"
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/internal/api"
 	"github.com/vow-os/vow/svc-master/internal/census"
 	"github.com/vow-os/vow/svc-master/internal/parameter"
@@ -141,7 +144,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		app.Part{Name: "store", Start: func(ctx context.Context) error {
 			p.wire(cfg, s, t)
 			p.api.Register(server)
-			api.RegisterExamination(server, t, p.redis)
+			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, p.redis.Examine), server.HandlerOptions()...))
 			return p.store.Start(ctx)
 		}, Stop: func(ctx context.Context) error { return p.store.Stop(ctx) }},
 		app.Part{Name: "keepers", Start: func(context.Context) error {
@@ -217,10 +220,7 @@ func flush(ctx context.Context, s *redisstore.Store, every time.Duration, t *tel
 			return s.FlushContacts(context.WithoutCancel(ctx))
 		case <-s.ContactNews():
 			// A fleet that comes back is written in a few rounds, not one by one.
-			select {
-			case <-ctx.Done():
-			case <-time.After(gatherContacts):
-			}
+			_ = wait.For(ctx, gatherContacts)
 		case <-ticker.C:
 		}
 		if err := s.FlushContacts(ctx); err != nil && ctx.Err() == nil {

@@ -130,7 +130,7 @@ func New(cfg Config, s Settings) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	node = api.NewNode(a, t.Log)
+	node = api.NewNode(a, s.Version, t.Log)
 
 	service := &App{}
 	parts := []app.Part{{Name: "connections", Stop: func(context.Context) error {

@@ -7,6 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/vow-os/vow/gen/examination"
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
@@ -111,7 +113,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			kept := redisstore.New(opened)
 			mutes := mute.New(kept)
 			server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, mutes, alarms, contacts, t), server.HandlerOptions()...))
-			api.RegisterExamination(server, t, opened)
+			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, opened.Examine), server.HandlerOptions()...))
 			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, t), server.HandlerOptions()...))
 			gauges = append(gauges, conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
 				for tally, n := range windows.Count() {

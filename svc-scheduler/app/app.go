@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vow-os/vow/gen/examination"
+	"github.com/vow-os/vow/gen/vow/examine/v1/examinev1connect"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
@@ -122,7 +124,7 @@ func New(cfg Config, s Settings) (*App, error) {
 				Name: s.Follower, UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
 			})
 			api.Register(server, p.owners, master)
-			api.RegisterExamination(server, t, p.store)
+			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, p.store.Examine), server.HandlerOptions()...))
 			check := func(ctx context.Context) error { return able(ctx, p) }
 			ready.Store(&check)
 			return nil

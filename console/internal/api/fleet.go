@@ -11,6 +11,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
+	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/telemetry"
 )
@@ -120,28 +121,27 @@ func (f *Fleet) Changed() {
 	f.agenda.forget()
 }
 
-func (f *Fleet) listTrees(ctx context.Context) (all []*masterv1.Tree, err error) {
-	for token := ""; len(all) < MaxListed; {
+func (f *Fleet) listTrees(ctx context.Context) ([]*masterv1.Tree, error) {
+	return listed("trees", func(token string) ([]*masterv1.Tree, string, error) {
 		page, err := f.Trees.ListTrees(ctx, &masterv1.ListTreesRequest{PageSize: callPage, PageToken: token})
-		if err != nil {
-			return nil, fmt.Errorf("cannot list the trees: %w", err)
-		}
-		all = append(all, page.GetTrees()...)
-		if token = page.GetNextPageToken(); token == "" {
-			break
-		}
-	}
-	return all, nil
+		return page.GetTrees(), page.GetNextPageToken(), err
+	})
 }
 
-func (f *Fleet) listComputers(ctx context.Context) (all []*masterv1.Computer, err error) {
-	for token := ""; len(all) < MaxListed; {
+func (f *Fleet) listComputers(ctx context.Context) ([]*masterv1.Computer, error) {
+	return listed("computers", func(token string) ([]*masterv1.Computer, string, error) {
 		page, err := f.Computers.ListComputers(ctx, &masterv1.ListComputersRequest{PageSize: callPage, PageToken: token})
+		return page.GetComputers(), page.GetNextPageToken(), err
+	})
+}
+
+// listed reads pages until there are no more, or MaxListed is reached.
+func listed[T any](what string, fetch func(token string) ([]T, string, error)) (all []T, err error) {
+	for item, err := range vowclient.Pages(fetch) {
 		if err != nil {
-			return nil, fmt.Errorf("cannot list the computers: %w", err)
+			return nil, fmt.Errorf("cannot list the %s: %w", what, err)
 		}
-		all = append(all, page.GetComputers()...)
-		if token = page.GetNextPageToken(); token == "" {
+		if all = append(all, item); len(all) == MaxListed {
 			break
 		}
 	}

@@ -4,23 +4,15 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/vow-os/vow/console/internal/api"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/app"
-	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/rpc"
 )
 
 // Fleet is the topic of everything: any colour of a tree or a computer. Ids of convergences are topics too.
 const Fleet = "fleet"
-
-// Delays of a source that is lost.
-const (
-	firstDelay = 500 * time.Millisecond
-	maxDelay   = 30 * time.Second
-)
 
 // Hub has the subscriptions.
 type Hub struct {
@@ -116,59 +108,39 @@ func (h *Hub) follow(topic string) []follower {
 
 // keep follows a stream until ctx ends.
 func (h *Hub) keep(ctx context.Context, topic string, follow follower) {
-	for attempt := 1; ctx.Err() == nil; attempt++ {
-		if follow(ctx, func(about string) { attempt = 0; h.wake(topic, about) }) {
-			return
-		}
-		wait := time.NewTimer(backoff.Delay(attempt, topic, firstDelay, maxDelay))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
+	api.Keep(ctx, topic, func(ctx context.Context, heard func()) bool {
+		return follow(ctx, func(about string) { heard(); h.wake(topic, about) })
+	}, func() {
 		h.fleet.Changed()
 		h.wake(topic, "") // whatever was missed, or that the service is away
-	}
+	})
 }
 
 func (h *Hub) trees(ctx context.Context, heard func(string)) bool {
 	stream, err := h.fleet.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
-	if err != nil {
-		return false
-	}
-	for stream.Receive() {
+	_ = api.Each(stream, err, func(m *masterv1.WatchTreeColoursResponse) {
 		h.fleet.Changed()
-		heard(stream.Msg().GetTreeId())
-	}
-	_ = stream.Close() // it has ended
+		heard(m.GetTreeId())
+	})
 	return false
 }
 
 func (h *Hub) computers(ctx context.Context, heard func(string)) bool {
 	stream, err := h.fleet.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
-	if err != nil {
-		return false
-	}
-	for stream.Receive() {
+	_ = api.Each(stream, err, func(m *masterv1.WatchComputerColoursResponse) {
 		h.fleet.Changed()
-		heard(stream.Msg().GetComputer())
-	}
-	_ = stream.Close() // it has ended
+		heard(m.GetComputer())
+	})
 	return false
 }
 
 // convergence ends with it.
 func (h *Hub) convergence(ctx context.Context, id string, heard func(string)) bool {
-	stream, err := h.fleet.Convergences.WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: id})
-	if err != nil {
-		return false
-	}
 	closed := false
-	for stream.Receive() {
-		closed = stream.Msg().GetConvergence().GetClosedAt() != nil
+	stream, err := h.fleet.Convergences.WatchConvergence(ctx, &masterv1.WatchConvergenceRequest{Id: id})
+	err = api.Each(stream, err, func(m *masterv1.WatchConvergenceResponse) {
+		closed = m.GetConvergence().GetClosedAt() != nil
 		heard("")
-	}
-	err = stream.Err()
-	_ = stream.Close() // it has ended
+	})
 	return closed || rpc.IsNotFound(err)
 }

@@ -67,10 +67,10 @@ func (c *config) check() (err error) {
 		}
 		c.Link = strings.TrimRight(c.Link, "/")
 	}
-	if c.rules.Hold, err = wait("hold", c.Hold, defaultHold); err != nil {
+	if c.rules.Hold, err = span("hold", c.Hold, defaultHold); err != nil {
 		return err
 	}
-	if c.rules.Group, err = wait("group", c.Group, defaultGroup); err != nil {
+	if c.rules.Group, err = span("group", c.Group, defaultGroup); err != nil {
 		return err
 	}
 	if len(c.Silences) > maxSilences {
@@ -109,7 +109,7 @@ func (c *config) check() (err error) {
 	return nil
 }
 
-func wait(field, text string, unless time.Duration) (time.Duration, error) {
+func span(field, text string, unless time.Duration) (time.Duration, error) {
 	if text == "" {
 		return unless, nil
 	}

@@ -9,14 +9,13 @@ import (
 
 	"github.com/vow-os/vow/console/internal/api"
 	"github.com/vow-os/vow/console/notify"
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/app"
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
-
-	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 )
 
 const (
@@ -27,9 +26,6 @@ const (
 	// firstRetry and lastRetry bound the growing delay of a delivery.
 	firstRetry = 5 * time.Second
 	lastRetry  = 10 * time.Minute
-	// firstDelay and lastDelay are those of a stream that is lost.
-	firstDelay = 500 * time.Millisecond
-	lastDelay  = 30 * time.Second
 	// bangsAsked is how many bangs of a tree are looked at for a refused one.
 	bangsAsked = 20
 	// askTimeout bounds that.
@@ -89,16 +85,9 @@ func changed(file string) time.Time {
 
 // Start follows and tells until the group ends.
 func (n *Notifier) Start(group *app.Group) {
-	for name, follow := range map[string]func(context.Context) error{"trees": n.trees, "computers": n.computers, "bangs": n.bangs} {
+	for name, follow := range map[string]func(context.Context, func()) bool{"trees": n.trees, "computers": n.computers, "bangs": n.bangs} {
 		group.Go("notify "+name, func(ctx context.Context) error {
-			for attempt := 1; ctx.Err() == nil; attempt++ {
-				began := time.Now()
-				_ = follow(ctx) // svc-master is away: what is the case then is told afterwards
-				if time.Since(began) > lastDelay {
-					attempt = 1
-				}
-				pause(ctx, backoff.Delay(attempt, name, firstDelay, lastDelay))
-			}
+			api.Keep(ctx, name, follow, func() {}) // svc-master is away: what is the case then is told afterwards
 			return nil
 		})
 	}
@@ -110,15 +99,6 @@ func (n *Notifier) Start(group *app.Group) {
 
 // Close gives the state to the next.
 func (n *Notifier) Close() error { return n.memory.close() }
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
 
 // run decides, alone.
 func (n *Notifier) run(ctx context.Context, group *app.Group) {
@@ -210,16 +190,13 @@ func (n *Notifier) observe(ctx context.Context, what func(now time.Time)) {
 	}
 }
 
-func (n *Notifier) trees(ctx context.Context) error {
+func (n *Notifier) trees(ctx context.Context, heard func()) bool {
 	stream, err := n.fleet.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
-	if err != nil {
-		return err
-	}
-	for stream.Receive() {
-		m := stream.Msg()
+	_ = api.Each(stream, err, func(m *masterv1.WatchTreeColoursResponse) {
+		heard()
 		n.observe(ctx, func(now time.Time) { n.tree(m, now) })
-	}
-	return errors.Join(stream.Err(), stream.Close())
+	})
+	return false
 }
 
 // tree takes the colour of one. A tree without colour is stopped, by somebody who knows: nothing is told of it.
@@ -254,16 +231,13 @@ func (n *Notifier) gone(things ...string) {
 	}
 }
 
-func (n *Notifier) computers(ctx context.Context) error {
+func (n *Notifier) computers(ctx context.Context, heard func()) bool {
 	stream, err := n.fleet.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
-	if err != nil {
-		return err
-	}
-	for stream.Receive() {
-		m := stream.Msg()
+	_ = api.Each(stream, err, func(m *masterv1.WatchComputerColoursResponse) {
+		heard()
 		n.observe(ctx, func(now time.Time) { n.computer(m, now) })
-	}
-	return errors.Join(stream.Err(), stream.Close())
+	})
+	return false
 }
 
 func (n *Notifier) computer(m *masterv1.WatchComputerColoursResponse, now time.Time) {
@@ -285,14 +259,12 @@ func (n *Notifier) computer(m *masterv1.WatchComputerColoursResponse, now time.T
 }
 
 // bangs follows the feed for bangs that were withheld, and asks whether they were refused.
-func (n *Notifier) bangs(ctx context.Context) error {
+func (n *Notifier) bangs(ctx context.Context, heard func()) bool {
 	stream, err := n.fleet.Feed.Follow(ctx, &masterv1.FollowRequest{Follower: "console notify"})
-	if err != nil {
-		return err
-	}
 	asked := map[string]string{} // by tree: the day of the last refusal that was seen
-	for stream.Receive() {
-		for _, e := range stream.Msg().GetEntries() {
+	_ = api.Each(stream, err, func(m *masterv1.FollowResponse) {
+		heard()
+		for _, e := range m.GetEntries() {
 			if e.GetKind() != masterv1.FeedEntryKind_FEED_ENTRY_KIND_WITHHELD || asked[e.GetTreeId()] == day(e.GetAt().AsTime()) {
 				continue
 			}
@@ -315,8 +287,8 @@ func (n *Notifier) bangs(ctx context.Context) error {
 				}, now) || n.unsaved
 			})
 		}
-	}
-	return errors.Join(stream.Err(), stream.Close())
+	})
+	return false
 }
 
 // refused is the newest refused bang of a tree; nil if none of the newest was.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vow-os/vow/console/waterfall"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/human"
 )
 
 // maxBars bounds what is drawn of a convergence: the decisive member, what failed and what waits come first.
@@ -47,7 +48,7 @@ func (s *Site) convergencePage(ctx context.Context, r *http.Request, now time.Ti
 		Path                         []stretch
 		Settled, Waiting             int
 	}{
-		Convergence: c, Word: word("CONVERGENCE_STATE_", c.GetState()), TraceLink: traceLink(s.TraceURL, c.GetTraceId()),
+		Convergence: c, Word: human.Word(c.GetState(), "CONVERGENCE_STATE_"), TraceLink: traceLink(s.TraceURL, c.GetTraceId()),
 	}
 	took := time.Duration(c.GetDurationSeconds() * float64(time.Second))
 	if c.GetClosedAt() == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vow-os/vow/console/ask"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/human"
 )
 
 // feedEntries bounds a feed.
@@ -89,14 +90,14 @@ func (s *Site) makeFeed(ctx context.Context, r *http.Request) (atom, error) {
 		if b.GetConvergenceId() != "" {
 			to = "/convergences/" + b.GetConvergenceId()
 		}
-		title := fmt.Sprintf("%s: bang by %s %s, %s", tree.GetTitle(), word("BANG_ORIGIN_", b.GetOrigin()), b.GetSource(), word("BANG_OUTCOME_", b.GetOutcome()))
+		title := fmt.Sprintf("%s: bang by %s %s, %s", tree.GetTitle(), human.Word(b.GetOrigin(), "BANG_ORIGIN_"), b.GetSource(), human.Word(b.GetOutcome(), "BANG_OUTCOME_"))
 		add(b.GetBangId(), b.GetAt().AsTime(), to, title, cmp.Or(b.GetReason(), b.GetMessage()))
 	}
 	for _, c := range convergences.GetConvergences() {
 		if c.GetClosedAt() == nil {
 			continue
 		}
-		title := fmt.Sprintf("%s: %s after %.3f s", tree.GetTitle(), word("CONVERGENCE_STATE_", c.GetState()), c.GetDurationSeconds())
+		title := fmt.Sprintf("%s: %s after %.3f s", tree.GetTitle(), human.Word(c.GetState(), "CONVERGENCE_STATE_"), c.GetDurationSeconds())
 		add(c.GetConvergenceId(), c.GetClosedAt().AsTime(), "/convergences/"+c.GetConvergenceId(), title, "")
 	}
 	slices.SortStableFunc(entries, func(a, b atomEntry) int { return b.at.Compare(a.at) })

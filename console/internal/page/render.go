@@ -105,7 +105,7 @@ func functions(files *asset.Files) template.FuncMap {
 		"at":       momentOf,
 		"span":     func(seconds float64) string { return human.Span(time.Duration(seconds * float64(time.Second))) },
 		"since":    func(now time.Time, t time.Time) string { return human.Span(now.Sub(t)) },
-		"word":     word,
+		"word":     func(prefix string, e interface{ String() string }) string { return human.Word(e, prefix) },
 		"oneline":  func(n int, text string) string { return human.OneLine(text, n) },
 		"redacted": telemetry.Redacted,
 		"bytes":    bytesOf,
@@ -148,9 +148,6 @@ func momentOf(now time.Time, t *timestamppb.Timestamp) moment {
 	}
 	return m
 }
-
-// word is an enum value as people say it: what follows its type's name.
-func word(prefix string, e interface{ String() string }) string { return human.Word(e, prefix) }
 
 // bytesOf writes an amount of bytes with three digits at most.
 func bytesOf(n uint64) string {

@@ -11,6 +11,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -65,7 +66,7 @@ func (k *turning[M]) wait(now time.Time) time.Duration {
 }
 
 // watchColours looks at what news names and at what turns by itself, until ctx or the stream ends. look gets the names to look at, nil = all.
-func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, look func(names []string) error, named func(redisstore.News) (names []string, all bool), wait func(time.Time) time.Duration, due func(time.Time) []string) error {
+func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, look func(names []string) error, named func(redisstore.News) (names []string, all bool), until func(time.Time) time.Duration, due func(time.Time) []string) error {
 	box := a.Store.Subscribe(interest) // before the first look, so that no change is missed
 	defer func() { box.Close() }()
 	if err := look(nil); err != nil {
@@ -74,7 +75,7 @@ func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, lo
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		timer.Reset(wait(time.Now()))
+		timer.Reset(until(time.Now()))
 		var names []string
 		select {
 		case <-ctx.Done():
@@ -82,10 +83,8 @@ func (a *API) watchColours(ctx context.Context, interest redisstore.Interest, lo
 		case <-timer.C:
 			names = due(time.Now())
 		case <-box.Ready():
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(gatherColours):
+			if err := wait.For(ctx, gatherColours); err != nil {
+				return err
 			}
 			news, alive := box.Take()
 			of, all := named(news)

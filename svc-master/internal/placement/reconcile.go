@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -36,10 +37,7 @@ func (p *Placer) Reconcile(ctx context.Context) error {
 			}
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			// Each placement changes a computer: many changes are one look.
-			select {
-			case <-ctx.Done():
-			case <-time.After(gather):
-			}
+			_ = wait.For(ctx, gather)
 		case <-ticker.C:
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			p.warn(ctx, "cannot look for orphan reservations", p.sweep(ctx, orphans))

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -53,7 +54,7 @@ func (s *Store) commitBatch(treeID string, at aggregate, ops []*operation) aggre
 			continue
 		}
 		failures++
-		if err != nil && failures < maxFailures && s.pause(retryPause) {
+		if err != nil && failures < maxFailures && wait.For(s.stopping, retryPause) == nil {
 			continue
 		}
 		for _, op := range ops {
@@ -247,16 +248,4 @@ func (s *Store) commit(ctx context.Context, at aggregate, b *writes) (outcome, e
 		return outcome{}, nil
 	}
 	return outcome{}, fmt.Errorf("cannot read the store's answer %q", word)
-}
-
-// pause waits between two attempts; false when the store stops.
-func (s *Store) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stopping.Done():
-		return false
-	}
 }

@@ -9,6 +9,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 )
@@ -63,7 +64,7 @@ func (a *Agent) keep(name string, open func(ctx context.Context, up func()) erro
 				a.s.Telemetry.Log.Log(ctx, level, "a stream is not open", "stream", name, "error", err)
 			}
 			losses++
-			wait(ctx, a.reconnect(attempt, fmt.Sprintf("%s/%s/%d", a.s.Computer, name, losses)))
+			_ = wait.For(ctx, a.reconnect(attempt, fmt.Sprintf("%s/%s/%d", a.s.Computer, name, losses)))
 		}
 		return nil
 	})
@@ -166,7 +167,7 @@ func (a *Agent) ordered(ctx context.Context, o *schedulerv1.Order) {
 		return
 	}
 	a.group.Go("order", func(context.Context) error {
-		wait(ctx, hold)
+		_ = wait.For(ctx, hold)
 		if ctx.Err() == nil {
 			a.tell(ctx, taken)
 		}
@@ -240,15 +241,5 @@ func (a *Agent) listen(ctx context.Context, stream peer.LinkStream, answers chan
 			a.wantReplay()
 		}
 		calls.take(r)
-	}
-}
-
-// wait waits for a while, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 )
 
@@ -34,12 +35,12 @@ func (a *Agent) register(ctx context.Context) error {
 			return nil
 		case err == nil:
 			failures = 0
-			wait(ctx, a.s.RegisterEvery)
+			_ = wait.For(ctx, a.s.RegisterEvery)
 		default:
 			if ctx.Err() == nil && (failures == 0 || peer.Refused(err)) {
 				a.s.Telemetry.Log.WarnContext(ctx, "cannot register the computer yet", "computer", a.s.Computer, "error", err)
 			}
-			wait(ctx, a.reconnect(failures, a.s.Computer+"/register"))
+			_ = wait.For(ctx, a.reconnect(failures, a.s.Computer+"/register"))
 			failures++
 		}
 	}

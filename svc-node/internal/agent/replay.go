@@ -9,6 +9,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/internal/spool"
 )
@@ -65,7 +66,7 @@ func (a *Agent) replay(ctx context.Context) error {
 func (a *Agent) drain(ctx context.Context, s *spool.Spool, send func(context.Context, *spool.Spool) (sent bool, err error)) error {
 	for ctx.Err() == nil {
 		for began := time.Now(); a.node.Load().Running() > 0 && time.Since(began) < yielding && s.Len() > 0; {
-			wait(ctx, yieldStep)
+			_ = wait.For(ctx, yieldStep)
 		}
 		sent, err := send(ctx, s)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/peer"
 	"github.com/vow-os/vow/svc-node/supervise"
@@ -35,7 +36,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			if attempt == 1 {
 				a.s.Telemetry.Log.WarnContext(ctx, "cannot hear of exits yet", "error", err)
 			}
-			wait(ctx, backoff.Delay(attempt, a.s.Computer, 20*time.Millisecond, 5*time.Second))
+			_ = wait.For(ctx, backoff.Delay(attempt, a.s.Computer, 20*time.Millisecond, 5*time.Second))
 			continue
 		}
 		attempt = 0

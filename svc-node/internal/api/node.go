@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/vow-os/vow/gen/examination"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/examine"
@@ -27,16 +28,20 @@ type Agent interface {
 	Control(ctx context.Context, key supervise.Key, action supervise.Action) (*nodev1.Process, error)
 }
 
-// Node is the handler of NodeService.
+// Node is the handler of NodeService, and of ExamineService.
 type Node struct {
+	*examination.Handler[examine.Check]
+
 	agent Agent
 	log   *slog.Logger
 }
 
 var _ nodev1connect.NodeServiceHandler = (*Node)(nil)
 
-// NewNode makes the handler; log gets the panics of calls that came through svc-master's Link.
-func NewNode(a Agent, log *slog.Logger) *Node { return &Node{agent: a, log: log} }
+// NewNode makes the handler of an agent of a version; log gets the panics of calls that came through svc-master's Link.
+func NewNode(a Agent, version string, log *slog.Logger) *Node {
+	return &Node{examination.New("svc-node", version, a.Examine), a, log}
+}
 
 // Connected says which of the node's streams are not open: without them it keeps what it has, and nobody can ask it for more.
 func (n *Node) Connected(context.Context) error {

@@ -15,6 +15,7 @@ import (
 
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/backoff"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
 )
@@ -322,8 +323,8 @@ func (p *Pool) host(ctx context.Context, s *slot, made plan) (*host, error) {
 		}
 	}
 	if s.deaths > 1 {
-		if err := wait(ctx, backoff.Delay(s.deaths-1, made.interpreter, restartDelay, maxRestartDelay)-time.Since(s.started)); err != nil {
-			return nil, err
+		if wait.For(ctx, backoff.Delay(s.deaths-1, made.interpreter, restartDelay, maxRestartDelay)-time.Since(s.started)) != nil {
+			return nil, context.Cause(ctx)
 		}
 	}
 	modules, err := p.unpacked()
@@ -374,19 +375,5 @@ func (s *slot) end() {
 	if h != nil {
 		h.kill()
 		<-h.ended
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

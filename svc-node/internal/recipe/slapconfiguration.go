@@ -3,10 +3,10 @@ package recipe
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"path"
 	"strings"
 
+	"github.com/vow-os/vow/kit/schema"
 	"github.com/vow-os/vow/svc-node/profile"
 )
 
@@ -48,7 +48,11 @@ func slapConfiguration(serialised bool) *Recipe {
 		r.Aliases = []string{"slapos.cookbook:slapparameter"}
 	}
 	r.Provide = func(_ context.Context, in *Init) (profile.Provided, error) {
-		given, err := parametersOf(in, serialised)
+		serialisation := "xml"
+		if serialised {
+			serialisation = "json-in-xml"
+		}
+		given, err := parametersOf(in, serialisation)
 		if err != nil {
 			return profile.Provided{}, err
 		}
@@ -57,22 +61,13 @@ func slapConfiguration(serialised bool) *Recipe {
 	return r
 }
 
-// parametersOf collects the instance's parameters. An empty parameter is no parameter: the profile's default stays.
-func parametersOf(in *Init, serialised bool) (map[string]any, error) {
-	given := map[string]any{}
-	for name, value := range in.Environment.Parameters {
-		given[name] = value
+// parametersOf collects the instance's parameters, without its shared instances.
+func parametersOf(in *Init, serialisation string) (map[string]any, error) {
+	given, err := schema.Given(in.Environment.Parameters, serialisation)
+	if err != nil {
+		return nil, in.Error("recipe", "cannot read the instance's parameters: %w", err)
 	}
 	delete(given, SharedInstances)
-	if text, ok := in.Environment.Parameters["_"]; ok && serialised {
-		delete(given, "_")
-		data, err := decodeObject(text)
-		if err != nil {
-			return nil, in.Error("recipe", "cannot read the instance's parameters: %w", err)
-		}
-		maps.Copy(given, data)
-	}
-	maps.DeleteFunc(given, func(_ string, value any) bool { return value == nil || value == "" })
 	return given, nil
 }
 

@@ -79,7 +79,7 @@ func provideChecked(_ context.Context, in *Init) (profile.Provided, error) {
 	if err != nil {
 		return none, in.Error("jsonschema", "%w", err)
 	}
-	given, err := parametersOf(in, serialisation == "json-in-xml")
+	given, err := parametersOf(in, serialisation)
 	if err != nil {
 		return none, err
 	}

@@ -13,6 +13,7 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/sensor"
@@ -54,8 +55,8 @@ func (m *Manager) Test(ctx context.Context, t Trial) (verdicts []*typev1.Verdict
 	last := make(map[string]*typev1.SenseGroup, len(promises))
 	s := converge.NewSensing(names, t.Started, time.Now())
 	for len(s.Names) > 0 {
-		if err := until(ctx, s.At); err != nil {
-			return nil, false, fmt.Errorf("cannot sense the promises of %s: %w", t.Directory.Name, err)
+		if wait.For(ctx, time.Until(s.At)) != nil {
+			return nil, false, fmt.Errorf("cannot sense the promises of %s: %w", t.Directory.Name, context.Cause(ctx))
 		}
 		round := m.round(ctx, t, byName, s.Names)
 		var failed []string
@@ -179,20 +180,4 @@ func verdictName(failed bool) string {
 		return conv.VerdictFailed
 	}
 	return conv.VerdictPassed
-}
-
-// until waits for a time.
-func until(ctx context.Context, at time.Time) error {
-	wait := time.Until(at)
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

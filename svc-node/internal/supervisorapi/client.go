@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -41,10 +42,8 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 		if err == nil {
 			return c, nil
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, redial) != nil {
 			return nil, err
-		case <-time.After(redial):
 		}
 	}
 }
@@ -115,10 +114,8 @@ func (c *Client) Reexec(ctx context.Context) error {
 		if now, err := c.Info(ctx); err == nil && now.Since.After(before.Since) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("cannot re-execute the supervisor of %s: %w", c.dir, ctx.Err())
-		case <-time.After(redial):
+		if err := wait.For(ctx, redial); err != nil {
+			return fmt.Errorf("cannot re-execute the supervisor of %s: %w", c.dir, err)
 		}
 	}
 }
@@ -138,10 +135,8 @@ func (c *Client) Subscribe(ctx context.Context, seq uint64) (<-chan supervise.Ex
 		for {
 			seq = follow(ctx, conn, lines, seq, exits)
 			for {
-				select {
-				case <-ctx.Done():
+				if wait.For(ctx, redial) != nil {
 					return
-				case <-time.After(redial):
 				}
 				if lines, conn, err = c.subscribe(ctx, seq); err == nil {
 					break
@@ -200,10 +195,8 @@ func (c *Client) call(ctx context.Context, request Request) (Reply, error) {
 		if !errors.Is(err, errLost) || attempt == attempts {
 			return reply, err
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, redial) != nil {
 			return reply, err
-		case <-time.After(redial):
 		}
 	}
 }

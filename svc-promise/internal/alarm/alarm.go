@@ -12,6 +12,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
@@ -168,11 +169,7 @@ func (a *Alarm) deliver(ctx context.Context, b Bang) {
 			a.settings.GaveUp(b)
 			return
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, delay) != nil {
 			if !errors.Is(context.Cause(ctx), app.ErrStopped) {
 				span.SetStatus(codes.Error, "not told")
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
 )
@@ -100,7 +101,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if attempt%10 == 1 {
 			f.tel.Log.WarnContext(ctx, "the feed broke off and is opened again", "attempt", attempt, "error", err)
 		}
-		if err := pause(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+		if err := wait.For(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
 			return err
 		}
 	}
@@ -183,7 +184,7 @@ func (f *Follower) memberships(ctx context.Context, entries []Entry, d *delivery
 			return ctx.Err()
 		}
 		f.tel.Log.WarnContext(ctx, "cannot read the members of trees", "trees", len(stale), "attempt", attempt, "error", err)
-		if err := pause(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+		if err := wait.For(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
 			return err
 		}
 	}
@@ -263,7 +264,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery)
 // RunUnsettled reads the unsettled allocations and asks for the sessions, again and again until ctx ends.
 func (f *Follower) RunUnsettled(ctx context.Context) error {
 	for {
-		if err := pause(ctx, f.settings.UnsettledEvery); err != nil {
+		if err := wait.For(ctx, f.settings.UnsettledEvery); err != nil {
 			return err
 		}
 		f.owners.CheckSessions()
@@ -288,7 +289,7 @@ func (f *Follower) RunUnsettled(ctx context.Context) error {
 // RunContacts reports from which computers bytes were read, again and again until ctx ends.
 func (f *Follower) RunContacts(ctx context.Context) error {
 	for {
-		if err := pause(ctx, f.settings.ContactsEvery); err != nil {
+		if err := wait.For(ctx, f.settings.ContactsEvery); err != nil {
 			return err
 		}
 		now := f.owners.Contacts()
@@ -315,16 +316,5 @@ func (f *Follower) RunContacts(ctx context.Context) error {
 		for computer, at := range news {
 			f.contacts[computer] = at
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/redisstore"
 )
@@ -242,20 +243,9 @@ func (o *Owner) save(head *redisstore.Head, partitions, removed []string) error 
 		if attempt%10 == 1 {
 			o.log.WarnContext(o.ctx, "cannot save the agenda; nothing is ordered until it is saved", "attempt", attempt, "error", err)
 		}
-		if err := o.wait(attempt, SaveFirst, SaveMax); err != nil {
-			return err
+		if wait.For(o.ctx, backoff.Delay(attempt, o.computer, SaveFirst, SaveMax)) != nil {
+			return context.Cause(o.ctx)
 		}
-	}
-}
-
-func (o *Owner) wait(attempt int, first, limit time.Duration) error {
-	timer := time.NewTimer(backoff.Delay(attempt, o.computer, first, limit))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-o.ctx.Done():
-		return context.Cause(o.ctx)
 	}
 }
 
@@ -279,8 +269,8 @@ func (o *Owner) readTruth() reading {
 		if errors.Is(err, ErrUnknownComputer) {
 			return reading{err: err}
 		}
-		if err := o.wait(attempt, ReadFirst, ReadMax); err != nil {
-			return reading{err: err}
+		if wait.For(o.ctx, backoff.Delay(attempt, o.computer, ReadFirst, ReadMax)) != nil {
+			return reading{err: context.Cause(o.ctx)}
 		}
 	}
 }

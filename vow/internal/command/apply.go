@@ -205,7 +205,7 @@ func exported(ctx context.Context, f *client.Fleet, titles []string) (declared.C
 	now := declared.Current{Roots: map[string]*masterv1.Instance{}}
 	all := len(titles) == 0
 	if all {
-		trees, err := allTrees(ctx, f)
+		trees, err := f.AllTrees(ctx)
 		if err != nil {
 			return now, err
 		}
@@ -226,7 +226,7 @@ func exported(ctx context.Context, f *client.Fleet, titles []string) (declared.C
 			return now, fmt.Errorf("cannot export tree %q: there is none of that title", title)
 		}
 	}
-	computers, err := allComputers(ctx, f)
+	computers, err := f.AllComputers(ctx)
 	if err != nil {
 		return now, err
 	}

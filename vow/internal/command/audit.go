@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/vow-os/vow/console/word"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/rpc"
@@ -72,14 +73,14 @@ Values of parameters are never written down, only which of them changed. Who cal
 	f.StringVar(&a.by, "by", "", "who, exactly: a caller's `name`, an instance's id, or what of svc-master (placement, eviction, …)")
 	f.StringVar(&a.since, "since", "", "not before this `time`: RFC 3339, or how long ago (90m, 24h)")
 	f.StringVar(&a.until, "until", "", "before this `time`")
-	f.StringSliceVar(&a.kinds, "kind", nil, "only these `kinds`, comma-separated: "+strings.Join(auditKinds(), ", "))
+	f.StringSliceVar(&a.kinds, "kind", nil, "only these `kinds`, comma-separated: "+strings.Join(word.AuditKinds(), ", "))
 	f.IntVarP(&a.limit, "limit", "n", 1000, "at most so many, the newest")
 	f.BoolVarP(&a.follow, "follow", "f", false, "go on with what is written from now on")
 	_ = command.RegisterFlagCompletionFunc("tree", s.completeTrees)
 	_ = command.RegisterFlagCompletionFunc("computer", func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return s.completeComputers(c, nil, prefix)
 	})
-	_ = command.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(auditKinds(), cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(word.AuditKinds(), cobra.ShellCompDirectiveNoFileComp))
 	return command
 }
 
@@ -106,29 +107,13 @@ func (a *audited) message(now time.Time) (*masterv1.ListAuditRequest, error) {
 		*bound.at = timestamppb.New(at)
 	}
 	for _, kind := range a.kinds {
-		value, ok := masterv1.AuditKind_value["AUDIT_KIND_"+strings.ToUpper(strings.ReplaceAll(kind, "-", "_"))]
-		if !ok || value == 0 {
-			return nil, fmt.Errorf("cannot show --kind %q: want %s", kind, strings.Join(auditKinds(), ", "))
+		value, err := word.ReadAuditKind(kind)
+		if err != nil {
+			return nil, err
 		}
-		request.Kinds = append(request.Kinds, masterv1.AuditKind(value))
+		request.Kinds = append(request.Kinds, value)
 	}
 	return request, nil
-}
-
-// auditKinds are the kinds as people type them.
-func auditKinds() []string {
-	var kinds []string
-	for n := range masterv1.AuditKind_name {
-		if n > 0 {
-			kinds = append(kinds, auditKind(masterv1.AuditKind(n)))
-		}
-	}
-	slices.Sort(kinds)
-	return kinds
-}
-
-func auditKind(k masterv1.AuditKind) string {
-	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(k.String(), "AUDIT_KIND_")), "_", "-")
 }
 
 // auditedTree is the id of a tree, which may be gone.
@@ -227,23 +212,9 @@ func (s *session) auditEntries(entries []*masterv1.AuditEntry, first, following 
 		rows = append(rows, []string{"AT", "BY", "WHAT", "OF", "WHERE", "DETAILS"})
 	}
 	for _, e := range entries {
-		rows = append(rows, []string{e.GetAt().AsTime().Local().Format("2006-01-02 15:04:05.000"), auditBy(e), auditKind(e.GetKind()), auditOf(e), auditWhere(e), human.OneLine(auditDetails(e), 300)})
+		rows = append(rows, []string{e.GetAt().AsTime().Local().Format("2006-01-02 15:04:05.000"), word.AuditBy(e), word.AuditKind(e.GetKind()), auditOf(e), auditWhere(e), human.OneLine(word.AuditDetails(e), 300)})
 	}
 	return table(s.out, rows)
-}
-
-func auditBy(e *masterv1.AuditEntry) string {
-	switch e.GetActor() {
-	case masterv1.AuditActor_AUDIT_ACTOR_SYSTEM:
-		return strings.TrimSuffix("svc-master: "+e.GetBy(), ": ")
-	case masterv1.AuditActor_AUDIT_ACTOR_INSTANCE:
-		return "run of " + e.GetBy()
-	case masterv1.AuditActor_AUDIT_ACTOR_CALLER, masterv1.AuditActor_AUDIT_ACTOR_UNSPECIFIED:
-	}
-	if e.GetBy() == "" {
-		return "somebody at " + e.GetAddress()
-	}
-	return e.GetBy()
 }
 
 func auditOf(e *masterv1.AuditEntry) string {
@@ -261,28 +232,4 @@ func auditWhere(e *masterv1.AuditEntry) string {
 		return "-"
 	}
 	return e.GetComputer() + "/" + e.GetPartition()
-}
-
-func auditDetails(e *masterv1.AuditEntry) string {
-	var parts []string
-	add := func(format string, value string) {
-		if value != "" {
-			parts = append(parts, fmt.Sprintf(format, value))
-		}
-	}
-	add("%s", e.GetBangId())
-	add("%s", e.GetOutcome())
-	if e.GetFolded() > 1 {
-		parts = append(parts, fmt.Sprintf("%d of them", e.GetFolded()))
-	}
-	add("%s", strings.Join(e.GetChanges(), ", "))
-	if e.GetOthers() > 0 {
-		parts = append(parts, fmt.Sprintf("and %d others", e.GetOthers()))
-	}
-	switch e.GetKind() {
-	case masterv1.AuditKind_AUDIT_KIND_REQUESTED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_SUPPLIED, masterv1.AuditKind_AUDIT_KIND_SOFTWARE_REMOVED:
-		add("%s", e.GetSoftwareRelease())
-	}
-	add("%s", e.GetReason())
-	return strings.Join(parts, "; ")
 }

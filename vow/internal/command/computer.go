@@ -84,7 +84,7 @@ func (s *session) completeComputers(c *cobra.Command, args []string, _ string) (
 	var names []string
 	if len(args) == 0 {
 		_ = s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error { // no answer, no offers
-			computers, err := allComputers(ctx, f)
+			computers, err := f.AllComputers(ctx)
 			for _, computer := range computers {
 				names = append(names, computer.GetName())
 			}

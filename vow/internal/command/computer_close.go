@@ -22,7 +22,7 @@ func newComputerList(s *session) *cobra.Command {
 		Use: "list", Short: "List the computers, what they have, and which are closed", Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
-				computers, err := allComputers(ctx, f)
+				computers, err := f.AllComputers(ctx)
 				if err != nil {
 					return err
 				}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vow-os/vow/console/word"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	"github.com/vow-os/vow/kit/human"
@@ -154,21 +155,12 @@ func (e *events) askVerdicts(ctx context.Context) (map[string]judged, error) {
 // verdictOf words the verdict of a promise.
 func verdictOf(a *masterv1.Allocation, p *promisev1.PromiseStatus) judged {
 	v := p.GetVerdict()
-	word := "passes"
-	switch {
-	case v.GetAnomaly():
-		word = "fails, an anomaly"
-	case v.GetTestFailed():
-		word = "fails"
-	}
-	if v.GetMute() != nil {
-		word += ", muted"
-	}
-	text := fmt.Sprintf("%s/%s: promise %s %s", a.GetComputer(), a.GetPartition(), v.GetPromise(), word)
+	says := word.Verdict(v)
+	text := fmt.Sprintf("%s/%s: promise %s %s", a.GetComputer(), a.GetPartition(), v.GetPromise(), says)
 	if v.GetTestFailed() || v.GetAnomaly() {
 		text += ": " + human.OneLine(v.GetMessage(), 200)
 	}
-	return judged{word, event{At: time.Now(), Kind: "verdict", TreeID: a.GetTreeId(), Computer: a.GetComputer(), Partition: a.GetPartition(), InstanceIDs: []string{a.GetInstanceId()}, Text: text}}
+	return judged{says, event{At: time.Now(), Kind: "verdict", TreeID: a.GetTreeId(), Computer: a.GetComputer(), Partition: a.GetPartition(), InstanceIDs: []string{a.GetInstanceId()}, Text: text}}
 }
 
 // allocations are those of what was asked for; of all trees no more than are needed to know that they are too many.
@@ -179,7 +171,7 @@ func (e *events) allocations(ctx context.Context) ([]*masterv1.Allocation, error
 	case e.computer != "":
 		return e.listAllocations(ctx, &masterv1.ListAllocationsRequest{Computers: []string{e.computer}})
 	}
-	trees, err := allTrees(ctx, e.fleet)
+	trees, err := e.fleet.AllTrees(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -34,11 +34,11 @@ func TestVerdictsAndCrimesAreToldWhenTheyTurn(t *testing.T) {
 	}{
 		{now: status(false, false, false, "ok")},
 		{now: status(false, false, false, "still ok")},
-		{now: status(true, false, false, "full\nreally"), want: "laptop/slappart0: promise disk fails: full really"},
+		{now: status(true, false, false, "full\nreally"), want: "laptop/slappart0: promise disk failed: full really"},
 		{now: status(true, false, false, "fuller")},
-		{now: status(true, true, false, "full"), want: "laptop/slappart0: promise disk fails, an anomaly: full"},
-		{now: status(true, true, true, "full"), want: "laptop/slappart0: promise disk fails, an anomaly, muted: full"},
-		{now: status(false, false, false, "ok"), want: "laptop/slappart0: promise disk passes"},
+		{now: status(true, true, false, "full"), want: "laptop/slappart0: promise disk failed, anomaly: full"},
+		{now: status(true, true, true, "full"), want: "laptop/slappart0: promise disk failed, anomaly, muted: full"},
+		{now: status(false, false, false, "ok"), want: "laptop/slappart0: promise disk passed"},
 		{now: map[string]judged{}},
 		{now: map[string]judged{"crime": {"committed", event{Text: "long run"}}}, want: "long run"},
 		{now: map[string]judged{}, gone: func(e event) event { e.Text = "over: " + e.Text; return e }, want: "over: long run"},
@@ -68,7 +68,7 @@ func TestVerdictsAndCrimesAreThoseOfWhatWasAskedFor(t *testing.T) {
 		ask  func(context.Context) (map[string]judged, error)
 		want string
 	}{
-		"verdicts": {e.askVerdicts, "promise disk fails, an anomaly, muted: full really"},
+		"verdicts": {e.askVerdicts, "promise disk failed, anomaly, muted: full really"},
 		"crimes":   {e.askCrimes, "never passed disk: failed all 4 times"},
 	} {
 		now, err := c.ask(t.Context())

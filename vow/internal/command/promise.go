@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vow-os/vow/kit/human"
-
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/vow-os/vow/console/word"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -91,7 +91,7 @@ func printPromises(s *session, promises []*promisev1.PromiseStatus, now time.Tim
 	for _, p := range promises {
 		v := p.GetVerdict()
 		rows = append(rows, []string{
-			v.GetPromise(), human.Word(p.GetKind(), "PROMISE_KIND_"), state(p), age(v.GetSince(), now), age(p.GetAt(), now), until(p.GetNext(), now), number(p.Value), human.OneLine(v.GetMessage(), 80),
+			v.GetPromise(), human.Word(p.GetKind(), "PROMISE_KIND_"), word.Verdict(v), age(v.GetSince(), now), age(p.GetAt(), now), until(p.GetNext(), now), number(p.Value), human.OneLine(v.GetMessage(), 80),
 		})
 		if m := v.GetMute(); m != nil {
 			crimes = append(crimes, fmt.Sprintf("%s is muted until %s by %s: %s", v.GetPromise(), clock(m.GetUntil()), m.GetBy(), m.GetReason()))
@@ -107,24 +107,6 @@ func printPromises(s *session, promises []*promisev1.PromiseStatus, now time.Tim
 		fmt.Fprintln(s.out, crime)
 	}
 	return nil
-}
-
-// state is a promise's verdict in a word or two.
-func state(p *promisev1.PromiseStatus) string {
-	v := p.GetVerdict()
-	word := "passed"
-	switch {
-	case v.GetTestFailed() && v.GetAnomaly():
-		word = "failed, anomaly"
-	case v.GetTestFailed():
-		word = "failed"
-	case v.GetAnomaly():
-		word = "anomaly"
-	}
-	if v.GetMute() != nil {
-		word += ", muted"
-	}
-	return word
 }
 
 // number formats a value that may be missing.

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vow-os/vow/kit/human"
-
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/vow-os/vow/console/word"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -89,7 +89,7 @@ func printHistoryCSV(s *session, points []*promisev1.HistoryPoint) error {
 
 func printHistory(s *session, h *promisev1.HistoryResponse, from, until, now time.Time) error {
 	status := h.GetStatus()
-	fmt.Fprintf(s.out, "%s, %s since %s, sensed %s, %d passed and %d failed since %s\n", status.GetVerdict().GetPromise(), state(status),
+	fmt.Fprintf(s.out, "%s, %s since %s, sensed %s, %d passed and %d failed since %s\n", status.GetVerdict().GetPromise(), word.Verdict(status.GetVerdict()),
 		age(status.GetVerdict().GetSince(), now), age(status.GetAt(), now), status.GetPassed(), status.GetFailed(), clock(status.GetFirst()))
 	if m := status.GetVerdict().GetMute(); m != nil {
 		fmt.Fprintf(s.out, "muted until %s by %s: %s\n", clock(m.GetUntil()), m.GetBy(), m.GetReason())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/vow-os/vow/console/word"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/human"
 )
@@ -14,8 +15,8 @@ func printRehearsal(out io.Writer, r *masterv1.Rehearsal) {
 		fmt.Fprintln(out, "  nothing would change")
 	}
 	for _, e := range r.GetEntries() {
-		line := fmt.Sprintf("  %s %s", auditKind(e.GetKind()), e.GetTitle())
-		if details := auditDetails(e); details != "" {
+		line := fmt.Sprintf("  %s %s", word.AuditKind(e.GetKind()), e.GetTitle())
+		if details := word.AuditDetails(e); details != "" {
 			line += ": " + human.OneLine(details, 500)
 		}
 		fmt.Fprintln(out, line)

@@ -75,7 +75,7 @@ func (s *session) watchSoftware(ctx context.Context, computer string) error {
 func (s *session) listSoftware(ctx context.Context, f *client.Fleet, computer, last string) (string, error) {
 	names := []string{computer}
 	if computer == "" {
-		computers, err := allComputers(ctx, f)
+		computers, err := f.AllComputers(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
-	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -26,11 +25,11 @@ func newStatus(s *session) *cobra.Command {
 				return s.watchStatus(c.Context())
 			}
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
-				computers, err := allComputers(ctx, f)
+				computers, err := f.AllComputers(ctx)
 				if err != nil {
 					return err
 				}
-				trees, err := allTrees(ctx, f)
+				trees, err := f.AllTrees(ctx)
 				if err != nil {
 					return err
 				}
@@ -86,26 +85,4 @@ func occupancy(c *masterv1.Computer) string {
 		}
 	}
 	return fmt.Sprintf("%d of %d", held, len(c.GetPartitions()))
-}
-
-// allComputers reads every page.
-func allComputers(ctx context.Context, f *client.Fleet) ([]*masterv1.Computer, error) {
-	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Computer, string, error) {
-		page, err := f.Computers.ListComputers(ctx, &masterv1.ListComputersRequest{PageSize: 1000, PageToken: token})
-		if err != nil {
-			return nil, "", fmt.Errorf("cannot list computers: %w", err)
-		}
-		return page.GetComputers(), page.GetNextPageToken(), nil
-	}))
-}
-
-// allTrees reads every page.
-func allTrees(ctx context.Context, f *client.Fleet) ([]*masterv1.Tree, error) {
-	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Tree, string, error) {
-		page, err := f.Trees.ListTrees(ctx, &masterv1.ListTreesRequest{PageSize: 1000, PageToken: token})
-		if err != nil {
-			return nil, "", fmt.Errorf("cannot list trees: %w", err)
-		}
-		return page.GetTrees(), page.GetNextPageToken(), nil
-	}))
 }

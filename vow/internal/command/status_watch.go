@@ -7,12 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vow-os/vow/kit/human"
-
 	"google.golang.org/protobuf/proto"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/wait"
 )
 
 // watchStatus writes a line, or an object, for each colour that turns, beginning with all of them. It opens the streams again when svc-master was away.
@@ -56,12 +56,8 @@ func again(ctx context.Context, what string, open func() error) error {
 		if err != nil && !rpc.IsUnavailable(err) {
 			return fmt.Errorf("cannot watch the colours of %s: %w", what, err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
+		if wait.For(ctx, pause) != nil {
+			return nil //nolint:nilerr // whoever asked for the watch ended it
 		}
 	}
 }

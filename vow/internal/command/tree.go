@@ -166,7 +166,7 @@ func (s *session) completeTrees(c *cobra.Command, args []string, _ string) ([]st
 	var titles []string
 	if len(args) == 0 {
 		_ = s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error { // no answer, no offers
-			trees, err := allTrees(ctx, f)
+			trees, err := f.AllTrees(ctx)
 			for _, t := range trees {
 				titles = append(titles, t.GetTitle())
 			}

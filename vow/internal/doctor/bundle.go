@@ -68,7 +68,7 @@ func Bundle(ctx context.Context, f *client.Fleet, report *Report, out io.Writer)
 
 // trees tells those that can be told, and learns what must not be told.
 func (b *bundle) trees(ctx context.Context) []*masterv1.Tree {
-	all, err := listTrees(ctx, b.fleet)
+	all, err := within(ctx, b.fleet.AllTrees)
 	b.unread = b.lacks("trees", err)
 	slices.SortStableFunc(all, func(x, y *masterv1.Tree) int {
 		return -cmp.Compare(x.GetColour().GetColour(), y.GetColour().GetColour())
@@ -100,7 +100,7 @@ func (b *bundle) trees(ctx context.Context) []*masterv1.Tree {
 
 // lists tells what is of the whole fleet. What it quotes of trees, as reasons of colours and evidence of crimes do, is told only if the secrets of all are known.
 func (b *bundle) lists(ctx context.Context) {
-	computers, err := listComputers(ctx, b.fleet)
+	computers, err := within(ctx, b.fleet.AllComputers)
 	b.lacks("computers", err)
 	for _, c := range computers {
 		if b.unread {

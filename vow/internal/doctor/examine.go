@@ -13,9 +13,7 @@ import (
 
 	"github.com/vow-os/vow/console/relay"
 	examinev1 "github.com/vow-os/vow/gen/vow/examine/v1"
-	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
-	"github.com/vow-os/vow/gen/vowclient"
 	"github.com/vow-os/vow/kit/examine"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
@@ -119,7 +117,7 @@ func port(ctx context.Context, a asked, address string) examine.Check {
 
 // computers tells of those that are not heard of, and asks the nodes of the others.
 func (r *Report) computers(ctx context.Context, f *client.Fleet) []asked {
-	all, err := listComputers(ctx, f)
+	all, err := within(ctx, f.AllComputers)
 	if err != nil {
 		r.add("computers", examine.Bad(examine.Fail, "contact", "see svc-master above", "they are not known: %s", rpc.Message(err)))
 		return nil
@@ -163,15 +161,6 @@ func (r *Report) computers(ctx context.Context, f *client.Fleet) []asked {
 		}
 	}
 	return nodes
-}
-
-func listComputers(ctx context.Context, f *client.Fleet) ([]*masterv1.Computer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Computer, string, error) {
-		page, err := f.Computers.ListComputers(ctx, &masterv1.ListComputersRequest{PageSize: 1000, PageToken: token})
-		return page.GetComputers(), page.GetNextPageToken(), err
-	}))
 }
 
 // clocks compares all with svc-master's, whose times order what people read; without it with ours.
@@ -222,7 +211,7 @@ func (r *Report) versions() {
 
 // trees names those that are Red: vow is well all the same.
 func (r *Report) trees(ctx context.Context, f *client.Fleet) {
-	all, err := listTrees(ctx, f)
+	all, err := within(ctx, f.AllTrees)
 	if err != nil {
 		r.add("trees", examine.Bad(examine.Fail, "colours", "see svc-master above", "they are not known: %s", rpc.Message(err)))
 		return
@@ -240,13 +229,11 @@ func (r *Report) trees(ctx context.Context, f *client.Fleet) {
 	r.add("trees", examine.Well("colours", "none of %d is Red", len(all)))
 }
 
-func listTrees(ctx context.Context, f *client.Fleet) ([]*masterv1.Tree, error) {
+// within asks for a list, and does not wait for ever.
+func within[T any](ctx context.Context, list func(context.Context) ([]T, error)) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	return vowclient.Collect(vowclient.Pages(func(token string) ([]*masterv1.Tree, string, error) {
-		page, err := f.Trees.ListTrees(ctx, &masterv1.ListTreesRequest{PageSize: 1000, PageToken: token})
-		return page.GetTrees(), page.GetNextPageToken(), err
-	}))
+	return list(ctx)
 }
 
 // eachOf asks about every member of a list, some at once, and answers in its order.

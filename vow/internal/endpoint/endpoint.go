@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/vow-os/vow/kit/atomicfile"
 )
 
 // The fixed loopback addresses of `vow up`.
@@ -100,11 +102,7 @@ func (s Set) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	temporary := filepath.Join(dir, "."+fileName)
-	if err := os.WriteFile(temporary, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("cannot write endpoints: %w", err)
-	}
-	return os.Rename(temporary, filepath.Join(dir, fileName))
+	return atomicfile.Write(filepath.Join(dir, fileName), append(data, '\n'), 0o600)
 }
 
 // Remove forgets the set; no file is no error.
