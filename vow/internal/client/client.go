@@ -91,7 +91,7 @@ func New(e endpoint.Set) (*Fleet, error) {
 }
 
 func (f *Fleet) connect(service, address string) (*rpc.Client, error) {
-	c, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Caller: whoami()})
+	c, err := rpc.NewClient(rpc.Target{Address: address, Name: service}, rpc.ClientSettings{ReadMaxBytes: maxAnswer, Caller: whoami()})
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach %s: %w", service, err)
 	}

@@ -218,13 +218,14 @@ func TestARequestCarriesWhatTheFlagsSayAndTellsWhyItIsNotReady(t *testing.T) {
 func TestWrongCommandLinesEndWith2AndSayWhatIsWanted(t *testing.T) {
 	serve(t)
 	for line, want := range map[string]string{
-		"tree":                                "accepts 1 arg",
+		"tree":                                "cannot run vow tree with 0 arguments: want vow tree ",
 		"status -o xml":                       "want text or json",
-		"status --nosuch":                     "unknown flag",
+		"status --nosuch":                     "cannot run vow status: unknown flag: --nosuch; see vow status --help",
 		"request web ./no-such-directory":     "want a URL, or the path of a directory",
 		"request web file:///x -p novalue":    "want key=value",
 		"request web file:///x --state doing": "want started, stopped or destroyed",
 		"up --partitions 0":                   "want 1 to 1000",
+		"up --notify f.json --console=":       "cannot --notify f.json: the console tells people",
 		"up --redis redis://x --embedded":     "--redis and --embedded together",
 	} {
 		code, _, errOut := run(t, strings.Fields(line)...)
@@ -240,7 +241,7 @@ func TestFailuresEndWith1AndSayWhatToDo(t *testing.T) {
 		t.Errorf("exit %d, %q", code, errOut)
 	}
 	t.Setenv("VOW_MASTER_ADDRESS", "127.0.0.1:1")
-	if code, _, errOut := run(t, "status"); code != exitFailed || !strings.Contains(errOut, "vow up") || !strings.Contains(errOut, "--master") {
+	if code, _, errOut := run(t, "status"); code != exitFailed || !strings.Contains(errOut, "svc-master at 127.0.0.1:1") || !strings.Contains(errOut, "vow up") || !strings.Contains(errOut, "--master") {
 		t.Errorf("exit %d, %q", code, errOut)
 	}
 	if code, _, errOut := run(t, "node", "ps"); code != exitFailed || !strings.Contains(errOut, "--node unix:/path") {
@@ -276,7 +277,7 @@ func TestAStoreIsBackedUpAndRestored(t *testing.T) {
 		"store status --redis-url ftp://x":                 "cannot use --redis-url",
 		"store status --redis-url redis://x --store-dir /": "together",
 		"store status --store-dir /no/such":                "cannot use --store-dir",
-		"store backup":                                     "accepts 1 arg",
+		"store backup":                                     "cannot run vow store backup with 0 arguments: want vow store backup FILE",
 	} {
 		if code, _, errOut := run(t, strings.Fields(line)...); code != exitUsage || !strings.Contains(errOut, want) {
 			t.Errorf("vow %s: exit %d, %q; want %q", line, code, errOut, want)

@@ -22,7 +22,7 @@ func newNode(s *session) *cobra.Command {
 	node := &cobra.Command{Use: "node", GroupID: "local", Short: "Look at the node on this machine"}
 	node.AddCommand(&cobra.Command{
 		Use: "ps [PARTITION]", Short: "Show the supervised processes",
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: arguments(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completePartitions,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.withNode(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				request := &nodev1.ListProcessesRequest{}

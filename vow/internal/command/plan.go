@@ -17,7 +17,7 @@ import (
 func newNodePlan(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "plan PARTITION", Short: "Show what a run of a partition would change; change nothing",
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments(cobra.ExactArgs(1)), ValidArgsFunction: s.completePartitions,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.withNode(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				plan, err := f.Node.Plan(ctx, &nodev1.PlanRequest{Partition: args[0]})

@@ -85,6 +85,29 @@ func allocated(i *masterv1.Instance, name string) (string, error) {
 	return i.GetAllocationId(), nil
 }
 
+// completePromises offers instances, then the promises of the one that was typed.
+func (s *session) completePromises(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 && !strings.Contains(prefix, "/") {
+		return s.completeTrees(c, args, prefix)
+	}
+	if len(args) != 1 {
+		return s.completeThing(c, args, prefix)
+	}
+	var names []string
+	_ = s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error { // no answer, no offers
+		id, err := allocation(ctx, f, args[0])
+		if err != nil {
+			return err
+		}
+		response, err := f.Promises.ListPromises(ctx, &promisev1.ListPromisesRequest{AllocationId: id})
+		for _, p := range response.GetPromises() {
+			names = append(names, p.GetVerdict().GetPromise())
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 func printPromises(s *session, promises []*promisev1.PromiseStatus, now time.Time) error {
 	rows := [][]string{{"PROMISE", "KIND", "STATE", "SINCE", "SENSED", "NEXT", "VALUE", "MESSAGE"}}
 	var crimes []string

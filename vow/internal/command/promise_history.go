@@ -25,8 +25,8 @@ func newPromiseHistory(s *session) *cobra.Command {
 	var from, to string
 	command := &cobra.Command{
 		Use: "history INSTANCE PROMISE", Short: "Show the values and verdicts of a promise over time",
-		Example:     "  vow promise history hello disk\n  vow promise history hello disk --from 30d -o csv > disk.csv",
-		Args:        arguments(cobra.ExactArgs(2)),
+		Example: "  vow promise history hello disk\n  vow promise history hello disk --from 30d -o csv > disk.csv",
+		Args:    arguments(cobra.ExactArgs(2)), ValidArgsFunction: s.completePromises,
 		Annotations: map[string]string{alsoCSV: "yes"},
 		RunE: func(c *cobra.Command, args []string) error {
 			now := time.Now()

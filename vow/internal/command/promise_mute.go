@@ -20,7 +20,7 @@ func newPromiseMute(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use: "mute INSTANCE PROMISE", Short: "Acknowledge a known-bad promise until a date: it does not bang and fails no run",
 		Example: "  vow promise mute hello disk --until 7d --reason 'the disk is on order'",
-		Args:    arguments(cobra.ExactArgs(2)),
+		Args:    arguments(cobra.ExactArgs(2)), ValidArgsFunction: s.completePromises,
 		RunE: func(c *cobra.Command, args []string) error {
 			if untilText == "" || reason == "" {
 				return usageError{errors.New("cannot mute without --until and --reason: somebody will ask")}
@@ -57,19 +57,21 @@ func newPromiseUnmute(s *session) *cobra.Command {
 	var reason string
 	command := &cobra.Command{
 		Use: "unmute INSTANCE PROMISE", Short: "End a mute now",
-		Args: arguments(cobra.ExactArgs(2)),
+		Args: arguments(cobra.ExactArgs(2)), ValidArgsFunction: s.completePromises,
 		RunE: func(c *cobra.Command, args []string) error {
 			return s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error {
 				allocation, err := allocation(ctx, f, args[0])
 				if err != nil {
 					return err
 				}
-				if _, err := f.Promises.UnmutePromise(ctx, &promisev1.UnmutePromiseRequest{AllocationId: allocation, Promise: args[1], Reason: reason, By: whoami()}); err != nil {
+				response, err := f.Promises.UnmutePromise(ctx, &promisev1.UnmutePromiseRequest{AllocationId: allocation, Promise: args[1], Reason: reason, By: whoami()})
+				if err != nil {
 					return fmt.Errorf("cannot unmute %s of %q: %w", args[1], args[0], err)
 				}
-				if !s.json() {
-					fmt.Fprintf(s.out, "%s of %s is no longer muted\n", args[1], args[0])
+				if s.json() {
+					return s.message(response)
 				}
+				fmt.Fprintf(s.out, "%s of %s is no longer muted\n", args[1], args[0])
 				return nil
 			})
 		},

@@ -121,6 +121,11 @@ func TestPromisesAreListedWithMutesAndCrimes(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
+	for _, verb := range []string{"history", "mute", "unmute"} {
+		if _, out, _ := run(t, "__complete", "promise", verb, anAllocation, ""); !strings.HasPrefix(out, "disk\n") {
+			t.Errorf("promise %s offers %q, want the promises of the instance", verb, out)
+		}
+	}
 	if code, _, errOut := run(t, "promise", "list", "hello/nosuch"); code != exitFailed || !strings.Contains(errOut, `cannot find instance "hello/nosuch": tree hello has`) {
 		t.Errorf("exit %d, %q", code, errOut)
 	}

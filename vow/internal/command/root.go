@@ -102,7 +102,9 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 	flags.StringVar(&s.endpoints.Scheduler, "scheduler", "", "`address` of svc-scheduler (VOW_SCHEDULER_ADDRESS)")
 	flags.StringVar(&s.endpoints.Promise, "promise", "", "`address` of svc-promise (VOW_PROMISE_ADDRESS)")
 	flags.StringVar(&s.endpoints.Node, "node", "", "`socket` of the local svc-node, unix:/path (VOW_NODE_ADDRESS)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("cannot run %s: %w; see %[1]s --help", c.CommandPath(), err)}
+	})
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 
 	root.AddGroup(&cobra.Group{ID: "local", Title: "This machine:"}, &cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"})
@@ -120,7 +122,7 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
-			return usageError{fmt.Errorf("%w; see vow %s --help", err, c.Name())}
+			return usageError{fmt.Errorf("cannot run %s with %d arguments: want %s; see %[1]s --help", c.CommandPath(), len(args), c.UseLine())}
 		}
 		return nil
 	}

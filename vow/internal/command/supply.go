@@ -26,6 +26,12 @@ ends in .cfg. A URL may end in #sha256=…, #sha512=… or #md5=…. Supplying a
 tried at once.`,
 		Example: "  vow supply ./examples/hello laptop\n  vow supply https://example.org/hello-1.0.tar.gz#sha256=… laptop --wait 10m",
 		Args:    arguments(cobra.ExactArgs(2)),
+		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveDefault // files
+			}
+			return s.completeComputers(c, args[1:], prefix)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			url, err := releaseURL(args[0])
 			if err != nil {
