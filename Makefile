@@ -283,11 +283,19 @@ deb-lint: ## Build the Debian package, and fail if lintian finds an error in it 
 
 # The root that debootstrap makes in two minutes is kept in .cache.
 .PHONY: deb-test
-deb-test: ## Install, upgrade while an instance runs, remove and purge the package in a debootstrap root (as root)
+deb-test: deb-pair ## Install, upgrade while an instance runs, remove and purge the package in a debootstrap root (as root)
+	VOW_DEB_ROOT=$(CACHE)/deb-root.tar svc-node/debian/test.sh $(CACHE)/deb/vow-node_1.0_$(DEB_ARCH).deb $(CACHE)/deb/vow-node_1.1_$(DEB_ARCH).deb
+
+# Some ten minutes, most of them emulation; the Debian that debootstrap makes in three is kept in .cache/vm.
+.PHONY: deb-vm
+deb-vm: deb-pair ## The whole life of the package on a virtual machine: systemd, a reboot, cgroup limits for real (as root; Debian: qemu-system-x86 debootstrap)
+	svc-node/debian/vm.sh $(CACHE)/deb/vow-node_1.0_$(DEB_ARCH).deb $(CACHE)/deb/vow-node_1.1_$(DEB_ARCH).deb
+
+.PHONY: deb-pair
+deb-pair:
 	@rm -rf $(CACHE)/deb && mkdir -p $(CACHE)/deb
 	svc-node/debian/build.sh $(DEB_ARCH) $(CACHE)/deb 1.0
 	svc-node/debian/build.sh $(DEB_ARCH) $(CACHE)/deb 1.1
-	VOW_DEB_ROOT=$(CACHE)/deb-root.tar svc-node/debian/test.sh $(CACHE)/deb/vow-node_1.0_$(DEB_ARCH).deb $(CACHE)/deb/vow-node_1.1_$(DEB_ARCH).deb
 
 # ---------------------------------------------------------------------------------------------------------------------
 ##@ Cluster (docs/cluster.md)

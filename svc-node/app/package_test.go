@@ -48,7 +48,7 @@ func TestTheDebianPackageHasWhatItsUnitsAndScriptsName(t *testing.T) {
 			t.Errorf("%s is %s", path, what)
 		}
 	}
-	for _, name := range []string{"vow-format.service", "vow-supervisor.service"} {
+	for _, name := range []string{"vow-format.service", "vow-limits.service", "vow-supervisor.service"} {
 		if has["/lib/systemd/system/"+name] == "" {
 			t.Errorf("%s is not in the package", name)
 		}

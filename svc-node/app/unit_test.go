@@ -52,7 +52,7 @@ func TestTheUnitStartsASupervisorWhoseAgentUnderstandsItsCommandLine(t *testing.
 		}
 	}
 	before, after, ok := strings.Cut(values["Service.ExecStart"][0], " -- ")
-	if !ok || before != "/usr/bin/vow-supervisor --dir /var/lib/vow/supervisor --agent" {
+	if !ok || before != "/usr/bin/vow-supervisor --dir /var/lib/vow/supervisor --cgroup system.slice/vow-limits.service --agent" {
 		t.Errorf("the supervisor is %q", before)
 	}
 	agent := strings.Fields(after)
@@ -77,6 +77,25 @@ func TestTheUnitStartsASupervisorWhoseAgentUnderstandsItsCommandLine(t *testing.
 	}
 }
 
+// The cgroup that the supervisor gives limited services is one that systemd makes, keeps and never puts a process into.
+func TestTheCgroupOfLimitedServicesIsAUnitWithoutAProcess(t *testing.T) {
+	supervisor, limits := unit(t, "../systemd/vow-supervisor.service"), unit(t, "../systemd/vow-limits.service")
+	_, after, ok := strings.Cut(supervisor["Service.ExecStart"][0], " --cgroup system.slice/")
+	if name, _, _ := strings.Cut(after, " "); !ok || name != "vow-limits.service" {
+		t.Errorf("limited services are below %q", name)
+	}
+	for key, want := range map[string]string{"Service.Type": "oneshot", "Service.RemainAfterExit": "yes", "Service.Delegate": "yes", "Service.OOMPolicy": "continue", "Service.TasksMax": "infinity"} {
+		if got := strings.Join(limits[key], " "); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	for _, key := range []string{"Unit.Wants", "Unit.After"} {
+		if !strings.Contains(strings.Join(supervisor[key], " "), "vow-limits.service") {
+			t.Errorf("%s of the supervisor is %q", key, supervisor[key])
+		}
+	}
+}
+
 func TestSystemdUnderstandsTheUnits(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -87,7 +106,7 @@ func TestSystemdUnderstandsTheUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	units, err := filepath.Glob("../systemd/*.service")
-	if err != nil || len(units) != 2 {
+	if err != nil || len(units) != 3 {
 		t.Fatalf("units are %v, %v", units, err)
 	}
 	dir := t.TempDir()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -30,7 +31,7 @@ func Stub() { supervisor.Stub() }
 // Main runs a supervisor until everything has been stopped (SIGTERM, SIGINT, or a shutdown call) and returns its exit
 // code. args are the arguments after the command's name:
 //
-//	--dir DIR [--verbose] [--agent -- ARGV…]
+//	--dir DIR [--cgroup PATH] [--verbose] [--agent -- ARGV…]
 //
 // It takes signals for itself and reaps all children of the process, so it cannot share its process with anything else.
 // SIGUSR2 replaces it by its executable as it is on disk then, with os.Args, keeping all processes.
@@ -39,6 +40,7 @@ func Main(args []string, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	dir := flags.String("dir", "", "folder of the journal and the control socket (required)")
 	agent := flags.Bool("agent", false, "keep the agent running too; its command line follows after --")
+	group := flags.String("cgroup", "", "cgroup v2 below which limited services have theirs, such as system.slice/vow-limits.service; the supervisor's own unless said")
 	verbose := flags.Bool("verbose", false, "log every change of every process")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -49,6 +51,8 @@ func Main(args []string, stderr io.Writer) int {
 	switch {
 	case *dir == "":
 		return usage(stderr, "cannot supervise: --dir is missing")
+	case *group != "" && !filepath.IsLocal(*group):
+		return usage(stderr, fmt.Sprintf("cannot use --cgroup=%q: want a path below the root of cgroups, without a / before it", *group))
 	case *agent && flags.NArg() == 0:
 		return usage(stderr, "cannot keep the agent running: its command line is missing after --")
 	case !*agent && flags.NArg() > 0:
@@ -65,7 +69,7 @@ func Main(args []string, stderr io.Writer) int {
 		level = slog.LevelDebug
 	}
 	err = supervisor.Run(supervisor.Config{
-		Dir: *dir, Agent: flags.Args(), Executable: executable, Args: os.Args,
+		Dir: *dir, Cgroup: *group, Agent: flags.Args(), Executable: executable, Args: os.Args,
 		Log: slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level})).With("service", "vow-supervisor"),
 	})
 	switch {

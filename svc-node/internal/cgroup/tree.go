@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -29,8 +28,9 @@ const ownLeaf = "vow-supervisor"
 
 // Tree is where groups may be made. Its methods may be called by several goroutines.
 type Tree struct {
-	root string // before every path; not empty in tests only
-	hash string
+	root  string // before every path; not empty in tests only
+	hash  string
+	given string // the cgroup of version 2 that was given to groups; empty = our own
 
 	mu sync.Mutex
 	// dirs are the parents of groups by controller, found when the first group is made; unified says which are of
@@ -41,9 +41,10 @@ type Tree struct {
 	why     map[string]string // why there is none
 }
 
-// NewTree returns the tree of the supervisor whose folder has the hash. Nothing is looked at before the first Make. root
-// is put before every path; empty = the machine.
-func NewTree(root, hash string) *Tree { return &Tree{root: root, hash: hash} }
+// NewTree returns the tree of the supervisor whose folder has the hash. Nothing is looked at before the first Make. given
+// is the cgroup of version 2 below which groups are made, such as "system.slice/vow-limits.service": one in which no
+// process is. Empty = our own cgroup, in which we are. root is put before every path; empty = the machine.
+func NewTree(root, hash, given string) *Tree { return &Tree{root: root, hash: hash, given: given} }
 
 // Make makes the group of a process with its limits, or finds it again. nil = none of them can be held by a group. The
 // problems say in words which limits are not held, and why.
@@ -125,6 +126,9 @@ func (t *Tree) find() {
 		for _, h := range hierarchies {
 			var err error
 			switch {
+			case h.missing:
+				t.why[controller] = fmt.Sprintf("there is no cgroup %s, which --cgroup names (systemctl start vow-limits makes it)", t.given)
+				continue
 			case h.unified && !slices.Contains(words(filepath.Join(h.dir, "cgroup.controllers")), controller):
 				continue
 			case h.unified:
@@ -144,7 +148,12 @@ func (t *Tree) find() {
 	}
 }
 
-// passOn enables a controller for the children of a cgroup of version 2.
+// gathering bounds the rounds in which the processes of our cgroup are moved: what one of them forks meanwhile is moved
+// in the next.
+const gathering = 20
+
+// passOn enables a controller for the children of a cgroup of version 2, which the kernel does only where no process is:
+// those in a cgroup that is ours alone are moved into a leaf of it, where their children stay.
 func (t *Tree) passOn(dir, controller string) error {
 	control := filepath.Join(dir, "cgroup.subtree_control")
 	if slices.Contains(words(control), controller) {
@@ -154,14 +163,39 @@ func (t *Tree) passOn(dir, controller string) error {
 	if !errors.Is(err, unix.EBUSY) {
 		return err
 	}
+	if !t.ours(dir) {
+		return err
+	}
 	own := filepath.Join(dir, ownLeaf)
 	if err := os.Mkdir(own, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	if err := write(filepath.Join(own, "cgroup.procs"), strconv.Itoa(os.Getpid())); err != nil {
-		return err
+	for range gathering {
+		for _, pid := range words(filepath.Join(dir, "cgroup.procs")) {
+			if err := write(filepath.Join(own, "cgroup.procs"), pid); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+		}
+		if err = write(control, "+"+controller); !errors.Is(err, unix.EBUSY) {
+			return err
+		}
 	}
-	return write(control, "+"+controller)
+	return err
+}
+
+// ours reports whether a cgroup has nobody's processes but ours: a container's first, or one that systemd has delegated.
+// In a login session it would be the user's shell that we moved.
+func (t *Tree) ours(dir string) bool {
+	if slices.Contains(lines(t.root+"/proc/self/cgroup"), "0::/") {
+		return true
+	}
+	for _, name := range []string{"user.delegate", "trusted.delegate"} {
+		value := make([]byte, 1)
+		if n, err := unix.Getxattr(dir, name, value); err == nil && n == 1 && value[0] == '1' {
+			return true
+		}
+	}
+	return false
 }
 
 // hierarchy is one mounted tree of cgroups, and the folder of our own cgroup there.
@@ -169,6 +203,7 @@ type hierarchy struct {
 	dir         string
 	controllers []string
 	unified     bool
+	missing     bool // what was given is not there
 }
 
 // hierarchies reads proc_pid_mountinfo(5) and cgroups(7).
@@ -197,6 +232,13 @@ func (t *Tree) hierarchies() []hierarchy {
 				path = own[h.controllers[i]]
 			}
 		} else if !h.unified {
+			continue
+		}
+		if h.unified && t.given != "" {
+			h.dir = filepath.Join(t.root+fields[4], t.given)
+			_, err := os.Stat(h.dir)
+			h.missing = err != nil
+			all = append(all, h)
 			continue
 		}
 		if !known || path == "" {

@@ -56,7 +56,7 @@ func TestInVersionTwoOneGroupHoldsAllLimits(t *testing.T) {
 		"proc/self/cgroup":    "0::/system.slice/vow\n",
 		"sys/fs/cgroup/system.slice/vow/cgroup.controllers": "cpuset cpu memory pids\n",
 	})
-	tree := NewTree(root, "h")
+	tree := NewTree(root, "h", "")
 	g, problems := tree.Make(key, all)
 	if g == nil || len(problems) > 0 || len(g.dirs) != 1 {
 		t.Fatalf("the group is %+v, problems %q", g, problems)
@@ -86,7 +86,7 @@ func TestInVersionTwoOneGroupHoldsAllLimits(t *testing.T) {
 	if g.Kill(); !strings.HasSuffix(settings(t, root)["vow/cgroup.kill"], "1") {
 		t.Error("the group is not killed as a whole")
 	}
-	if again, _ := NewTree(root, "h").Make(key, all); again == nil || again.unified != g.unified {
+	if again, _ := NewTree(root, "h", "").Make(key, all); again == nil || again.unified != g.unified {
 		t.Errorf("the next supervisor finds %+v", again)
 	}
 }
@@ -98,8 +98,26 @@ func TestASupervisorInItsOwnLeafMakesGroupsBesideIt(t *testing.T) {
 		"sys/fs/cgroup/vow/cgroup.controllers":          "memory\n",
 		"sys/fs/cgroup/vow/vow-supervisor/cgroup.procs": "1\n",
 	})
-	g, problems := NewTree(root, "h").Make(key, supervise.Limits{Memory: 1 << 20})
+	g, problems := NewTree(root, "h", "").Make(key, supervise.Limits{Memory: 1 << 20})
 	if g == nil || len(problems) > 0 || filepath.Base(filepath.Dir(g.unified)) != "vow" {
+		t.Errorf("the group is %+v, problems %q", g, problems)
+	}
+}
+
+func TestGroupsAreMadeInTheCgroupThatWasGiven(t *testing.T) {
+	files := map[string]string{
+		"proc/self/mountinfo": unifiedMount,
+		"proc/self/cgroup":    "0::/system.slice/vow-supervisor.service\n",
+		"sys/fs/cgroup/system.slice/vow-supervisor.service/cgroup.controllers": "cpu memory pids\n",
+	}
+	const given = "system.slice/vow-limits.service"
+	g, problems := NewTree(machine(t, files), "h", given).Make(key, all)
+	if g != nil || len(problems) != 3 || !strings.HasPrefix(problems[0], "its limit of memory is not held: there is no cgroup "+given) {
+		t.Errorf("without it the group is %+v, problems %q", g, problems)
+	}
+	files["sys/fs/cgroup/"+given+"/cgroup.controllers"] = "cpu memory pids\n"
+	g, problems = NewTree(machine(t, files), "h", given).Make(key, all)
+	if g == nil || len(problems) > 0 || !strings.HasSuffix(filepath.Dir(g.unified), given) {
 		t.Errorf("the group is %+v, problems %q", g, problems)
 	}
 }
@@ -114,7 +132,7 @@ func TestInVersionOneEachControllerHasItsFolder(t *testing.T) {
 		"sys/fs/cgroup/cgroup.controllers":             "hugetlb\n",
 		"sys/fs/cgroup/memory/b/memory.limit_in_bytes": "",
 	})
-	g, problems := NewTree(root, "h").Make(key, all)
+	g, problems := NewTree(root, "h", "").Make(key, all)
 	if g == nil || len(g.dirs) != 2 || g.Descriptor() != nil {
 		t.Fatalf("the group is %+v", g)
 	}
@@ -133,14 +151,14 @@ func TestInVersionOneEachControllerHasItsFolder(t *testing.T) {
 }
 
 func TestWithoutCgroupsEveryLimitIsAProblemInWords(t *testing.T) {
-	g, problems := NewTree(machine(t, nil), "h").Make(key, all)
+	g, problems := NewTree(machine(t, nil), "h", "").Make(key, all)
 	if g != nil || len(problems) != 3 || !strings.HasPrefix(problems[0], "its limit of memory is not held: this machine has no cgroup controller") {
 		t.Errorf("the group is %+v, problems %q", g, problems)
 	}
 }
 
 func TestDifferentKeysHaveDifferentGroups(t *testing.T) {
-	tree := NewTree("", "h")
+	tree := NewTree("", "h", "")
 	seen := map[string]supervise.Key{}
 	long := strings.Repeat("x", supervise.MaxName)
 	for _, k := range []supervise.Key{

@@ -33,7 +33,7 @@ func newMachine(ctx context.Context, cfg Config, dir string) (*machine, error) {
 	}
 	m := &machine{
 		ctx: ctx, log: cfg.Log, journal: j, boot: boot, hash: hash, since: cfg.since, executable: cfg.Executable, before: cfg.before, children: map[int]child{},
-		limits: map[supervise.Key]*limited{}, tree: cgroup.NewTree("", hash), gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
+		limits: map[supervise.Key]*limited{}, tree: cgroup.NewTree("", hash, cfg.Cgroup), gates: map[uint64]*gate{}, events: make(chan supervise.Event), calls: make(chan call), rotated: make(chan struct{}),
 	}
 	units := make([]supervise.Unit, 0, len(j.units))
 	for _, unit := range j.units {

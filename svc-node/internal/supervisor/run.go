@@ -22,6 +22,9 @@ type Config struct {
 	Dir string
 	// Agent is the command line of the agent, the executable first; empty = no agent is kept running.
 	Agent []string
+	// Cgroup is the cgroup of version 2 below which limited services have theirs; empty = the supervisor's own. Where a
+	// process of systemd's is put into the supervisor's own, as when it is started again, groups cannot be made there.
+	Cgroup string
 	// Log takes the supervisor's own log.
 	Log *slog.Logger
 	// Executable and Args are what a re-execution runs.
