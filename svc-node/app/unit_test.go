@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func unit(t *testing.T, path string) map[string][]string {
 func TestTheUnitStartsASupervisorWhoseAgentUnderstandsItsCommandLine(t *testing.T) {
 	values := unit(t, "../systemd/vow-supervisor.service")
 	for key, want := range map[string]string{
-		"Service.KillMode": "process", "Service.Delegate": "yes", "Service.NoNewPrivileges": "yes", "Service.ProtectSystem": "full", "Service.Restart": "always",
+		"Service.KillMode": "process", "Service.Delegate": "yes", "Service.NoNewPrivileges": "yes", "Service.ProtectSystem": "full", "Service.Restart": "always", "Service.Type": "notify", "Service.WatchdogSec": "3min",
 		"Unit.StartLimitIntervalSec": "0", "Service.KillSignal": "SIGTERM", "Service.StateDirectoryMode": "0700",
 	} {
 		if got := strings.Join(values[key], " "); got != want {
@@ -92,6 +93,24 @@ func TestTheCgroupOfLimitedServicesIsAUnitWithoutAProcess(t *testing.T) {
 	for _, key := range []string{"Unit.Wants", "Unit.After"} {
 		if !strings.Contains(strings.Join(supervisor[key], " "), "vow-limits.service") {
 			t.Errorf("%s of the supervisor is %q", key, supervisor[key])
+		}
+	}
+}
+
+// A small Debian has no other programs: procps, with /bin/kill, is not in it.
+func TestTheUnitsNameNoProgramThatASmallDebianLacks(t *testing.T) {
+	units, err := filepath.Glob("../systemd/*.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range units {
+		for key, commands := range unit(t, path) {
+			for _, command := range commands {
+				if program, _, _ := strings.Cut(command, " "); strings.HasPrefix(key, "Service.Exec") &&
+					!slices.Contains([]string{"/bin/sh", "/bin/true", "/usr/bin/vow", "/usr/bin/vow-supervisor"}, program) {
+					t.Errorf("%s: %s is %s", path, key, program)
+				}
+			}
 		}
 	}
 }

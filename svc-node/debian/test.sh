@@ -142,6 +142,7 @@ inside dpkg -P vow-node >/dev/null || fail 'it cannot be purged'
 [ -e "$root/srv/vow/instance/.vow-format.json" ] || fail 'a purge took the data of instances'
 inside dpkg -i /new.deb >/dev/null || fail 'it does not install after a purge'
 inside systemctl stop vow-supervisor
+mkdir -p "$root/srv/vow/instance/var/xml_report/deb" && touch "$root/srv/vow/instance/var/xml_report/deb/2026-11-22.xml" # the agent's journal of usage is no instance's
 rm -rf "$root"/srv/vow/instance/slappart*/* "$root"/srv/vow/instance/slappart*/.[!.]*
 inside dpkg -P vow-node >/dev/null || fail 'it cannot be purged a second time'
 # Users stay (postrm); the log is what our systemctl writes, run/adduser the lock of adduser.

@@ -73,7 +73,7 @@ timeout --kill-after=5 "${VOW_VM_TIMEOUT:-900}" qemu-system-x86_64 -machine q35 
   -drive file="$kept/root.img",format=raw,if=virtio,snapshot=on -drive file="$work/vm.img",format=raw,if=virtio,readonly=on \
   -device virtio-rng-pci -serial file:"$kept/console.log" -serial file:"$work/told" &
 machine=$!
-tail --pid=$machine -n +1 -s 0.2 -f "$work/told" | tr -d '\r'
+tail --pid=$machine -n +1 -s 0.2 -f "$work/told" | sed -u 's|\r||'
 wait "$machine" || { echo 'deb-vm: the machine did not end by itself in time' >&2; exit 1; }
 machine=
 grep -q '^all steps ok' "$work/told"

@@ -110,11 +110,15 @@ func (g *Group) Members() []int {
 	return members
 }
 
-// Kill ends every process in the group, those too that are being forked: at once in version 2, by rounds in version 1,
-// where a limit of processes keeps a fork bomb from being faster.
+// Kill ends every process in the group, those too that are being forked: by rounds, in version 2 of a group that is
+// frozen and so forks no more; in version 1 a limit of processes keeps a fork bomb from being faster. Not by cgroup.kill:
+// Linux 6.1.170 then kills whatever is created in the group ever after, so that the service never ran again.
 func (g *Group) Kill() {
-	if g.unified != "" && write(filepath.Join(g.unified, "cgroup.kill"), "1") == nil {
-		return
+	if g.unified != "" {
+		freeze := filepath.Join(g.unified, "cgroup.freeze")
+		if write(freeze, "1") == nil {
+			defer func() { _ = write(freeze, "0") }()
+		}
 	}
 	const rounds = 20
 	for range rounds {

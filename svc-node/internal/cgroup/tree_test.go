@@ -2,8 +2,10 @@ package cgroup
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,8 +85,20 @@ func TestInVersionTwoOneGroupHoldsAllLimits(t *testing.T) {
 	if g.Begin(); g.OutOfMemory() != 0 {
 		t.Error("the kill of an earlier process counts again")
 	}
-	if g.Kill(); !strings.HasSuffix(settings(t, root)["vow/cgroup.kill"], "1") {
-		t.Error("the group is not killed as a whole")
+	// A process of nobody's: what is killed has been frozen before, and is not after.
+	sleeper := exec.Command("sleep", "1000")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(g.unified, "cgroup.procs"), []byte(strconv.Itoa(sleeper.Process.Pid)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g.Kill()
+	if err := sleeper.Wait(); err == nil || sleeper.ProcessState.String() != "signal: killed" {
+		t.Errorf("a member ended with %v", err)
+	}
+	if after := settings(t, root); after["vow/cgroup.freeze"] != "0" || after["vow/cgroup.kill"] != "" {
+		t.Errorf("after the kill the group is %v", after)
 	}
 	if again, _ := NewTree(root, "h", "").Make(key, all); again == nil || again.unified != g.unified {
 		t.Errorf("the next supervisor finds %+v", again)

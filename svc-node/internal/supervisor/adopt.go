@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/vow-os/vow/svc-node/internal/cgroup"
@@ -143,9 +141,8 @@ func agentProcess(cfg Config, dir string) ([]supervise.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the agent: the working directory: %w", err)
 	}
-	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, markerName+"=") })
 	return []supervise.Process{{
-		Key: supervise.AgentKey(), Kind: supervise.Agent, Path: path, Argv: cfg.Agent, Env: env, Dir: work,
+		Key: supervise.AgentKey(), Kind: supervise.Agent, Path: path, Argv: cfg.Agent, Env: agentEnvironment(), Dir: work,
 		Revision: fmt.Sprintf("%d bytes of %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano)),
 		Log:      supervise.Log{Path: filepath.Join(dir, "agent.log"), MaxBytes: 10 << 20, Keep: 3},
 	}}, nil

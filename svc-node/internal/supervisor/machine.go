@@ -70,6 +70,13 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 	defer sweep.Stop()
 	m.reap() // who ended before we listened
 	m.prepare()
+	notify("READY=1")
+	var alive <-chan time.Time
+	if every := watchdog(); every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		alive = ticker.C
+	}
 	defer func() {
 		if m.spare != nil {
 			m.spare.close() // it leaves
@@ -117,6 +124,8 @@ func (m *machine) loop(signals, deaths <-chan os.Signal) (reexec bool) {
 			c.fail(err)
 		case <-sweep.C:
 			m.sweep()
+		case <-alive:
+			notify("WATCHDOG=1")
 		case <-m.rotated:
 			m.rotating = false
 		}
