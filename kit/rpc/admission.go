@@ -137,25 +137,29 @@ func (a *admission) know(service string) {
 // admitted lets calls through as slots allow.
 func (a *admission) admitted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, bounded := a.classOf[r.URL.Path]
-		if !bounded {
-			next.ServeHTTP(w, r)
+		if c, bounded := a.classOf[r.URL.Path]; bounded {
+			a.serve(next, c, w, r)
 			return
 		}
-		if err := a.enter(r.Context(), c); err != nil {
-			if r.Context().Err() == nil {
-				a.hits.Add(r.Context(), 1, conv.LimitName.String(limitOf[c]))
-			}
-			if a.refuse.IsSupported(r) {
-				_ = a.refuse.Write(w, r, err) // the caller may be gone
-				return
-			}
-			http.Error(w, Message(err), http.StatusServiceUnavailable)
-			return
-		}
-		defer a.leave()
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r) // a stream, which lives long: little may be on its stack
 	})
+}
+
+// serve serves a call when it has a slot.
+func (a *admission) serve(next http.Handler, c class, w http.ResponseWriter, r *http.Request) {
+	if err := a.enter(r.Context(), c); err != nil {
+		if r.Context().Err() == nil {
+			a.hits.Add(r.Context(), 1, conv.LimitName.String(limitOf[c]))
+		}
+		if a.refuse.IsSupported(r) {
+			_ = a.refuse.Write(w, r, err) // the caller may be gone
+			return
+		}
+		http.Error(w, Message(err), http.StatusServiceUnavailable)
+		return
+	}
+	defer a.leave()
+	next.ServeHTTP(w, r)
 }
 
 // enter takes a slot, or waits for one.
