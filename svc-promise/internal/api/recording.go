@@ -12,7 +12,7 @@ type recording struct {
 	sense    *Sense
 	ctx      context.Context //nolint:containedctx // of the stream that it is part of
 	computer string
-	batches  chan<- batch
+	pass     func(batch)
 	// lacking is the windows of the stream that lack groups.
 	lacking map[windowKey]struct{}
 	// waiting is the message after the one that is being recorded; turn is held by who records.
@@ -20,9 +20,9 @@ type recording struct {
 	turn    chan struct{}
 }
 
-func newRecording(ctx context.Context, s *Sense, computer string, batches chan<- batch) *recording {
+func newRecording(ctx context.Context, s *Sense, computer string, pass func(batch)) *recording {
 	return &recording{
-		sense: s, ctx: ctx, computer: computer, batches: batches, lacking: map[windowKey]struct{}{},
+		sense: s, ctx: ctx, computer: computer, pass: pass, lacking: map[windowKey]struct{}{},
 		waiting: make(chan *promisev1.SenseRequest, 1), turn: make(chan struct{}, 1),
 	}
 }
@@ -80,8 +80,5 @@ func (r *recording) record(request *promisev1.SenseRequest) {
 	for _, a := range request.GetAllocations() {
 		r.sense.record(r.ctx, r.computer, a, &one, r.lacking)
 	}
-	select {
-	case r.batches <- one:
-	case <-r.ctx.Done():
-	}
+	r.pass(one)
 }

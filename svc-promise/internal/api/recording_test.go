@@ -19,7 +19,7 @@ func TestEveryBatchIsRecordedOnceAndInOrder(t *testing.T) {
 		}
 		done <- numbers
 	}()
-	r := newRecording(t.Context(), nil, "one", batches)
+	r := newRecording(t.Context(), nil, "one", func(one batch) { batches <- one })
 	for n := range all {
 		if err := r.take(&promisev1.SenseRequest{Batch: uint64(n + 1)}); err != nil {
 			t.Fatal(err)
@@ -46,7 +46,7 @@ func TestEveryBatchIsRecordedOnceAndInOrder(t *testing.T) {
 // When the stream ended, nothing that waits keeps finish from returning, also when nobody takes batches any more.
 func TestAnEndedStreamIsFinishedWithoutItsBatches(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := newRecording(ctx, nil, "one", make(chan batch))
+	r := newRecording(ctx, nil, "one", func(batch) { <-ctx.Done() })
 	for range 2 { // one is being recorded, one waits
 		if err := r.take(&promisev1.SenseRequest{}); err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -18,16 +17,6 @@ import (
 	"github.com/vow-os/vow/svc-promise/internal/window"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
-
-// maxUnacknowledged batches of one stream wait for their bangs; past that nothing more is read, and the node keeps what it has.
-const maxUnacknowledged = 256
-
-// fillWait is how long a batch waits for what its windows lack: were it acknowledged before, and this replica killed, the next one would know its groups by replay
-// alone, which never bangs. A node answers within a round trip or not at all.
-const fillWait = 10 * time.Second
-
-// replayAgain is how long a stream waits before it asks again for the groups of an allocation whose replay did not bring what lacked.
-const replayAgain = time.Minute
 
 // Sense is the handler of SenseService.
 type Sense struct {
@@ -46,22 +35,6 @@ func NewSense(w *window.Windows, m *mute.Registry, a *alarm.Alarm, c *Contacts, 
 	meter := t.Meter("svc-promise/api")
 	return &Sense{Windows: w, Mutes: m, Alarm: a, Contacts: c, Telemetry: t, transitions: conv.PromiseTransitions.New(meter), limits: conv.LimitHits.New(meter)}
 }
-
-// batch is a received batch on its way to its acknowledgement.
-type batch struct {
-	number  uint64
-	changes []*promisev1.VerdictChange
-	waits   []<-chan struct{}
-	// lacking are windows that lack groups before those of the batch, filled those that lacked some and do no more.
-	lacking, filled []windowKey
-	// until is when it waits no longer for the lacking ones.
-	until time.Time
-	// told are the allocations of the batch.
-	told []string
-}
-
-// windowKey names a window.
-type windowKey struct{ allocation, promise string }
 
 // stream is what Sense needs of the RPC library's.
 type stream = connect.BidiStream[promisev1.SenseRequest, promisev1.SenseResponse]
@@ -84,14 +57,12 @@ func (s *Sense) Sense(ctx context.Context, node *stream) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	batches := make(chan batch)
-	written := make(chan error, 1)
-	go func() { written <- s.acknowledge(ctx, node, batches) }()
-	r := newRecording(ctx, s, hello.GetComputer(), batches)
-	err = s.receive(ctx, node, r)
+	a := newAcknowledging(ctx, s, node)
+	r := newRecording(ctx, s, hello.GetComputer(), a.take)
+	err = s.receive(node, r)
 	r.finish()
 	cancel()
-	return errors.Join(ended(err), <-written)
+	return errors.Join(ended(err), a.finish())
 }
 
 // ended makes the ordinary end of a stream no error.
@@ -103,7 +74,7 @@ func ended(err error) error {
 }
 
 // receive reads until the stream ends.
-func (*Sense) receive(ctx context.Context, node *stream, r *recording) error {
+func (*Sense) receive(node *stream, r *recording) error {
 	for {
 		request, err := node.Receive()
 		if err != nil {
@@ -152,98 +123,6 @@ func (s *Sense) record(ctx context.Context, computer string, a *promisev1.Alloca
 	into.told = append(into.told, id)
 	// A batch that is sent again after a lost stream finds its groups known and its bang still on its way: it waits for that too.
 	into.waits = append(into.waits, s.Alarm.Pending(id)...)
-}
-
-// acknowledge tells the node of verdicts at once, and acknowledges batches in order, each after its bangs and when its windows lack nothing that the node may have.
-func (s *Sense) acknowledge(ctx context.Context, node *stream, batches <-chan batch) error {
-	var waiting []batch
-	asked, muted := map[string]time.Time{}, newTold(s.Mutes)
-	for {
-		var acknowledged uint64
-		for len(waiting) > 0 && len(waiting[0].waits) == 0 && (len(waiting[0].lacking) == 0 || !time.Now().Before(waiting[0].until)) {
-			acknowledged, waiting = waiting[0].number, waiting[1:]
-		}
-		if acknowledged > 0 {
-			if err := node.Send(&promisev1.SenseResponse{Acknowledged: acknowledged}); err != nil {
-				return ended(err)
-			}
-		}
-		more := batches
-		if len(waiting) >= maxUnacknowledged {
-			more = nil
-		}
-		changed := s.Mutes.Changed()
-		if mutes := muted.news(time.Now()); len(mutes) > 0 {
-			if err := node.Send(&promisev1.SenseResponse{Mutes: mutes}); err != nil {
-				return ended(err)
-			}
-		}
-		var told <-chan struct{}
-		var unfilled <-chan time.Time
-		switch {
-		case len(waiting) == 0:
-		case len(waiting[0].waits) > 0:
-			told = waiting[0].waits[0]
-		default:
-			unfilled = time.After(time.Until(waiting[0].until))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		case <-unfilled:
-		case <-told:
-			waiting[0].waits = waiting[0].waits[1:]
-		case one := <-more:
-			muted.heard(one.told)
-			fill(waiting, &one, asked)
-			now := time.Now()
-			replay := wanted(one.lacking, asked, now)
-			for _, key := range one.lacking {
-				if until := asked[key.allocation].Add(fillWait); until.After(one.until) {
-					one.until = until
-				}
-			}
-			waiting = append(waiting, one)
-			if len(one.changes) > 0 || len(replay) > 0 {
-				if err := node.Send(&promisev1.SenseResponse{Changes: one.changes, Replay: replay}); err != nil {
-					return ended(err)
-				}
-			}
-		}
-	}
-}
-
-// fill takes what a batch filled from those that wait for it; they wait for its bangs then. What lacks again may be asked for at once.
-func fill(waiting []batch, by *batch, asked map[string]time.Time) {
-	for _, key := range by.filled {
-		delete(asked, key.allocation)
-		lacks := func(k windowKey) bool { return k == key }
-		by.lacking = slices.DeleteFunc(by.lacking, lacks)
-		for i := range waiting {
-			if w := &waiting[i]; slices.ContainsFunc(w.lacking, lacks) {
-				w.lacking = slices.DeleteFunc(w.lacking, lacks)
-				w.waits = append(w.waits, by.waits...)
-			}
-		}
-	}
-}
-
-// wanted asks for the groups that windows lack, of one allocation once in replayAgain until they came: what the node has not either is not asked for over and over.
-func wanted(lacking []windowKey, asked map[string]time.Time, now time.Time) []*promisev1.ReplayWanted {
-	var replay []*promisev1.ReplayWanted
-	for _, key := range lacking {
-		id := key.allocation
-		if last, known := asked[id]; known && now.Sub(last) < replayAgain {
-			continue
-		}
-		if len(asked) >= window.MaxAllocations {
-			clear(asked)
-		}
-		asked[id] = now
-		replay = append(replay, &promisev1.ReplayWanted{AllocationId: id})
-	}
-	return replay
 }
 
 // limitOf names the limit that was hit.

@@ -34,6 +34,9 @@ func (t *told) heard(allocations []string) {
 	}
 }
 
+// current tells whether everything that is known was told.
+func (t *told) current() bool { return len(t.fresh) == 0 && t.known == t.mutes.Changed() }
+
 // news is what the node has to be told. Of an allocation that is new, also that nothing is muted: the node may remember a mute that was ended meanwhile.
 func (t *told) news(now time.Time) []*promisev1.AllocationMutes {
 	var news []*promisev1.AllocationMutes

@@ -40,11 +40,14 @@ type Registry struct {
 
 	mu      sync.Mutex // held while the store is read: readings replace what is known in their order
 	version string
+
+	telling sync.Mutex // guards who is told; held for a few instructions only
+	told    map[*func()]struct{}
 }
 
 // New knows no mutes yet.
 func New(s *redisstore.Store) *Registry {
-	r := &Registry{store: s}
+	r := &Registry{store: s, told: map[*func()]struct{}{}}
 	r.known.Store(&known{changed: make(chan struct{})})
 	return r
 }
@@ -71,6 +74,18 @@ func (r *Registry) Allocation(allocation string, now time.Time) []*promisev1.Pro
 
 // Changed is closed when other mutes are known than now.
 func (r *Registry) Changed() <-chan struct{} { return r.known.Load().changed }
+
+// Tell calls f, which must not wait, whenever other mutes are known than before, until the returned function is called.
+func (r *Registry) Tell(f func()) (silence func()) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.told[&f] = struct{}{}
+	return func() {
+		r.telling.Lock()
+		defer r.telling.Unlock()
+		delete(r.told, &f)
+	}
+}
 
 // All is the mutes in force, by allocation and promise.
 func (r *Registry) All(now time.Time) []*promisev1.MuteAct {
@@ -150,6 +165,11 @@ func (r *Registry) Refresh(ctx context.Context) error {
 	}
 	r.version = version
 	close(r.known.Swap(now).changed)
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	for f := range r.told {
+		(*f)()
+	}
 	return nil
 }
 
