@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -141,6 +142,12 @@ func (c *clearText) end(conn net.Conn) {
 // look finds out what a connection is, and serves it if it is HTTP/2. It lies beneath all that the connection does, so that it keeps little on its stack.
 func (c *clearText) look(conn *contactConn) {
 	defer c.end(conn)
+	defer func() {
+		if r := recover(); r != nil { // as http.Server does
+			c.server.ErrorLog.Printf("cannot go on serving %v: panic: %v\n%s", conn.RemoteAddr(), r, debug.Stack())
+			_ = conn.Close()
+		}
+	}()
 	http2, err := c.begins(conn)
 	serve := c.server.TLSNextProto[unencryptedHTTP2]
 	switch {
@@ -186,7 +193,7 @@ func (c *clearText) begins(conn *contactConn) (http2 bool, err error) {
 }
 
 // unencryptedHTTP2 is the protocol, in http.Server.TLSNextProto, of connections in clear text whose preface was read. That entry, and the two types below, are what net/http and golang.org/x/net/http2 have agreed on
-// between themselves since Go 1.24, and not documented. Where it is missing the http.Server serves as it does by itself; that contacts are known shows that the context arrives (TestContacts…).
+// between themselves since Go 1.24, and not documented. Where it is missing the http.Server serves as it does by itself; that a quiet peer is in contact shows that the context arrives.
 const unencryptedHTTP2 = "unencrypted_http2"
 
 // unencrypted is what the connection in clear text is wrapped into to be passed as a tls.Conn.
