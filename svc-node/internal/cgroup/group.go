@@ -112,7 +112,7 @@ func (g *Group) Members() []int {
 
 // Kill ends every process in the group, those too that are being forked: by rounds, in version 2 of a group that is
 // frozen and so forks no more; in version 1 a limit of processes keeps a fork bomb from being faster. Not by cgroup.kill:
-// Linux 6.1.170 then kills whatever is created in the group ever after, so that the service never ran again.
+// Linux 6.1.176 then kills whatever is created in the group ever after, so that the service never ran again.
 func (g *Group) Kill() {
 	if g.unified != "" {
 		freeze := filepath.Join(g.unified, "cgroup.freeze")
