@@ -166,12 +166,19 @@ func (s *session) present(ctx context.Context, fleet *local.Fleet, f *client.Fle
 		}
 		return s.object(result)
 	}
-	if tree != nil {
-		if err := s.printSample(ctx, f, tree); err != nil {
-			return err
-		}
-	}
 	name := commandName(fleet)
+	if tree == nil {
+		fmt.Fprintf(s.out, `
+Next, in another terminal:
+  %[1]s supply RELEASE %[2]s --wait 10m   have a software release on this computer
+  %[1]s request TITLE RELEASE   have an instance of it
+  %[1]s status                  what is Green and what is Red
+`, name, e.Computer)
+		return nil
+	}
+	if err := s.printSample(ctx, f, tree); err != nil {
+		return err
+	}
 	fmt.Fprintf(s.out, `
 Try next, in another terminal:
   %[1]s status                what is Green and what is Red
