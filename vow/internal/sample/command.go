@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Command is the software of examples/hello as profiles call it: `vow sample …`, or `vow-sample sample …` where the whole of vow is too much.
+// Command is the software of examples/hello and examples/frontend as profiles call it: `vow sample …`, or `vow-sample sample …` where the whole of vow is too much.
 func Command(noArguments cobra.PositionalArgs) *cobra.Command {
 	group := &cobra.Command{Use: "sample", Hidden: true, Short: "The software of the sample release"}
 	var service Service
@@ -28,6 +28,14 @@ func Command(noArguments cobra.PositionalArgs) *cobra.Command {
 	}
 	check.Flags().StringVar(&address, "address", address, "IP `address` of the service")
 	check.Flags().IntVar(&port, "port", port, "TCP `port` of the service")
-	group.AddCommand(serve, check)
+	leads := Front{Address: "127.0.0.1"}
+	front := &cobra.Command{
+		Use: "front", Short: "Lead HTTP requests on a loopback address to other services until SIGTERM", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return ServeFront(c.Context(), leads) },
+	}
+	front.Flags().StringVar(&leads.Address, "address", leads.Address, "loopback IP `address`")
+	front.Flags().IntVar(&leads.Port, "port", 0, "TCP `port`")
+	front.Flags().StringVar(&leads.Routes, "routes", "", "JSON `file`: first part of a path, URL that it leads to")
+	group.AddCommand(serve, front, check)
 	return group
 }

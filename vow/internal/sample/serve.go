@@ -38,19 +38,24 @@ type answer struct {
 
 // Serve listens until SIGTERM or SIGINT.
 func Serve(ctx context.Context, s Service) error {
-	ip := net.ParseIP(s.Address)
+	return listen(ctx, s.Name, s.Address, s.Port, handler(s))
+}
+
+// listen serves until SIGTERM or SIGINT.
+func listen(ctx context.Context, name, address string, port int, handler http.Handler) error {
+	ip := net.ParseIP(address)
 	if ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("cannot serve on --address %q: want a loopback IP address", s.Address)
+		return fmt.Errorf("cannot serve on --address %q: want a loopback IP address", address)
 	}
-	if s.Port < 1 || s.Port > 65535 {
-		return fmt.Errorf("cannot serve on --port %d: want 1 to 65535", s.Port)
+	if port < 1 || port > 65535 {
+		return fmt.Errorf("cannot serve on --port %d: want 1 to 65535", port)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
 	server := &http.Server{
-		Addr:              net.JoinHostPort(s.Address, strconv.Itoa(s.Port)),
-		Handler:           handler(s),
+		Addr:              net.JoinHostPort(address, strconv.Itoa(port)),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 	}
@@ -58,7 +63,7 @@ func Serve(ctx context.Context, s Service) error {
 	go func() { failed <- server.ListenAndServe() }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("cannot serve %q: %w", s.Name, err)
+		return fmt.Errorf("cannot serve %q: %w", name, err)
 	case <-ctx.Done():
 		return server.Close()
 	}
