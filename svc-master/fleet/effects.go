@@ -34,13 +34,25 @@ type Effects struct {
 	Settlement Settlement
 	// Gone is true when nothing is left of the tree: its title is free again.
 	Gone bool
-	// Audit tells what changed, for the record of who did what; it never comes without something to write.
+	// Audit tells what changed, for the record of who did what; only an Act comes without something else to write.
 	Audit []AuditEntry
 }
 
 // None tells whether there is nothing to commit: a repetition, or an event that changed nothing.
 func (e *Effects) None() bool {
-	return e.Key == "" && e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone
+	return e.Key == "" && e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone && len(e.Audit) == 0
+}
+
+// Merge adds what a later event of the same commit asks for, of events between shared instances and their hosts: they record no bang, end no run, and close
+// no convergence.
+func (e *Effects) Merge(o Effects) {
+	e.Changed.Merge(o.Changed)
+	e.Feed, e.Audit = append(e.Feed, o.Feed...), append(e.Audit, o.Audit...)
+	e.Place = append(e.Place, o.Place...)
+	e.Hosting = append(e.Hosting, o.Hosting...)
+	if o.Settlement != SettlementKept {
+		e.Settlement = o.Settlement
+	}
 }
 
 // Changed names the parts of a tree that an event changed. An id that is not in the tree any more is to be deleted.

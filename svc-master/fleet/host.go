@@ -30,18 +30,61 @@ type HostView struct {
 	Full         bool
 }
 
-// Hosts lists the instances of a release and type that hold a partition, by number; computers are the views of those that have the release.
-func (t *Tree) Hosts(release, kind string, computers map[string]ComputerView) []HostView {
+// HostKey is what hosts of a shared instance have in common with it.
+type HostKey struct{ Account, Release, Type string }
+
+// HostKeys are those of the instances that hold a partition, each once.
+func (t *Tree) HostKeys() []HostKey {
+	var all []HostKey
+	known := map[HostKey]bool{}
+	for _, m := range t.view().order {
+		if key, can := t.HostKey(m.instance); can && !known[key] {
+			known[key] = true
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+// HostKey is that of an instance; false = it cannot host.
+func (t *Tree) HostKey(i *Instance) (HostKey, bool) {
+	return HostKey{t.Account, i.Release, i.Type}, t.Partitions[i.ID] != nil && i.State != Destroyed
+}
+
+// Shares tells whether the tree has shared instances, or hosts some.
+func (t *Tree) Shares() bool {
+	if len(t.Hosted) > 0 {
+		return true
+	}
+	for _, i := range t.Instances {
+		if i.Shared {
+			return true
+		}
+	}
+	return false
+}
+
+// Hosts lists the instances of a key that hold a partition, by number. Of their computers only the names are known.
+func (t *Tree) Hosts(key HostKey) []HostView {
 	var all []HostView
 	for _, m := range t.view().order {
 		i := m.instance
-		computer, known := computers[m.partition.Computer]
-		if i.Release == release && i.Type == kind && i.State != Destroyed && known {
-			view := HostView{ID: i.ID, Title: i.Title, Account: t.Account, State: i.State, Computer: computer, Full: len(t.Hosted) >= MaxInstances}
-			for _, h := range t.HostedBy(i.ID) {
-				view.Hosts, view.Bytes = view.Hosts+1, view.Bytes+h.bytes()
-			}
-			all = append(all, view)
+		if of, can := t.HostKey(i); can && of == key {
+			all = append(all, HostView{
+				ID: i.ID, Title: i.Title, Account: t.Account, State: i.State, Computer: ComputerView{Name: m.partition.Computer}, Full: len(t.Hosted) >= MaxInstances,
+			})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	at := make(map[string]*HostView, len(all))
+	for n := range all {
+		at[all[n].ID] = &all[n]
+	}
+	for _, h := range t.Hosted {
+		if view := at[h.HostID]; view != nil {
+			view.Hosts, view.Bytes = view.Hosts+1, view.Bytes+h.bytes()
 		}
 	}
 	return all
@@ -58,6 +101,9 @@ func (t *Tree) HostWanted(id string) (HostRequest, bool) {
 		Bytes: len(i.Title) + len(i.Type) + size(i.Parameters),
 	}, true
 }
+
+// Key is what its hosts have in common with it; the release of the request is whole then.
+func (r *HostRequest) Key() HostKey { return HostKey{r.Account, r.Release, r.Type} }
 
 // ChooseHost chooses a host (docs/shared.md): started before stopped, then the one with the fewest shared instances, then by id. With none the reason is exact.
 func ChooseHost(r HostRequest, hosts []HostView) (chosen *HostView, reason string) {

@@ -48,17 +48,25 @@ func (h *hostings) add(all []fleet.Hosting) {
 	}
 }
 
-// take takes the first one; what changes from here on adds it again.
-func (h *hostings) take() (one fleet.Hosting, ok bool) {
+// take takes the first ones, at most n; what changes from here on adds them again.
+func (h *hostings) take(n int) []fleet.Hosting {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.queue) == 0 {
-		return one, false
+	n = min(n, len(h.queue))
+	taken := h.queue[:n:n]
+	h.queue = h.queue[n:]
+	for _, one := range taken {
+		delete(h.wants, one)
 	}
-	one, h.queue = h.queue[0], h.queue[1:]
-	delete(h.wants, one)
-	return one, true
+	return taken
 }
+
+const (
+	// hostingsAtOnce are brought together with one commit for each tree that they concern: as many as one host has.
+	hostingsAtOnce = fleet.MaxHosted
+	// hostingTrees is how many trees commit at a time for them: what sites of a frontend that turns take of the store, while others need it.
+	hostingTrees = 8
+)
 
 // KeepHosted brings the two sides of shared instances together whenever one changed, until ctx ends.
 func (p *Placer) KeepHosted(ctx context.Context) error {
@@ -69,41 +77,134 @@ func (p *Placer) KeepHosted(ctx context.Context) error {
 		case <-p.hostings.news:
 		}
 		for ctx.Err() == nil {
-			one, ok := p.hostings.take()
-			if !ok {
+			all := p.hostings.take(hostingsAtOnce)
+			if len(all) == 0 {
 				break
 			}
-			p.warn(ctx, "cannot bring a shared instance and its host together yet", p.bringTogether(ctx, one))
+			p.warn(ctx, "cannot bring shared instances and their hosts together yet", p.bringTogether(ctx, all...))
 		}
 	}
 }
 
-// bringTogether tells the host what is wanted, and the shared instance what its host says. It reads both sides anew, and does nothing where nothing differs.
-func (p *Placer) bringTogether(ctx context.Context, h fleet.Hosting) error {
-	var wanted fleet.Host
-	wants := false
-	err := p.store.View(ctx, fleet.TreeID(h.SharedID), func(t *fleet.Tree, _ time.Time) error {
-		wanted, wants = t.Wants(h)
-		return nil
-	})
-	if err != nil && !refused(err) {
-		return err
+// pair is a shared instance and its host, on their way.
+type pair struct {
+	fleet.Hosting
+	// wanted of the host; false = it is not to host it.
+	wanted fleet.Host
+	wants  bool
+	// said is what the host answered; refused, why it does not host it. Neither is known when its tree could not be asked.
+	said    fleet.HostAnswer
+	refused error
+	asked   bool
+}
+
+// bringTogether tells hosts what is wanted, and shared instances what their hosts say: one commit for each tree on either side. It reads both sides anew, and does
+// nothing where nothing differs. A tree that cannot be reached keeps the others from nothing.
+func (p *Placer) bringTogether(ctx context.Context, all ...fleet.Hosting) error {
+	pairs := make([]*pair, len(all))
+	for n, h := range all {
+		pairs[n] = &pair{Hosting: h}
 	}
-	if !wants {
-		return p.unhost(ctx, h)
-	}
-	said, err := decided[fleet.HostAnswer](ctx, p, h.HostID, wanted)
-	if refused(err) {
-		_, err = decided[fleet.SharedAnswer](ctx, p, h.SharedID, fleet.HostLost{SharedID: h.SharedID, HostID: h.HostID, Reason: lost(err)})
+	seen := eachTree(pairs, func(p *pair) string { return p.SharedID }, func(treeID string, pairs []*pair) error {
+		err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+			for _, one := range pairs {
+				one.wanted, one.wants = t.Wants(one.Hosting)
+			}
+			return nil
+		})
+		for _, one := range pairs {
+			one.asked = err == nil || refused(err) // a tree that is gone wants nothing
+		}
 		return ignoreRefused(err)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = decided[fleet.SharedAnswer](ctx, p, h.SharedID, fleet.HostSaid{
-		SharedID: h.SharedID, HostID: h.HostID, Word: said.Word, Connection: said.Connection, Delay: said.Delay,
 	})
+	told := eachTree(known(pairs), func(p *pair) string { return p.HostID }, func(treeID string, pairs []*pair) error {
+		return p.tellHosts(ctx, treeID, pairs)
+	})
+	answered := slices.DeleteFunc(known(pairs), func(p *pair) bool { return !p.wants })
+	heard := eachTree(answered, func(p *pair) string { return p.SharedID }, func(treeID string, pairs []*pair) error {
+		events := make([]fleet.Event, len(pairs))
+		for n, one := range pairs {
+			if one.refused != nil {
+				events[n] = fleet.HostLost{SharedID: one.SharedID, HostID: one.HostID, Reason: lost(one.refused)}
+				continue
+			}
+			events[n] = fleet.HostSaid{SharedID: one.SharedID, HostID: one.HostID, Word: one.said.Word, Connection: one.said.Connection, Delay: one.said.Delay}
+		}
+		_, err := p.decided(ctx, treeID, events...)
+		return ignoreRefused(err)
+	})
+	return errors.Join(seen, told, heard)
+}
+
+// known are the pairs that every tree so far could be asked about.
+func known(pairs []*pair) []*pair {
+	return slices.DeleteFunc(slices.Clone(pairs), func(p *pair) bool { return !p.asked })
+}
+
+// tellHosts tells the tree of hosts what is wanted of them.
+func (p *Placer) tellHosts(ctx context.Context, treeID string, pairs []*pair) error {
+	events := make([]fleet.Event, len(pairs))
+	for n, one := range pairs {
+		if events[n] = one.wanted; !one.wants {
+			events[n] = fleet.Unhost{SharedID: one.SharedID, HostID: one.HostID}
+		}
+	}
+	said, err := p.decided(ctx, treeID, events...)
+	room := map[string]bool{}
+	for n, one := range pairs {
+		switch {
+		case err != nil:
+			one.refused, one.asked = err, refused(err)
+			continue
+		case said[n].err != nil:
+			one.refused = said[n].err
+		}
+		switch answer := said[n].answer.(type) {
+		case fleet.HostAnswer:
+			one.said = answer
+		case fleet.UnhostAnswer:
+			room[answer.Computer] = answer.Changed
+		}
+	}
+	for computer, is := range room {
+		if is && computer != "" {
+			p.store.ComputerChanged(ctx, computer) // another shared instance may wait for the room
+		}
+	}
 	return ignoreRefused(err)
+}
+
+// eachTree calls do for each tree, hostingTrees of them at a time.
+func eachTree(pairs []*pair, treeOf func(*pair) string, do func(treeID string, pairs []*pair) error) error {
+	byTree := map[string][]*pair{}
+	for _, one := range pairs {
+		id := fleet.TreeID(treeOf(one))
+		byTree[id] = append(byTree[id], one)
+	}
+	if len(byTree) == 1 { // placing one: no goroutine for it
+		for id, pairs := range byTree {
+			return do(id, pairs)
+		}
+	}
+	var (
+		working sync.WaitGroup
+		mu      sync.Mutex
+		errs    []error
+	)
+	free := make(chan struct{}, hostingTrees)
+	for _, id := range slices.Sorted(maps.Keys(byTree)) {
+		free <- struct{}{}
+		working.Go(func() {
+			defer func() { <-free }()
+			if err := do(id, byTree[id]); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	working.Wait()
+	return errors.Join(errs...)
 }
 
 // lost is why a host does not host, in words.
@@ -114,28 +215,40 @@ func lost(err error) string {
 	return "the tree of its host is gone"
 }
 
-func (p *Placer) unhost(ctx context.Context, h fleet.Hosting) error {
-	done, err := decided[fleet.UnhostAnswer](ctx, p, h.HostID, fleet.Unhost{SharedID: h.SharedID, HostID: h.HostID})
-	if err == nil && done.Changed && done.Computer != "" {
-		p.store.ComputerChanged(ctx, done.Computer) // another shared instance may wait for its room
-	}
-	return ignoreRefused(err)
+// verdict is what the core said to one event of several.
+type verdict struct {
+	answer fleet.Answer
+	err    error
 }
 
-// decided lets an event happen in the tree of an instance, and carries out what follows.
-func decided[A any](ctx context.Context, p *Placer, instanceID string, e fleet.Event) (answer A, err error) {
+// decided lets events happen in a tree, in one commit, and carries out what follows. What the core refuses of them keeps the others from nothing.
+func (p *Placer) decided(ctx context.Context, treeID string, events ...fleet.Event) (said []verdict, err error) {
 	done, err := p.store.Update(ctx, redisstore.Change{
-		Tree: fleet.TreeID(instanceID), By: redisstore.System(fleet.SystemHosting),
-		Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
-			a, effects, err := t.Step(e, now)
-			answer, _ = a.(A)
-			return nil, effects, err
+		Tree: treeID, By: redisstore.System(fleet.SystemHosting),
+		Decide: func(t *fleet.Tree, now time.Time) (_ proto.Message, all fleet.Effects, _ error) {
+			said = make([]verdict, len(events))
+			for n, e := range events {
+				var fx fleet.Effects
+				if said[n].answer, fx, said[n].err = t.Step(e, now); said[n].err == nil {
+					all.Merge(fx)
+				}
+			}
+			return nil, all, nil
 		},
 	})
 	if err != nil {
-		return answer, err
+		return nil, err
 	}
-	return answer, p.Settle(ctx, done.Effects)
+	return said, p.Settle(ctx, done.Effects)
+}
+
+// decidedOne lets one event happen.
+func (p *Placer) decidedOne(ctx context.Context, instanceID string, e fleet.Event) error {
+	said, err := p.decided(ctx, fleet.TreeID(instanceID), e)
+	if err != nil {
+		return err
+	}
+	return said[0].err
 }
 
 // placeShared finds a host for a shared instance, or stores exactly why there is none.
@@ -145,10 +258,9 @@ func (p *Placer) placeShared(ctx context.Context, wanted fleet.HostRequest, seen
 		return err
 	}
 	if reason != "" {
-		_, err = decided[fleet.UnallocatedAnswer](ctx, p, wanted.SharedID, fleet.Unallocated{InstanceID: wanted.SharedID, Reason: reason})
-		return ignoreRefused(err)
+		return ignoreRefused(p.decidedOne(ctx, wanted.SharedID, fleet.Unallocated{InstanceID: wanted.SharedID, Reason: reason}))
 	}
-	if _, err = decided[fleet.SharedAnswer](ctx, p, wanted.SharedID, fleet.TakeHost{SharedID: wanted.SharedID, HostID: host.ID}); err != nil {
+	if err = p.decidedOne(ctx, wanted.SharedID, fleet.TakeHost{SharedID: wanted.SharedID, HostID: host.ID}); err != nil {
 		return ignoreRefused(err)
 	}
 	host.Hosts, host.Bytes = host.Hosts+1, host.Bytes+wanted.Bytes
@@ -168,41 +280,63 @@ func (p *Placer) chooseHost(ctx context.Context, wanted fleet.HostRequest, seen 
 	return host, reason, nil
 }
 
-// hosts are the instances of a release and type that hold a partition, of all trees. Few computers have the release of a host: the trees on them are looked at.
+// hosts are the instances that may host it, of all trees, with their computers.
 func (p *Placer) hosts(ctx context.Context, wanted fleet.HostRequest, seen *round) ([]fleet.HostView, error) {
-	key := [2]string{wanted.Release, wanted.Type}
+	key := wanted.Key()
 	if found, ok := seen.hosts[key]; ok {
 		return found, nil
 	}
-	computers, err := p.candidates(ctx, "", seen)
+	all, err := p.store.Hosts(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	views, trees := map[string]fleet.ComputerView{}, map[string]bool{}
+	on := map[string]fleet.ComputerView{}
+	for _, h := range all {
+		on[h.Computer.Name] = fleet.ComputerView{}
+	}
+	computers, err := p.store.Computers(ctx, slices.Sorted(maps.Keys(on)))
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range computers {
-		if c.Software[wanted.Release] == nil {
-			continue
-		}
-		views[c.Name] = viewOf(c, wanted.Release)
-		for _, treeID := range c.Trees() {
-			trees[treeID] = true
-		}
+		on[c.Name] = viewOf(c, wanted.Release)
 	}
 	found := []fleet.HostView{}
-	for _, treeID := range slices.Sorted(maps.Keys(trees)) {
-		err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
-			found = append(found, t.Hosts(wanted.Release, wanted.Type, views)...)
-			return nil
-		})
-		if err != nil && !refused(err) {
-			return nil, err
+	for _, h := range all {
+		if h.Computer = on[h.Computer.Name]; h.Computer.Name != "" { // a computer that is gone takes its instances with it
+			found = append(found, h)
 		}
 	}
 	if seen.hosts == nil {
-		seen.hosts = map[[2]string][]fleet.HostView{}
+		seen.hosts = map[fleet.HostKey][]fleet.HostView{}
 	}
 	seen.hosts[key] = found
 	return found, nil
+}
+
+// keepShared looks at each tree that has shared instances, or hosts some, for what a crash left undone between its two sides; hosts that turned with time alone tell it.
+func (p *Placer) keepShared(ctx context.Context) error {
+	trees, err := p.store.SharingTrees(ctx)
+	if err != nil {
+		return err
+	}
+	seen := &sides{wanted: map[fleet.Hosting]fleet.Seen{}, hosted: map[fleet.Hosting]fleet.Seen{}}
+	for _, treeID := range trees {
+		turned := false
+		err := p.store.View(ctx, treeID, func(t *fleet.Tree, now time.Time) error {
+			seen.see(t)
+			turned = len(t.Misjudged(now)) > 0
+			return nil
+		})
+		if err == nil && turned {
+			_, err = p.decided(ctx, treeID, fleet.Judge{})
+		}
+		if err := ignoreRefused(err); err != nil {
+			return err // a tree that was not seen differs from all
+		}
+	}
+	p.hostings.add(seen.differ())
+	return nil
 }
 
 // sides are what a sweep saw of shared instances: what their trees want, and what their hosts have.

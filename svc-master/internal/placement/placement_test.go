@@ -26,7 +26,7 @@ import (
 
 const release = "file:///r"
 
-func begin(t *testing.T, redis *store.Store) (*redisstore.Store, *placement.Placer) {
+func begin(t testing.TB, redis *store.Store) (*redisstore.Store, *placement.Placer) {
 	t.Helper()
 	s := redisstore.New(redisstore.Settings{Redis: redis})
 	if err := s.Start(t.Context()); err != nil {
@@ -41,7 +41,7 @@ func begin(t *testing.T, redis *store.Store) (*redisstore.Store, *placement.Plac
 }
 
 // register makes a computer with n partitions and the release.
-func register(t *testing.T, s *redisstore.Store, name string, n int) {
+func register(t testing.TB, s *redisstore.Store, name string, n int) {
 	t.Helper()
 	_, err := s.ChangeComputer(t.Context(), name, func(c *redisstore.Computer) error {
 		c.Record = &storev1.ComputerRecord{Cpus: 1}

@@ -115,8 +115,7 @@ func (p *Placer) Place(ctx context.Context, instanceID string) error {
 type round struct {
 	read      bool
 	computers []*redisstore.Computer
-	// hosts by release and type.
-	hosts map[[2]string][]fleet.HostView
+	hosts     map[fleet.HostKey][]fleet.HostView
 }
 
 // changed takes over a computer.

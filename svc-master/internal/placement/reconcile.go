@@ -5,13 +5,18 @@ import (
 	"errors"
 	"time"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
 
-// sweepEvery is how often reservations are compared with allocations although nothing gave a reason.
-const sweepEvery = time.Minute
+const (
+	// sweepEvery is how often reservations are compared with allocations, and shared instances with their hosts, although nothing gave a reason.
+	sweepEvery = time.Minute
+	// wholeEvery is how many of these sweeps one look at every tree follows: what it finds was left by a crash or a loss of data, and a loss is told.
+	wholeEvery = 10
+)
 
 // gather is the least pause between two looks at what waits for a partition.
 const gather = 100 * time.Millisecond
@@ -22,18 +27,28 @@ type reservation struct{ computer, partition, instanceID string }
 // Reconcile tries instances without a place again whenever a computer changed, releases orphan reservations, and empties closed computers, until
 // ctx ends. Every replica does both; what one did the others find done.
 func (p *Placer) Reconcile(ctx context.Context) error {
-	box := p.store.Subscribe(redisstore.Interest{Computers: true})
+	// No entries, but the news that some were lost: then a server may have lost more.
+	wants := redisstore.Interest{Computers: true, Entries: func(*masterv1.FeedEntry) bool { return false }}
+	box := p.store.Subscribe(wants)
 	defer func() { box.Close() }()
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	orphans := map[reservation]time.Time{}
-	for {
+	p.warn(ctx, "cannot bring shared instances and their hosts together yet", p.keepShared(ctx)) // what the process before left
+	for sweeps := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-box.Ready():
-			if _, alive := box.Take(); !alive {
-				box = p.store.Subscribe(redisstore.Interest{Computers: true})
+			news, alive := box.Take()
+			if !alive {
+				box = p.store.Subscribe(wants)
+			}
+			if !alive || len(news.Rescan) > 0 {
+				sweeps = 0
+			}
+			if alive && len(news.Computers) == 0 {
+				continue
 			}
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			// Each placement changes a computer: many changes are one look.
@@ -41,7 +56,11 @@ func (p *Placer) Reconcile(ctx context.Context) error {
 		case <-ticker.C:
 			p.warn(ctx, "cannot place instances that wait for a partition", p.placeWaiting(ctx))
 			p.warn(ctx, "cannot look for orphan reservations", p.sweep(ctx, orphans))
-			p.warn(ctx, "cannot look for what trees lost", p.keepTrees(ctx))
+			p.warn(ctx, "cannot bring shared instances and their hosts together yet", p.keepShared(ctx))
+			if sweeps%wholeEvery == 0 {
+				p.warn(ctx, "cannot look for what trees lost", p.keepTrees(ctx))
+			}
+			sweeps++
 		}
 	}
 }

@@ -19,16 +19,12 @@ func (p *Placer) keepTrees(ctx context.Context) error {
 		return err
 	}
 	held := map[string][]holding{} // by computer
-	seen := &sides{wanted: map[fleet.Hosting]fleet.Seen{}, hosted: map[fleet.Hosting]fleet.Seen{}}
 	var errs []error
 	for _, treeID := range trees {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, p.keepTree(ctx, treeID, held, seen))
-	}
-	if errors.Join(errs...) == nil && ctx.Err() == nil { // a tree that was not seen differs from all
-		p.hostings.add(seen.differ())
+		errs = append(errs, p.keepTree(ctx, treeID, held))
 	}
 	names := make([]string, 0, len(held))
 	for name := range held {
@@ -54,12 +50,11 @@ type holding struct {
 	needs fleet.Needs
 }
 
-// keepTree buries a tree that is gone, and adds what another holds; hosts that turned with time alone tell it.
-func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]holding, seen *sides) error {
-	gone, turned := false, false
-	err := p.store.View(ctx, treeID, func(t *fleet.Tree, now time.Time) error {
-		gone, turned = t.Gone(), len(t.Misjudged(now)) > 0
-		seen.see(t)
+// keepTree buries a tree that is gone, and adds what another holds.
+func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]holding) error {
+	gone := false
+	err := p.store.View(ctx, treeID, func(t *fleet.Tree, _ time.Time) error {
+		gone = t.Gone()
 		for id, at := range t.Partitions {
 			held[at.Computer] = append(held[at.Computer], holding{
 				Place: fleet.Place{Computer: at.Computer, Partition: at.Name, AllocationID: at.AllocationID, InstanceID: id}, needs: t.Instances[id].Sla.Needs,
@@ -72,9 +67,6 @@ func (p *Placer) keepTree(ctx context.Context, treeID string, held map[string][]
 	}
 	if err == nil && gone {
 		return p.Bury(ctx, treeID)
-	}
-	if err == nil && turned {
-		_, err = decided[fleet.JudgeAnswer](ctx, p, treeID, fleet.Judge{})
 	}
 	return err
 }

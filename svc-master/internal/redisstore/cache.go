@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -53,6 +54,18 @@ func (c *cache) take(id string) aggregate {
 	}
 	delete(c.trees, id)
 	return c.order.Remove(e).(cached).at
+}
+
+// has tells whether a tree is kept as it was at a generation, or later.
+func (c *cache) has(id string, g *typev1.Generation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.trees[id]
+	if !ok {
+		return false
+	}
+	at, _ := e.Value.(cached)
+	return !at.at.tree.Generation.Less(fleet.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()})
 }
 
 // put keeps a tree; the one that was not used for longest goes when there are too many.

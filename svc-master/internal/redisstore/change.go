@@ -94,6 +94,16 @@ func (c *committers) add(op *operation, bound int, commitAll func(treeID string)
 	return true
 }
 
+// alongside runs something until close has waited for it; false = it is closed.
+func (c *committers) alongside(do func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.running.Go(do)
+	}
+	return !c.closed
+}
+
 // close refuses further operations and waits for those that were taken.
 func (c *committers) close() {
 	c.mu.Lock()

@@ -113,6 +113,11 @@ func (s *Store) attempt(ctx context.Context, treeID string, at aggregate, ops []
 		at.tree = nil
 	}
 	at.version, at.satisfied = o.version, b.satisfied
+	if fresh {
+		s.hosts.see(treeID, at.tree)
+	} else {
+		s.hosts.note(treeID, at.tree, b.changed.Instances) // whoever gets a partition, or another release, is among these
+	}
 	for _, d := range b.decisions {
 		if d.err != nil && d.op.change.Key != "" && !b.empty() {
 			// It may be a repeated request that does not fit any more. The script looked for the keys of what it stored only, so that this one is

@@ -38,6 +38,7 @@ type Store struct {
 	written  *written
 	cache    *cache
 	trees    *committers
+	hosts    *hosts
 
 	stopping context.Context
 	stop     context.CancelFunc
@@ -56,7 +57,7 @@ func New(s Settings) *Store {
 	made := &Store{
 		redis: s.Redis, client: s.Redis.Redis(), reading: s.Redis.Blocking(), log: s.Log, limit: s.Limit, limits: limits,
 		scripts: newScripts(), contacts: newContacts(), hub: newHub(s.Limit), written: newWritten(),
-		cache: newCache(limits.CachedTrees), trees: newCommitters(),
+		cache: newCache(limits.CachedTrees), trees: newCommitters(), hosts: newHosts(),
 	}
 	made.epochs.doubt = make(chan struct{}, 1)
 	made.stopping, made.stop = context.WithCancel(context.Background())
