@@ -309,6 +309,8 @@ func (c *checker) storedWhole(t *fleet.Tree, r *record) {
 	switch {
 	case !reflect.DeepEqual(t.Header, s.Header):
 		_ = c.fail("the header of %s is stored as %+v, and is %+v", t.ID, s.Header, t.Header)
+	case len(t.Hosted) != len(s.Hosted):
+		_ = c.fail("%d hosted shared instances of %s are stored, and there are %d", len(s.Hosted), t.ID, len(t.Hosted))
 	case len(t.Instances) != len(s.Instances) || len(t.Partitions) != len(s.Partitions):
 		_ = c.fail("%d instances in %d partitions of %s are stored, and there are %d in %d", len(s.Instances), len(s.Partitions), t.ID, len(t.Instances), len(t.Partitions))
 	case (t.Convergence == nil) != (s.Convergence == nil):
@@ -319,6 +321,11 @@ func (c *checker) storedWhole(t *fleet.Tree, r *record) {
 	for _, id := range sortedKeys(t.Instances) {
 		if !reflect.DeepEqual(t.Instances[id], s.Instances[id]) {
 			_ = c.fail("instance %s is stored as %+v, and is %+v", id, s.Instances[id], t.Instances[id])
+		}
+	}
+	for _, id := range sortedKeys(t.Hosted) {
+		if !reflect.DeepEqual(t.Hosted[id], s.Hosted[id]) {
+			_ = c.fail("shared instance %s is stored as %+v by its host, and is %+v", id, s.Hosted[id], t.Hosted[id])
 		}
 	}
 	for _, id := range sortedKeys(t.Partitions) {

@@ -35,6 +35,8 @@ type Config struct {
 	Epochs float64
 	// Evictions is the probability of a fault to be the eviction of an instance from its computer.
 	Evictions float64
+	// Shares is the probability of a tree to request a shared instance, which any instance may host.
+	Shares float64
 	// Transcript is where everything is told; nil = nowhere.
 	Transcript io.Writer
 
@@ -59,6 +61,7 @@ const (
 	greenAfterRestart          // a restarted master forgets alarms
 	sameEpoch                  // the store loses its last seconds and nobody says so
 	impatient                  // somebody runs everything every ten minutes
+	deafHost                   // nobody tells a host what it is not to serve any more
 )
 
 // Configure makes a world of a seed: few machines or many, gentle or rough. nodes is the most there may be.
@@ -92,6 +95,9 @@ func Configure(seed uint64, nodes int) Config {
 	}
 	if r.IntN(3) == 0 {
 		c.Evictions = 0.1
+	}
+	if r.IntN(3) == 0 {
+		c.Shares = 0.7
 	}
 	return c
 }

@@ -23,6 +23,8 @@ type desired struct {
 type content struct {
 	tree, instance, title string
 	version               int
+	// hosted is the version of each shared instance that it hosts.
+	hosted map[string]int
 }
 
 func (m *master) item(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) converge.Desired {
@@ -30,7 +32,7 @@ func (m *master) item(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) conv
 	return converge.Desired{
 		Partition: p.Name, AllocationID: p.AllocationID, Generation: converge.Generation(i.Generation), Requested: converge.Requested(t.Desired(i)),
 		Period: p.Period(), Pause: converge.Pause{Generation: converge.Generation(t.Pause.Generation), Until: t.Pause.Until},
-		Content: content{tree: t.ID, instance: i.ID, title: i.Title, version: version},
+		Content: content{tree: t.ID, instance: i.ID, title: i.Title, version: version, hosted: hostedOf(t, i.ID)},
 	}
 }
 

@@ -13,6 +13,7 @@ var Sabotages = map[string]sabotage{
 	"an order is handed over before it is stored":         forgottenOrder,
 	"a store loses its last seconds and the epoch stays":  sameEpoch,
 	"a promise that never passes runs every ten minutes":  impatient,
+	"a host is not told what it must not serve any more":  deafHost,
 	"a restarted svc-master forgets why a colour was Red": greenAfterRestart,
 }
 
@@ -25,6 +26,9 @@ func Sabotaged(seed uint64, s sabotage) Config {
 	}
 	if s == sameEpoch {
 		c.Epochs = 0.2
+	}
+	if s == deafHost {
+		c.Shares = 1
 	}
 	if s == impatient {
 		c.Storm, c.Never, c.Days = 0, 1, 1

@@ -21,8 +21,13 @@ func (w *World) snapshot() *snapshot {
 	for id, r := range w.master.records {
 		t := r.load()
 		s.records[id] = &record{
-			header: t.Header, instances: t.Instances, partitions: t.Partitions, convergence: t.Convergence,
+			header: t.Header, instances: t.Instances, partitions: t.Partitions, convergence: t.Convergence, hosted: map[string]*fleet.Hosted{},
 			answers: maps.Clone(r.answers), bangs: maps.Clone(r.bangs), closed: maps.Clone(r.closed),
+		}
+	}
+	for id, r := range w.master.records {
+		for shared, h := range r.hosted {
+			s.records[id].hosted[shared] = cloneHosted(h)
 		}
 	}
 	for id, m := range w.checker.trees {

@@ -43,6 +43,8 @@ type tenant struct {
 	// epoch of that: in a newer one an older version may come back.
 	epoch    uint64
 	promises []*promise
+	// hosted is the version of each shared instance that it serves.
+	hosted map[string]int
 	// published is the number of the value that it publishes as connection parameter.
 	published int
 	// fails makes so many runs fail at a stage.

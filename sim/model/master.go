@@ -117,6 +117,9 @@ func (m *master) step(id string, e fleet.Event, key string) (fleet.Answer, error
 		m.watch(desired{computer: freed.Computer, freed: []string{freed.Partition}})
 	}
 	m.tellDesired(t, &fx)
+	for _, h := range fx.Hosting {
+		m.unite(h)
+	}
 	for _, instance := range fx.Place {
 		if m.place(t, instance); !m.up {
 			return nil, errDied
@@ -164,6 +167,12 @@ func (m *master) trim() { m.floor, m.feed = m.floor+len(m.feed), nil }
 func (m *master) place(t *fleet.Tree, id string) {
 	i := t.Instances[id]
 	if i == nil || t.Partitions[id] != nil {
+		return
+	}
+	if i.Shared {
+		if wanted, ok := t.HostWanted(id); ok {
+			m.placeShared(t, wanted)
+		}
 		return
 	}
 	var views []fleet.ComputerView
@@ -244,5 +253,7 @@ func (m *master) reconcile() {
 			}
 		}
 	}
-	m.w.soon(m.host, 30*time.Second, m.reconcile)
+	if m.keepShared(); m.up {
+		m.w.soon(m.host, 30*time.Second, m.reconcile)
+	}
 }

@@ -38,6 +38,24 @@ func TestSeeds(t *testing.T) {
 	t.Log(done.Total.String())
 }
 
+// TestShared: whatever crashes, is cut or jumps, what a host publishes for a shared instance reaches its requester in the end, and no host serves what its requester destroyed, or
+// what another one serves.
+func TestShared(t *testing.T) {
+	total := model.Summary{}
+	for seed := *first; seed < *first+60; seed++ {
+		cfg := model.Configure(seed, *nodes)
+		cfg.Trees, cfg.Shares, cfg.Epochs, cfg.Evictions = 4, 1, 0.1, 0.1
+		s, err := model.RunOrReplay(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total.Add(&s)
+	}
+	if total.Hosted < 4*60 || total.Crashes == 0 || total.Losses == 0 {
+		t.Errorf("too little happened: %s", total.String())
+	}
+}
+
 // TestReplay: a seed replays exactly, and a transcript changes nothing.
 func TestReplay(t *testing.T) {
 	for seed := uint64(1); seed <= 5; seed++ {

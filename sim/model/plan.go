@@ -13,6 +13,8 @@ type plan struct {
 	promises []promisePlan
 	// policy says that its bangs concern only itself and its requesters.
 	ancestors bool
+	// shares says that it requests a shared instance too.
+	shares bool
 	// waits says that its runs fail as long as a child is not ready.
 	waits bool
 }
@@ -68,6 +70,7 @@ func (w *World) plant() {
 			}
 			t.all = append(t.all, p)
 		}
+		t.root.shares = w.chance(w.cfg.Shares)
 		w.plans = append(w.plans, t)
 	}
 	for n := range w.cfg.Never {

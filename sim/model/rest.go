@@ -56,12 +56,15 @@ func (w *World) wrong() string {
 		if w.client.redo[p.id] || w.client.changing[p.id] || w.client.stopped[p.id] || w.client.root[p.id] == "" {
 			return "the client is not done with " + p.id
 		}
-		if strings.HasPrefix(p.id, "tnever") {
+		if neverTree(p.id) {
 			continue
 		}
 		if why := w.wrongTree(p); why != "" {
 			return why
 		}
+	}
+	if why := w.wrongShared(); why != "" {
+		return why
 	}
 	for _, n := range w.nodes {
 		if m := n.machine; len(m.reports)+len(m.bangs)+len(m.exits) > 0 {
@@ -71,18 +74,28 @@ func (w *World) wrong() string {
 	return ""
 }
 
+// neverTree tells whether a tree has a promise that can never pass.
+func neverTree(id string) bool { return strings.HasPrefix(id, "tnever") }
+
 func (w *World) wrongTree(p *treePlan) string {
 	t := w.master.tree(p.id)
 	if w.client.gone[p.id] {
 		return w.wrongGone(p)
 	}
-	if len(t.Instances) != len(p.all) {
-		return fmt.Sprintf("%d of %d instances of %s are requested", len(t.Instances), len(p.all), p.id)
+	wanted := len(p.all)
+	if p.root.shares {
+		wanted++
+	}
+	if len(t.Instances) != wanted {
+		return fmt.Sprintf("%d of %d instances of %s are requested", len(t.Instances), wanted, p.id)
 	}
 	if t.Convergence != nil {
 		return fmt.Sprintf("convergence %s is open since %s", t.Convergence.ID, t.Convergence.OpenedAt)
 	}
 	for _, i := range t.Sorted() {
+		if i.Shared {
+			continue
+		}
 		at := t.Partitions[i.ID]
 		if at == nil {
 			return i.ID + " is not allocated: " + i.Unallocated
@@ -138,7 +151,7 @@ func (c *checker) atRest() error {
 	for _, id := range sortedKeys(c.trees) {
 		m := c.trees[id]
 		c.kept(id, m)
-		if strings.HasPrefix(id, "tnever") {
+		if neverTree(id) {
 			continue
 		}
 		for _, number := range m.acked {

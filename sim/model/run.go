@@ -107,7 +107,7 @@ func (r *run) profile() {
 	c := r.want.Content.(content)
 	r.node.w.checker.applied(r.tenant, c.version, r.want.Generation.Epoch)
 	changed := r.tenant.version != c.version
-	r.tenant.version, r.tenant.epoch = c.version, r.want.Generation.Epoch
+	r.tenant.version, r.tenant.epoch, r.tenant.hosted = c.version, r.want.Generation.Epoch, c.hosted
 	r.request(0, true, changed)
 }
 
@@ -119,7 +119,7 @@ func (r *run) request(at int, ready, changed bool) {
 			r.fail(converge.TypeNotAvailable, "a child is not ready")
 			return
 		}
-		r.publish(changed)
+		r.requestShared(func(more bool) { r.publish(changed || more) })
 		return
 	}
 	child := r.tenant.plan.children[at]
@@ -147,7 +147,7 @@ func (r *run) publish(changed bool) {
 			r.fail(converge.TypeProfile, "cannot publish")
 			return
 		}
-		r.ended(converge.TypeProfile, changed || a.Changed)
+		r.publishShared(sortedKeys(r.tenant.hosted), func() { r.ended(converge.TypeProfile, changed || a.Changed) })
 	})
 }
 

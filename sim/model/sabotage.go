@@ -37,7 +37,7 @@ func (w *World) forgets(e fleet.Event, a fleet.Answer) bool {
 				t.Convergence.Joined--
 			}
 		}
-	case noSabotage, acceptStale, olderDesired, twoRuns, deafScheduler, forgottenOrder, greenAfterRestart, sameEpoch, impatient:
+	case noSabotage, acceptStale, olderDesired, twoRuns, deafScheduler, forgottenOrder, greenAfterRestart, sameEpoch, impatient, deafHost:
 	}
 	return false
 }

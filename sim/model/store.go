@@ -13,6 +13,7 @@ type record struct {
 	instances   map[string]*fleet.Instance
 	partitions  map[string]*fleet.Partition
 	convergence *fleet.Convergence
+	hosted      map[string]*fleet.Hosted
 	// answers by request id.
 	answers map[string]stored
 	// bangs recorded, by number.
@@ -29,7 +30,7 @@ type stored struct {
 
 func newRecord(t *fleet.Tree) *record {
 	return &record{
-		header: t.Header, instances: map[string]*fleet.Instance{}, partitions: map[string]*fleet.Partition{},
+		header: t.Header, instances: map[string]*fleet.Instance{}, partitions: map[string]*fleet.Partition{}, hosted: map[string]*fleet.Hosted{},
 		answers: map[string]stored{}, bangs: map[uint64]*fleet.BangRecord{}, closed: map[string]*fleet.Convergence{},
 	}
 }
@@ -52,6 +53,13 @@ func (r *record) commit(t *fleet.Tree, fx *fleet.Effects) {
 			r.partitions[id] = clonePartition(p)
 		} else {
 			delete(r.partitions, id)
+		}
+	}
+	for _, id := range fx.Changed.Hosted {
+		if h := t.Hosted[id]; h != nil {
+			r.hosted[id] = cloneHosted(h)
+		} else {
+			delete(r.hosted, id)
 		}
 	}
 	r.commitConvergence(t, fx)
@@ -92,6 +100,12 @@ func (r *record) load() *fleet.Tree {
 	for id, p := range r.partitions {
 		t.Partitions[id] = clonePartition(p)
 	}
+	for id, h := range r.hosted {
+		if t.Hosted == nil {
+			t.Hosted = map[string]*fleet.Hosted{}
+		}
+		t.Hosted[id] = cloneHosted(h)
+	}
 	if r.convergence != nil {
 		t.Convergence = cloneConvergence(r.convergence)
 	}
@@ -101,6 +115,13 @@ func (r *record) load() *fleet.Tree {
 func cloneInstance(i *fleet.Instance) *fleet.Instance {
 	c := *i
 	c.Parameters, c.Connection = maps.Clone(i.Parameters), maps.Clone(i.Connection)
+	return &c
+}
+
+func cloneHosted(h *fleet.Hosted) *fleet.Hosted {
+	c := *h
+	c.Parameters, c.Connection = maps.Clone(h.Parameters), maps.Clone(h.Connection)
+	c.Publishing.Times = slices.Clone(h.Publishing.Times)
 	return &c
 }
 

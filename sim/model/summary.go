@@ -33,7 +33,7 @@ func (s *Summary) String() string {
 		}
 	}
 	return fmt.Sprintf("%d steps; %d crashes, %d cuts, %d jumps of clocks, %d exits, %d breakages, %d losses of the store's last seconds, %d evictions, %d messages lost; "+
-		"bangs acknowledged: %s; %d convergences ended; %d orders, %d handed over again, %d bangs folded; %d runs reported, %d failed, %d made by nodes alone; %d commits; converged at most %s after the storm",
+		"bangs acknowledged: %s; %d convergences ended; %d orders, %d handed over again, %d bangs folded; %d runs reported, %d failed, %d made by nodes alone; %d commits, %d hosts found; converged at most %s after the storm",
 		s.Steps, s.Crashes, s.Cuts, s.Jumps, s.Exits, s.Breakages, s.Losses, s.Evictions, s.Lost, strings.Join(bangs, ", "), s.Convergences,
-		s.Orders, s.OrdersAgain, s.Folded, s.Runs, s.Failed, s.LocalRuns, s.Commits, s.Converged)
+		s.Orders, s.OrdersAgain, s.Folded, s.Runs, s.Failed, s.LocalRuns, s.Commits, s.Hosted, s.Converged)
 }

@@ -43,6 +43,8 @@ type Summary struct {
 	Convergences, Runs, Failed  uint64
 	Orders, OrdersAgain, Folded uint64
 	LocalRuns, Commits          uint64
+	// Hosted is how often a shared instance got a host.
+	Hosted uint64
 }
 
 // Run lets a world happen: a storm, then quiet until everything converged, then the days that were asked for. It returns the first broken rule.
