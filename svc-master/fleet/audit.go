@@ -29,6 +29,8 @@ const (
 	AuditQuota
 	AuditPaused
 	AuditResumed
+	AuditPromiseMuted
+	AuditPromiseUnmuted
 )
 
 // What of svc-master makes changes that nobody asks for at that moment.
@@ -69,6 +71,8 @@ type AuditEntry struct {
 	// BangID and Outcome of a bang.
 	BangID  string
 	Outcome Outcome
+	// Failed is an act that was told before, and not done.
+	Failed bool
 }
 
 // audit adds an entry about an instance that is, or was until now, in the partition p, which may be nil.

@@ -114,7 +114,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			mutes := mute.New(kept)
 			server.Handle(promisev1connect.NewSenseServiceHandler(api.NewSense(windows, mutes, alarms, contacts, t), server.HandlerOptions()...))
 			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, opened.Examine), server.HandlerOptions()...))
-			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, t), server.HandlerOptions()...))
+			server.Handle(promisev1connect.NewPromiseServiceHandler(api.NewPromise(windows, kept, mutes, contacts, master, t), server.HandlerOptions()...))
 			gauges = append(gauges, conv.PromiseCount.Observe(t.Meter("svc-promise/app"), func(_ context.Context, observe conv.Observer) {
 				for tally, n := range windows.Count() {
 					observe(n, conv.PromiseKind.String(string(tally.Kind)), conv.Verdict.String(value(tally.Failed)))

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ import (
 type master struct {
 	masterv1connect.UnimplementedBangServiceHandler
 	masterv1connect.UnimplementedLinkServiceHandler
+	masterv1connect.UnimplementedAuditServiceHandler
+	acts     []*masterv1.RecordActRequest // by the calls, one after the other
 	bangs    chan *masterv1.BangRequest
 	contacts chan []*masterv1.Contact
 	away     chan bool // holds whether it is away
@@ -43,6 +46,16 @@ func (m *master) Bang(_ context.Context, r *masterv1.BangRequest) (*masterv1.Ban
 func (m *master) ReportContacts(_ context.Context, r *masterv1.ReportContactsRequest) (*masterv1.ReportContactsResponse, error) {
 	m.contacts <- r.GetContacts()
 	return &masterv1.ReportContactsResponse{}, nil
+}
+
+func (m *master) RecordAct(_ context.Context, r *masterv1.RecordActRequest) (*masterv1.RecordActResponse, error) {
+	away := <-m.away
+	m.away <- away
+	if away {
+		return nil, rpc.Unavailable(errors.New("away"))
+	}
+	m.acts = append(m.acts, r)
+	return &masterv1.RecordActResponse{}, nil
 }
 
 // story is a svc-promise with a master, in a network of its own.
@@ -71,6 +84,7 @@ func begin(t *testing.T) *story {
 	}
 	fake.Handle(masterv1connect.NewBangServiceHandler(s.master, fake.HandlerOptions()...))
 	fake.Handle(masterv1connect.NewLinkServiceHandler(s.master, fake.HandlerOptions()...))
+	fake.Handle(masterv1connect.NewAuditServiceHandler(s.master, fake.HandlerOptions()...))
 	if err := fake.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
@@ -177,6 +178,37 @@ func TestUnmutingIsTheEndOfAMuteAndBothAreWrittenDown(t *testing.T) {
 		}
 		if _, err := s.promise.MutePromise(t.Context(), &promisev1.MutePromiseRequest{AllocationId: tenant, Promise: name, Until: timestamppb.New(time.Now()), Reason: "r", By: "me"}); !rpc.IsInvalidArgument(err) {
 			t.Errorf("mute until now: %v, want INVALID_ARGUMENT", err)
+		}
+	})
+}
+
+// A mute, and its end, are in svc-master's audit before they take effect; what cannot be written down is not done.
+func TestAMuteIsWrittenDownBeforeItTakesEffectOrNotDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t)
+		mute := &promisev1.MutePromiseRequest{AllocationId: tenant, Promise: name, Until: timestamppb.New(time.Now().Add(time.Hour)), Reason: "the disk is on order", By: "me"}
+		<-s.master.away
+		s.master.away <- true
+		if _, err := s.promise.MutePromise(t.Context(), mute); !rpc.IsUnavailable(err) || !strings.Contains(err.Error(), "cannot write it down") {
+			t.Errorf("a mute that nobody can write down: %v, want UNAVAILABLE that says so", err)
+		}
+		if list, err := s.promise.ListMutes(t.Context(), &promisev1.ListMutesRequest{}); err != nil || len(list.GetMutes()) != 0 {
+			t.Errorf("muted are %v, %v", list, err)
+		}
+		<-s.master.away
+		s.master.away <- false
+		s.mute(time.Hour)
+		unmute := &promisev1.UnmutePromiseRequest{AllocationId: tenant, Promise: name, By: "you", Reason: "it came"}
+		if _, err := s.promise.UnmutePromise(t.Context(), unmute); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.promise.UnmutePromise(t.Context(), unmute); !rpc.IsNotFound(err) {
+			t.Errorf("unmute again: %v, want NOT_FOUND", err)
+		}
+		acts := s.master.acts
+		if len(acts) != 2 || acts[0].GetKind() != masterv1.AuditKind_AUDIT_KIND_PROMISE_MUTED || acts[0].GetBy() != "me" || !strings.HasSuffix(acts[0].GetReason(), ": the disk is on order") ||
+			acts[1].GetKind() != masterv1.AuditKind_AUDIT_KIND_PROMISE_UNMUTED || acts[1].GetBy() != "you" || acts[0].GetActId() == acts[1].GetActId() || acts[0].GetPromise() != name {
+			t.Errorf("written down are %v, want a mute and its end", acts)
 		}
 	})
 }

@@ -123,7 +123,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			p.follower = follow.New(master, p.owners, follow.Settings{
 				Name: s.Follower, UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
 			})
-			api.Register(server, p.owners, master)
+			api.Register(server, p.owners, master, t.Log)
 			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, p.store.Examine), server.HandlerOptions()...))
 			check := func(ctx context.Context) error { return able(ctx, p) }
 			ready.Store(&check)

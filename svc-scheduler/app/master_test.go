@@ -25,6 +25,7 @@ type master struct {
 	masterv1connect.UnimplementedFeedServiceHandler
 	masterv1connect.UnimplementedLinkServiceHandler
 	masterv1connect.UnimplementedTreeServiceHandler
+	masterv1connect.UnimplementedAuditServiceHandler
 
 	mu          sync.Mutex
 	generation  uint64
@@ -37,6 +38,8 @@ type master struct {
 	news        chan struct{} // closed at the next entry
 	contacts    map[string]time.Time
 	readings    int
+	acts        []*masterv1.RecordActRequest
+	full        bool // no act is written down
 }
 
 func newMaster() *master {
@@ -192,6 +195,7 @@ func (m *master) serve(t testing.TB, s *story) {
 	server.Handle(masterv1connect.NewFeedServiceHandler(m, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewLinkServiceHandler(m, server.HandlerOptions()...))
 	server.Handle(masterv1connect.NewTreeServiceHandler(m, server.HandlerOptions()...))
+	server.Handle(masterv1connect.NewAuditServiceHandler(m, server.HandlerOptions()...))
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

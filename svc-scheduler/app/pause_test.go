@@ -33,6 +33,56 @@ func (m *master) ResumeTree(_ context.Context, req *masterv1.ResumeTreeRequest) 
 	return &masterv1.ResumeTreeResponse{}, nil
 }
 
+func (m *master) RecordAct(_ context.Context, req *masterv1.RecordActRequest) (*masterv1.RecordActResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full {
+		return nil, rpc.Unavailable(errors.New("no space left"))
+	}
+	m.acts = append(m.acts, req)
+	return &masterv1.RecordActResponse{}, nil
+}
+
+// A pause of a computer, and its end, are in svc-master's audit before they take effect; what cannot be written down is not done, and what is not done is not written down.
+func TestAPauseOfAComputerIsWrittenDownOrNotMade(t *testing.T) {
+	tell(t, func(t *testing.T, s *story) {
+		s.master.allocate(0, "c1")
+		defer s.start()()
+		s.open("c1", 1).settle()
+		pause := &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_Computer{Computer: "c1"}, Duration: durationpb.New(time.Hour), Reason: "a new disk", By: "me"}
+		resume := &schedulerv1.ResumeRequest{Target: &schedulerv1.ResumeRequest_Computer{Computer: "c1"}, By: "you"}
+		s.master.mu.Lock()
+		s.master.full = true
+		s.master.mu.Unlock()
+		if _, err := s.agenda().Pause(t.Context(), pause); rpc.CodeOf(err) != rpc.CodeUnavailable || !strings.Contains(err.Error(), "cannot write it down") {
+			t.Errorf("a pause that nobody can write down: %v", err)
+		}
+		if res, err := s.agenda().ListAgenda(t.Context(), &schedulerv1.ListAgendaRequest{Computer: "c1"}); err != nil || res.GetEntries()[0].GetPause() != nil {
+			t.Errorf("the agenda is %v, %v", res, err)
+		}
+		s.master.mu.Lock()
+		s.master.full = false
+		s.master.mu.Unlock()
+		if _, err := s.agenda().Resume(t.Context(), resume); err != nil { // nothing is paused
+			t.Error(err)
+		}
+		if _, err := s.agenda().Pause(t.Context(), &schedulerv1.PauseRequest{Target: &schedulerv1.PauseRequest_Computer{Computer: "nobody"}}); !rpc.IsNotFound(err) {
+			t.Errorf("pausing a computer that there is not: %v", err)
+		}
+		if _, err := s.agenda().Pause(t.Context(), pause); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.agenda().Resume(t.Context(), resume); err != nil {
+			t.Error(err)
+		}
+		acts := s.master.acts
+		if len(acts) != 2 || acts[0].GetKind() != masterv1.AuditKind_AUDIT_KIND_COMPUTER_PAUSED || acts[0].GetBy() != "me" || !strings.HasSuffix(acts[0].GetReason(), ": a new disk") ||
+			acts[1].GetKind() != masterv1.AuditKind_AUDIT_KIND_COMPUTER_RESUMED || acts[1].GetBy() != "you" || acts[1].GetComputer() != "c1" {
+			t.Errorf("written down are %v, want a pause and its end", acts)
+		}
+	})
+}
+
 // pause of the tree is a new version of its membership.
 func (m *master) pause(p *typev1.Pause) {
 	m.mu.Lock()

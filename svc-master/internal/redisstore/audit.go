@@ -30,6 +30,9 @@ func System(what string) Actor {
 	return Actor{Kind: masterv1.AuditActor_AUDIT_ACTOR_SYSTEM, Name: what}
 }
 
+// ActFailed is the outcome of an act of another service that was written down and then not done.
+const ActFailed = "failed"
+
 // maxActor bounds what a caller says of itself, in bytes.
 const maxActor = 255
 
@@ -105,7 +108,10 @@ func auditEntry(t *fleet.Tree, e *fleet.AuditEntry) *masterv1.AuditEntry {
 		Kind: masterv1.AuditKind(e.Kind), Account: t.Account, TreeId: t.ID, InstanceId: e.InstanceID, Title: e.Title, Computer: e.Computer, Partition: e.Partition,
 		AllocationId: e.AllocationID, Changes: e.Changes, SoftwareRelease: telemetry.Redacted(e.Release), Others: uint32(max(e.Others, 0)), Reason: e.Reason, BangId: e.BangID,
 	}
-	if e.Outcome != fleet.OutcomeUnspecified {
+	switch {
+	case e.Failed:
+		out.Outcome = ActFailed
+	case e.Outcome != fleet.OutcomeUnspecified:
 		out.Outcome = e.Outcome.String()
 	}
 	return out

@@ -90,7 +90,9 @@ func (w *writes) merge(e *fleet.Effects, now time.Time) {
 }
 
 // empty tells whether there is nothing to write.
-func (w *writes) empty() bool { return w.changed.None() && len(w.feed) == 0 && len(w.bangs) == 0 }
+func (w *writes) empty() bool {
+	return w.changed.None() && len(w.feed) == 0 && len(w.bangs) == 0 && len(w.audit) == 0
+}
 
 // finish encodes what changed, as the tree is after the last event.
 func (w *writes) finish(t *fleet.Tree) error {

@@ -17,6 +17,7 @@ import (
 type Master struct {
 	bangs masterv1connect.BangServiceClient
 	links masterv1connect.LinkServiceClient
+	audit masterv1connect.AuditServiceClient
 }
 
 var _ alarm.Teller = (*Master)(nil)
@@ -26,6 +27,7 @@ func NewMaster(c *rpc.Client) *Master {
 	return &Master{
 		bangs: masterv1connect.NewBangServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 		links: masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		audit: masterv1connect.NewAuditServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 	}
 }
 

@@ -26,6 +26,7 @@ type Promise struct {
 	store       *redisstore.Store
 	mutes       *mute.Registry
 	contacts    *Contacts
+	master      *Master
 	tracer      trace.Tracer
 	transitions conv.Counter
 	telemetry   *telemetry.Telemetry
@@ -43,8 +44,8 @@ var (
 )
 
 // NewPromise makes the handler.
-func NewPromise(w *window.Windows, s *redisstore.Store, m *mute.Registry, c *Contacts, t *telemetry.Telemetry) *Promise {
-	return &Promise{windows: w, store: s, mutes: m, contacts: c, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
+func NewPromise(w *window.Windows, s *redisstore.Store, m *mute.Registry, c *Contacts, master *Master, t *telemetry.Telemetry) *Promise {
+	return &Promise{windows: w, store: s, mutes: m, contacts: c, master: master, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
 }
 
 // Evaluate tests the promises of a run.

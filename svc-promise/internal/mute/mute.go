@@ -60,6 +60,11 @@ func (r *Registry) Of(allocation, promise string, now time.Time) *typev1.Mute {
 	return nil
 }
 
+// Kept tells whether there is a mute of a promise, also one that is over.
+func (r *Registry) Kept(allocation, promise string) bool {
+	return r.known.Load().all[allocation][promise] != nil
+}
+
 // Allocation is the mutes of an allocation in force, by name.
 func (r *Registry) Allocation(allocation string, now time.Time) []*promisev1.PromiseMute {
 	var mutes []*promisev1.PromiseMute

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
+	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -20,6 +22,7 @@ const maxEntries = 10000
 type agendas struct {
 	owners *owner.Owners
 	master *Master
+	log    *slog.Logger
 }
 
 var _ schedulerv1connect.AgendaServiceHandler = (*agendas)(nil)
@@ -93,14 +96,29 @@ func (h *agendas) Pause(ctx context.Context, req *schedulerv1.PauseRequest) (*sc
 		paused, err := h.master.PauseTree(ctx, tree, req)
 		return &schedulerv1.PauseResponse{Pause: paused}, coded(err)
 	}
+	event := agenda.Pause{For: req.GetDuration().AsDuration(), Reason: req.GetReason(), By: req.GetBy()}
 	var paused agenda.Paused
-	err := h.owners.Do(ctx, req.GetComputer(), func(a *agenda.Agenda, now time.Time) ([]agenda.Event, error) {
-		event := agenda.Pause{For: req.GetDuration().AsDuration(), Reason: req.GetReason(), By: req.GetBy()}
+	err := h.owners.Look(ctx, req.GetComputer(), func(_ *agenda.Agenda, now time.Time) error {
 		paused = event.From(now)
-		return []agenda.Event{event}, nil
+		return nil
 	})
 	if err != nil {
 		return nil, coded(err)
+	}
+	reason := "until " + paused.Until.UTC().Format(time.RFC3339)
+	if req.GetReason() != "" {
+		reason += ": " + req.GetReason()
+	}
+	err = h.recorded(ctx, &masterv1.RecordActRequest{
+		Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_PAUSED, Target: &masterv1.RecordActRequest_Computer{Computer: req.GetComputer()}, Reason: reason, By: req.GetBy(),
+	}, func() error {
+		return h.owners.Do(ctx, req.GetComputer(), func(_ *agenda.Agenda, now time.Time) ([]agenda.Event, error) {
+			paused = event.From(now)
+			return []agenda.Event{event}, nil
+		})
+	})
+	if err != nil {
+		return nil, coded(fmt.Errorf("cannot pause computer %q: %w", req.GetComputer(), err))
 	}
 	return &schedulerv1.PauseResponse{Pause: pause(paused)}, nil
 }
@@ -110,11 +128,24 @@ func (h *agendas) Resume(ctx context.Context, req *schedulerv1.ResumeRequest) (*
 	if tree := req.GetTreeId(); tree != "" {
 		return &schedulerv1.ResumeResponse{}, coded(h.master.ResumeTree(ctx, tree, req.GetBy()))
 	}
-	err := h.owners.Do(ctx, req.GetComputer(), func(*agenda.Agenda, time.Time) ([]agenda.Event, error) {
-		return []agenda.Event{agenda.Resume{By: req.GetBy()}}, nil
+	var was agenda.Paused
+	paused := false
+	err := h.owners.Look(ctx, req.GetComputer(), func(a *agenda.Agenda, now time.Time) error {
+		was, paused = a.Pause, a.Pause.In(now)
+		return nil
+	})
+	if err != nil || !paused {
+		return &schedulerv1.ResumeResponse{}, coded(err)
+	}
+	err = h.recorded(ctx, &masterv1.RecordActRequest{
+		Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_RESUMED, Target: &masterv1.RecordActRequest_Computer{Computer: req.GetComputer()}, Reason: "it was " + was.String(), By: req.GetBy(),
+	}, func() error {
+		return h.owners.Do(ctx, req.GetComputer(), func(*agenda.Agenda, time.Time) ([]agenda.Event, error) {
+			return []agenda.Event{agenda.Resume{By: req.GetBy()}}, nil
+		})
 	})
 	if err != nil {
-		return nil, coded(err)
+		return nil, coded(fmt.Errorf("cannot resume computer %q: %w", req.GetComputer(), err))
 	}
 	return &schedulerv1.ResumeResponse{}, nil
 }

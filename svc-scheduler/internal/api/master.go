@@ -20,9 +20,10 @@ import (
 
 // Master is svc-master as this service sees it.
 type Master struct {
-	feed masterv1connect.FeedServiceClient
-	link masterv1connect.LinkServiceClient
-	tree masterv1connect.TreeServiceClient
+	feed  masterv1connect.FeedServiceClient
+	link  masterv1connect.LinkServiceClient
+	tree  masterv1connect.TreeServiceClient
+	audit masterv1connect.AuditServiceClient
 }
 
 var (
@@ -33,9 +34,10 @@ var (
 // NewMaster makes the clients on a connection that the caller owns.
 func NewMaster(c *rpc.Client) *Master {
 	return &Master{
-		feed: masterv1connect.NewFeedServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
-		link: masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
-		tree: masterv1connect.NewTreeServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		feed:  masterv1connect.NewFeedServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		link:  masterv1connect.NewLinkServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		tree:  masterv1connect.NewTreeServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
+		audit: masterv1connect.NewAuditServiceClient(c.HTTP(), c.BaseURL(), c.Options()...),
 	}
 }
 

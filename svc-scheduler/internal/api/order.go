@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"connectrpc.com/connect"
@@ -16,9 +17,9 @@ import (
 const WriteTimeout = 10 * time.Second
 
 // Register puts the services of vow.scheduler.v1 on a server.
-func Register(server *rpc.Server, owners *owner.Owners, master *Master) {
+func Register(server *rpc.Server, owners *owner.Owners, master *Master, log *slog.Logger) {
 	server.Handle(schedulerv1connect.NewOrderServiceHandler(&orders{owners: owners}, server.HandlerOptions()...))
-	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master}, server.HandlerOptions()...))
+	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master, log: log}, server.HandlerOptions()...))
 }
 
 type orders struct{ owners *owner.Owners }

@@ -61,6 +61,10 @@ const (
 	AuditKind_AUDIT_KIND_PAUSED AuditKind = 15
 	// A pause of a tree was ended.
 	AuditKind_AUDIT_KIND_RESUMED AuditKind = 16
+	// A promise was muted: it does not bang and fails no run until then. Written before it takes effect.
+	AuditKind_AUDIT_KIND_PROMISE_MUTED AuditKind = 17
+	// A mute of a promise was ended. Written before it takes effect.
+	AuditKind_AUDIT_KIND_PROMISE_UNMUTED AuditKind = 18
 	// A computer was registered, or formatted otherwise.
 	AuditKind_AUDIT_KIND_COMPUTER_REGISTERED AuditKind = 20
 	// It got another group or other labels.
@@ -77,6 +81,10 @@ const (
 	AuditKind_AUDIT_KIND_SOFTWARE_SUPPLIED AuditKind = 26
 	// A software release is to be removed from it.
 	AuditKind_AUDIT_KIND_SOFTWARE_REMOVED AuditKind = 27
+	// It was paused: it gets no orders until then. Written before it takes effect.
+	AuditKind_AUDIT_KIND_COMPUTER_PAUSED AuditKind = 28
+	// A pause of it was ended. Written before it takes effect.
+	AuditKind_AUDIT_KIND_COMPUTER_RESUMED AuditKind = 29
 )
 
 // Enum value maps for AuditKind.
@@ -99,6 +107,8 @@ var (
 		14: "AUDIT_KIND_QUOTA",
 		15: "AUDIT_KIND_PAUSED",
 		16: "AUDIT_KIND_RESUMED",
+		17: "AUDIT_KIND_PROMISE_MUTED",
+		18: "AUDIT_KIND_PROMISE_UNMUTED",
 		20: "AUDIT_KIND_COMPUTER_REGISTERED",
 		21: "AUDIT_KIND_COMPUTER_LABELLED",
 		22: "AUDIT_KIND_COMPUTER_DRAINED",
@@ -107,6 +117,8 @@ var (
 		25: "AUDIT_KIND_COMPUTER_DECOMMISSIONED",
 		26: "AUDIT_KIND_SOFTWARE_SUPPLIED",
 		27: "AUDIT_KIND_SOFTWARE_REMOVED",
+		28: "AUDIT_KIND_COMPUTER_PAUSED",
+		29: "AUDIT_KIND_COMPUTER_RESUMED",
 	}
 	AuditKind_value = map[string]int32{
 		"AUDIT_KIND_UNSPECIFIED":             0,
@@ -126,6 +138,8 @@ var (
 		"AUDIT_KIND_QUOTA":                   14,
 		"AUDIT_KIND_PAUSED":                  15,
 		"AUDIT_KIND_RESUMED":                 16,
+		"AUDIT_KIND_PROMISE_MUTED":           17,
+		"AUDIT_KIND_PROMISE_UNMUTED":         18,
 		"AUDIT_KIND_COMPUTER_REGISTERED":     20,
 		"AUDIT_KIND_COMPUTER_LABELLED":       21,
 		"AUDIT_KIND_COMPUTER_DRAINED":        22,
@@ -134,6 +148,8 @@ var (
 		"AUDIT_KIND_COMPUTER_DECOMMISSIONED": 25,
 		"AUDIT_KIND_SOFTWARE_SUPPLIED":       26,
 		"AUDIT_KIND_SOFTWARE_REMOVED":        27,
+		"AUDIT_KIND_COMPUTER_PAUSED":         28,
+		"AUDIT_KIND_COMPUTER_RESUMED":        29,
 	}
 )
 
@@ -250,7 +266,7 @@ type AuditEntry struct {
 	Partition string `protobuf:"bytes,12,opt,name=partition,proto3" json:"partition,omitempty"`
 	// Allocation of the instance.
 	AllocationId string `protobuf:"bytes,13,opt,name=allocation_id,json=allocationId,proto3" json:"allocation_id,omitempty"`
-	// What changed, by name: `release`, `type`, `parameter <key>`, `label <key>`; never a value. At most 32, then how many more.
+	// What changed, by name: `promise <name>`, `release`, `type`, `parameter <key>`, `label <key>`; never a value. At most 32, then how many more.
 	Changes []string `protobuf:"bytes,14,rep,name=changes,proto3" json:"changes,omitempty"`
 	// Software release, as it may be shown.
 	SoftwareRelease string `protobuf:"bytes,15,opt,name=software_release,json=softwareRelease,proto3" json:"software_release,omitempty"`
@@ -260,7 +276,7 @@ type AuditEntry struct {
 	Reason string `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Bang, of BANGED; of several the newest.
 	BangId string `protobuf:"bytes,18,opt,name=bang_id,json=bangId,proto3" json:"bang_id,omitempty"`
-	// What was decided about the bang.
+	// What was decided about the bang. Of an act of another service `failed`, when it was written down and then not done; empty otherwise.
 	Outcome string `protobuf:"bytes,19,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// How many bangs of the same caller with the same outcome this entry stands for, when more than one.
 	Folded uint32 `protobuf:"varint,20,opt,name=folded,proto3" json:"folded,omitempty"`
@@ -620,6 +636,193 @@ func (x *ListAuditResponse) GetNextPageToken() string {
 	return ""
 }
 
+// RecordActRequest is what is about to be done, and by whom.
+type RecordActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the act: a UUID of whoever carries it out.
+	ActId string `protobuf:"bytes,1,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	// PROMISE_MUTED or PROMISE_UNMUTED of an allocation, COMPUTER_PAUSED or COMPUTER_RESUMED of a computer.
+	Kind AuditKind `protobuf:"varint,2,opt,name=kind,proto3,enum=vow.master.v1.AuditKind" json:"kind,omitempty"`
+	// What it is done to.
+	//
+	// Types that are valid to be assigned to Target:
+	//
+	//	*RecordActRequest_AllocationId
+	//	*RecordActRequest_Computer
+	Target isRecordActRequest_Target `protobuf_oneof:"target"`
+	// Promise of the allocation; empty of a computer.
+	Promise string `protobuf:"bytes,5,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Why and until when, in words.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who, as the caller said of itself.
+	By string `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"`
+	// Where the caller called from, an IP address and port.
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// True when an act that was written down was then not done.
+	Failed        bool `protobuf:"varint,9,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordActRequest) Reset() {
+	*x = RecordActRequest{}
+	mi := &file_vow_master_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordActRequest) ProtoMessage() {}
+
+func (x *RecordActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordActRequest.ProtoReflect.Descriptor instead.
+func (*RecordActRequest) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RecordActRequest) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetKind() AuditKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AuditKind_AUDIT_KIND_UNSPECIFIED
+}
+
+func (x *RecordActRequest) GetTarget() isRecordActRequest_Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *RecordActRequest) GetAllocationId() string {
+	if x != nil {
+		if x, ok := x.Target.(*RecordActRequest_AllocationId); ok {
+			return x.AllocationId
+		}
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetComputer() string {
+	if x != nil {
+		if x, ok := x.Target.(*RecordActRequest_Computer); ok {
+			return x.Computer
+		}
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+type isRecordActRequest_Target interface {
+	isRecordActRequest_Target()
+}
+
+type RecordActRequest_AllocationId struct {
+	// An allocation, which may have ended.
+	AllocationId string `protobuf:"bytes,3,opt,name=allocation_id,json=allocationId,proto3,oneof"`
+}
+
+type RecordActRequest_Computer struct {
+	// A computer.
+	Computer string `protobuf:"bytes,4,opt,name=computer,proto3,oneof"`
+}
+
+func (*RecordActRequest_AllocationId) isRecordActRequest_Target() {}
+
+func (*RecordActRequest_Computer) isRecordActRequest_Target() {}
+
+// RecordActResponse says that it is written down.
+type RecordActResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordActResponse) Reset() {
+	*x = RecordActResponse{}
+	mi := &file_vow_master_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordActResponse) ProtoMessage() {}
+
+func (x *RecordActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vow_master_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordActResponse.ProtoReflect.Descriptor instead.
+func (*RecordActResponse) Descriptor() ([]byte, []int) {
+	return file_vow_master_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
 var File_vow_master_v1_audit_proto protoreflect.FileDescriptor
 
 const file_vow_master_v1_audit_proto_rawDesc = "" +
@@ -663,7 +866,19 @@ const file_vow_master_v1_audit_proto_rawDesc = "" +
 	"page_token\x18\t \x01(\tB)\xbaH&r$(\xff\x012\x1f^([0-9]{1,18}-[0-9]{1,18}@.+)?$R\tpageToken\"p\n" +
 	"\x11ListAuditResponse\x123\n" +
 	"\aentries\x18\x01 \x03(\v2\x19.vow.master.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xbb\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfa\x02\n" +
+	"\x10RecordActRequest\x12 \n" +
+	"\x06act_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04 \x01(@R\x05actId\x12<\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x18.vow.master.v1.AuditKindB\x0e\xbaH\v\x82\x01\b\x18\x11\x18\x12\x18\x1c\x18\x1dR\x04kind\x120\n" +
+	"\rallocation_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04 \x01(@H\x00R\fallocationId\x12'\n" +
+	"\bcomputer\x18\x04 \x01(\tB\t\xbaH\x06r\x04 \x01(?H\x00R\bcomputer\x12\"\n" +
+	"\apromise\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\apromise\x12 \n" +
+	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\xcc\bR\x06reason\x12\x18\n" +
+	"\x02by\x18\a \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\x02by\x12\"\n" +
+	"\aaddress\x18\b \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\aaddress\x12\x16\n" +
+	"\x06failed\x18\t \x01(\bR\x06failedB\x0f\n" +
+	"\x06target\x12\x05\xbaH\x02\b\x01\"\x13\n" +
+	"\x11RecordActResponse*\xba\x06\n" +
 	"\tAuditKind\x12\x1a\n" +
 	"\x16AUDIT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14AUDIT_KIND_REQUESTED\x10\x01\x12\x16\n" +
@@ -682,7 +897,9 @@ const file_vow_master_v1_audit_proto_rawDesc = "" +
 	"\x14AUDIT_KIND_ABANDONED\x10\r\x12\x14\n" +
 	"\x10AUDIT_KIND_QUOTA\x10\x0e\x12\x15\n" +
 	"\x11AUDIT_KIND_PAUSED\x10\x0f\x12\x16\n" +
-	"\x12AUDIT_KIND_RESUMED\x10\x10\x12\"\n" +
+	"\x12AUDIT_KIND_RESUMED\x10\x10\x12\x1c\n" +
+	"\x18AUDIT_KIND_PROMISE_MUTED\x10\x11\x12\x1e\n" +
+	"\x1aAUDIT_KIND_PROMISE_UNMUTED\x10\x12\x12\"\n" +
 	"\x1eAUDIT_KIND_COMPUTER_REGISTERED\x10\x14\x12 \n" +
 	"\x1cAUDIT_KIND_COMPUTER_LABELLED\x10\x15\x12\x1f\n" +
 	"\x1bAUDIT_KIND_COMPUTER_DRAINED\x10\x16\x12\x1f\n" +
@@ -690,15 +907,18 @@ const file_vow_master_v1_audit_proto_rawDesc = "" +
 	"\x1aAUDIT_KIND_COMPUTER_OPENED\x10\x18\x12&\n" +
 	"\"AUDIT_KIND_COMPUTER_DECOMMISSIONED\x10\x19\x12 \n" +
 	"\x1cAUDIT_KIND_SOFTWARE_SUPPLIED\x10\x1a\x12\x1f\n" +
-	"\x1bAUDIT_KIND_SOFTWARE_REMOVED\x10\x1b*s\n" +
+	"\x1bAUDIT_KIND_SOFTWARE_REMOVED\x10\x1b\x12\x1e\n" +
+	"\x1aAUDIT_KIND_COMPUTER_PAUSED\x10\x1c\x12\x1f\n" +
+	"\x1bAUDIT_KIND_COMPUTER_RESUMED\x10\x1d*s\n" +
 	"\n" +
 	"AuditActor\x12\x1b\n" +
 	"\x17AUDIT_ACTOR_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12AUDIT_ACTOR_CALLER\x10\x01\x12\x18\n" +
 	"\x14AUDIT_ACTOR_INSTANCE\x10\x02\x12\x16\n" +
-	"\x12AUDIT_ACTOR_SYSTEM\x10\x032^\n" +
+	"\x12AUDIT_ACTOR_SYSTEM\x10\x032\xae\x01\n" +
 	"\fAuditService\x12N\n" +
-	"\tListAudit\x12\x1f.vow.master.v1.ListAuditRequest\x1a .vow.master.v1.ListAuditResponseB\xa7\x01\n" +
+	"\tListAudit\x12\x1f.vow.master.v1.ListAuditRequest\x1a .vow.master.v1.ListAuditResponse\x12N\n" +
+	"\tRecordAct\x12\x1f.vow.master.v1.RecordActRequest\x1a .vow.master.v1.RecordActResponseB\xa7\x01\n" +
 	"\x11com.vow.master.v1B\n" +
 	"AuditProtoP\x01Z0github.com/vow-os/vow/gen/vow/master/v1;masterv1\xa2\x02\x03VMX\xaa\x02\rVow.Master.V1\xca\x02\rVow\\Master\\V1\xe2\x02\x19Vow\\Master\\V1\\GPBMetadata\xea\x02\x0fVow::Master::V1b\x06proto3"
 
@@ -715,30 +935,35 @@ func file_vow_master_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_vow_master_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vow_master_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_vow_master_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_vow_master_v1_audit_proto_goTypes = []any{
 	(AuditKind)(0),                // 0: vow.master.v1.AuditKind
 	(AuditActor)(0),               // 1: vow.master.v1.AuditActor
 	(*AuditEntry)(nil),            // 2: vow.master.v1.AuditEntry
 	(*ListAuditRequest)(nil),      // 3: vow.master.v1.ListAuditRequest
 	(*ListAuditResponse)(nil),     // 4: vow.master.v1.ListAuditResponse
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*RecordActRequest)(nil),      // 5: vow.master.v1.RecordActRequest
+	(*RecordActResponse)(nil),     // 6: vow.master.v1.RecordActResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_vow_master_v1_audit_proto_depIdxs = []int32{
-	5, // 0: vow.master.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
-	0, // 1: vow.master.v1.AuditEntry.kind:type_name -> vow.master.v1.AuditKind
-	1, // 2: vow.master.v1.AuditEntry.actor:type_name -> vow.master.v1.AuditActor
-	0, // 3: vow.master.v1.ListAuditRequest.kinds:type_name -> vow.master.v1.AuditKind
-	5, // 4: vow.master.v1.ListAuditRequest.since:type_name -> google.protobuf.Timestamp
-	5, // 5: vow.master.v1.ListAuditRequest.until:type_name -> google.protobuf.Timestamp
-	2, // 6: vow.master.v1.ListAuditResponse.entries:type_name -> vow.master.v1.AuditEntry
-	3, // 7: vow.master.v1.AuditService.ListAudit:input_type -> vow.master.v1.ListAuditRequest
-	4, // 8: vow.master.v1.AuditService.ListAudit:output_type -> vow.master.v1.ListAuditResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7,  // 0: vow.master.v1.AuditEntry.at:type_name -> google.protobuf.Timestamp
+	0,  // 1: vow.master.v1.AuditEntry.kind:type_name -> vow.master.v1.AuditKind
+	1,  // 2: vow.master.v1.AuditEntry.actor:type_name -> vow.master.v1.AuditActor
+	0,  // 3: vow.master.v1.ListAuditRequest.kinds:type_name -> vow.master.v1.AuditKind
+	7,  // 4: vow.master.v1.ListAuditRequest.since:type_name -> google.protobuf.Timestamp
+	7,  // 5: vow.master.v1.ListAuditRequest.until:type_name -> google.protobuf.Timestamp
+	2,  // 6: vow.master.v1.ListAuditResponse.entries:type_name -> vow.master.v1.AuditEntry
+	0,  // 7: vow.master.v1.RecordActRequest.kind:type_name -> vow.master.v1.AuditKind
+	3,  // 8: vow.master.v1.AuditService.ListAudit:input_type -> vow.master.v1.ListAuditRequest
+	5,  // 9: vow.master.v1.AuditService.RecordAct:input_type -> vow.master.v1.RecordActRequest
+	4,  // 10: vow.master.v1.AuditService.ListAudit:output_type -> vow.master.v1.ListAuditResponse
+	6,  // 11: vow.master.v1.AuditService.RecordAct:output_type -> vow.master.v1.RecordActResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_vow_master_v1_audit_proto_init() }
@@ -746,13 +971,17 @@ func file_vow_master_v1_audit_proto_init() {
 	if File_vow_master_v1_audit_proto != nil {
 		return
 	}
+	file_vow_master_v1_audit_proto_msgTypes[3].OneofWrappers = []any{
+		(*RecordActRequest_AllocationId)(nil),
+		(*RecordActRequest_Computer)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vow_master_v1_audit_proto_rawDesc), len(file_vow_master_v1_audit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

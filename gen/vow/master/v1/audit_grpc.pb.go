@@ -20,17 +20,22 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AuditService_ListAudit_FullMethodName = "/vow.master.v1.AuditService/ListAudit"
+	AuditService_RecordAct_FullMethodName = "/vow.master.v1.AuditService/RecordAct"
 )
 
 // AuditServiceClient is the client API for AuditService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit, and are never changed; the bounds remove the
-// oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
+// AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit (those of other services' acts before the act), and are
+// never changed; the bounds remove the oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
 type AuditServiceClient interface {
 	// ListAudit returns entries, newest first. Reads only. Errors: INVALID_ARGUMENT (names the field). Callers: anyone.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
+	// RecordAct writes down an act of a person that another service carries out, before it does: what is not written down is not done. Idempotent by act_id, among the
+	// newest 32 acts of a computer and 5,000 answers of a tree. Errors: NOT_FOUND (no such computer, or tree), INVALID_ARGUMENT (names the field), UNAVAILABLE.
+	// Callers: svc-promise (mutes), svc-scheduler (pauses of computers).
+	RecordAct(ctx context.Context, in *RecordActRequest, opts ...grpc.CallOption) (*RecordActResponse, error)
 }
 
 type auditServiceClient struct {
@@ -51,15 +56,29 @@ func (c *auditServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest
 	return out, nil
 }
 
+func (c *auditServiceClient) RecordAct(ctx context.Context, in *RecordActRequest, opts ...grpc.CallOption) (*RecordActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordActResponse)
+	err := c.cc.Invoke(ctx, AuditService_RecordAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
 //
-// AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit, and are never changed; the bounds remove the
-// oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
+// AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit (those of other services' acts before the act), and are
+// never changed; the bounds remove the oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
 type AuditServiceServer interface {
 	// ListAudit returns entries, newest first. Reads only. Errors: INVALID_ARGUMENT (names the field). Callers: anyone.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
+	// RecordAct writes down an act of a person that another service carries out, before it does: what is not written down is not done. Idempotent by act_id, among the
+	// newest 32 acts of a computer and 5,000 answers of a tree. Errors: NOT_FOUND (no such computer, or tree), INVALID_ARGUMENT (names the field), UNAVAILABLE.
+	// Callers: svc-promise (mutes), svc-scheduler (pauses of computers).
+	RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -72,6 +91,9 @@ type UnimplementedAuditServiceServer struct{}
 
 func (UnimplementedAuditServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
+}
+func (UnimplementedAuditServiceServer) RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordAct not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -112,6 +134,24 @@ func _AuditService_ListAudit_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_RecordAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).RecordAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_RecordAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).RecordAct(ctx, req.(*RecordActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +162,10 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAudit",
 			Handler:    _AuditService_ListAudit_Handler,
+		},
+		{
+			MethodName: "RecordAct",
+			Handler:    _AuditService_RecordAct_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

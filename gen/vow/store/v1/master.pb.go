@@ -46,8 +46,10 @@ type ComputerRecord struct {
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When it was decommissioned, by svc-master's clock; set = nothing else is left of it.
 	DecommissionedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=decommissioned_at,json=decommissionedAt,proto3" json:"decommissioned_at,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Ids of the acts that were recorded last, oldest first, at most 32: a repeated one is not recorded again.
+	Acts          []string `protobuf:"bytes,9,rep,name=acts,proto3" json:"acts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ComputerRecord) Reset() {
@@ -132,6 +134,13 @@ func (x *ComputerRecord) GetLabels() map[string]string {
 func (x *ComputerRecord) GetDecommissionedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DecommissionedAt
+	}
+	return nil
+}
+
+func (x *ComputerRecord) GetActs() []string {
+	if x != nil {
+		return x.Acts
 	}
 	return nil
 }
@@ -3485,7 +3494,7 @@ var File_vow_store_v1_master_proto protoreflect.FileDescriptor
 
 const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19vow/master/v1/audit.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xe5\x03\n" +
+	"\x19vow/store/v1/master.proto\x12\fvow.store.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19vow/master/v1/audit.proto\x1a\x18vow/master/v1/bang.proto\x1a\x1cvow/master/v1/computer.proto\x1a\x1fvow/master/v1/convergence.proto\x1a\x18vow/master/v1/feed.proto\x1a\x1cvow/master/v1/instance.proto\x1a\x1cvow/master/v1/software.proto\x1a\x16vow/type/v1/type.proto\"\xf9\x03\n" +
 	"\x0eComputerRecord\x12;\n" +
 	"\vperiodicity\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\vperiodicity\x12\x12\n" +
 	"\x04cpus\x18\x02 \x01(\rR\x04cpus\x12?\n" +
@@ -3494,7 +3503,8 @@ const file_vow_store_v1_master_proto_rawDesc = "" +
 	"\aclosure\x18\x05 \x01(\v2\x16.vow.master.v1.ClosureR\aclosure\x12\x14\n" +
 	"\x05group\x18\x06 \x01(\tR\x05group\x12@\n" +
 	"\x06labels\x18\a \x03(\v2(.vow.store.v1.ComputerRecord.LabelsEntryR\x06labels\x12G\n" +
-	"\x11decommissioned_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x10decommissionedAt\x1a9\n" +
+	"\x11decommissioned_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x10decommissionedAt\x12\x12\n" +
+	"\x04acts\x18\t \x03(\tR\x04acts\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"*\n" +

@@ -109,7 +109,7 @@ export declare type AuditEntry = Message<"vow.master.v1.AuditEntry"> & {
   allocationId: string;
 
   /**
-   * What changed, by name: `release`, `type`, `parameter <key>`, `label <key>`; never a value. At most 32, then how many more.
+   * What changed, by name: `promise <name>`, `release`, `type`, `parameter <key>`, `label <key>`; never a value. At most 32, then how many more.
    *
    * @generated from field: repeated string changes = 14;
    */
@@ -144,7 +144,7 @@ export declare type AuditEntry = Message<"vow.master.v1.AuditEntry"> & {
   bangId: string;
 
   /**
-   * What was decided about the bang.
+   * What was decided about the bang. Of an act of another service `failed`, when it was written down and then not done; empty otherwise.
    *
    * @generated from field: string outcome = 19;
    */
@@ -275,6 +275,105 @@ export declare type ListAuditResponse = Message<"vow.master.v1.ListAuditResponse
 export declare const ListAuditResponseSchema: GenMessage<ListAuditResponse>;
 
 /**
+ * RecordActRequest is what is about to be done, and by whom.
+ *
+ * @generated from message vow.master.v1.RecordActRequest
+ */
+export declare type RecordActRequest = Message<"vow.master.v1.RecordActRequest"> & {
+  /**
+   * Names the act: a UUID of whoever carries it out.
+   *
+   * @generated from field: string act_id = 1;
+   */
+  actId: string;
+
+  /**
+   * PROMISE_MUTED or PROMISE_UNMUTED of an allocation, COMPUTER_PAUSED or COMPUTER_RESUMED of a computer.
+   *
+   * @generated from field: vow.master.v1.AuditKind kind = 2;
+   */
+  kind: AuditKind;
+
+  /**
+   * What it is done to.
+   *
+   * @generated from oneof vow.master.v1.RecordActRequest.target
+   */
+  target: {
+    /**
+     * An allocation, which may have ended.
+     *
+     * @generated from field: string allocation_id = 3;
+     */
+    value: string;
+    case: "allocationId";
+  } | {
+    /**
+     * A computer.
+     *
+     * @generated from field: string computer = 4;
+     */
+    value: string;
+    case: "computer";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Promise of the allocation; empty of a computer.
+   *
+   * @generated from field: string promise = 5;
+   */
+  promise: string;
+
+  /**
+   * Why and until when, in words.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * Who, as the caller said of itself.
+   *
+   * @generated from field: string by = 7;
+   */
+  by: string;
+
+  /**
+   * Where the caller called from, an IP address and port.
+   *
+   * @generated from field: string address = 8;
+   */
+  address: string;
+
+  /**
+   * True when an act that was written down was then not done.
+   *
+   * @generated from field: bool failed = 9;
+   */
+  failed: boolean;
+};
+
+/**
+ * Describes the message vow.master.v1.RecordActRequest.
+ * Use `create(RecordActRequestSchema)` to create a new message.
+ */
+export declare const RecordActRequestSchema: GenMessage<RecordActRequest>;
+
+/**
+ * RecordActResponse says that it is written down.
+ *
+ * @generated from message vow.master.v1.RecordActResponse
+ */
+export declare type RecordActResponse = Message<"vow.master.v1.RecordActResponse"> & {
+};
+
+/**
+ * Describes the message vow.master.v1.RecordActResponse.
+ * Use `create(RecordActResponseSchema)` to create a new message.
+ */
+export declare const RecordActResponseSchema: GenMessage<RecordActResponse>;
+
+/**
  * AuditKind is what happened.
  *
  * @generated from enum vow.master.v1.AuditKind
@@ -400,6 +499,20 @@ export enum AuditKind {
   RESUMED = 16,
 
   /**
+   * A promise was muted: it does not bang and fails no run until then. Written before it takes effect.
+   *
+   * @generated from enum value: AUDIT_KIND_PROMISE_MUTED = 17;
+   */
+  PROMISE_MUTED = 17,
+
+  /**
+   * A mute of a promise was ended. Written before it takes effect.
+   *
+   * @generated from enum value: AUDIT_KIND_PROMISE_UNMUTED = 18;
+   */
+  PROMISE_UNMUTED = 18,
+
+  /**
    * A computer was registered, or formatted otherwise.
    *
    * @generated from enum value: AUDIT_KIND_COMPUTER_REGISTERED = 20;
@@ -454,6 +567,20 @@ export enum AuditKind {
    * @generated from enum value: AUDIT_KIND_SOFTWARE_REMOVED = 27;
    */
   SOFTWARE_REMOVED = 27,
+
+  /**
+   * It was paused: it gets no orders until then. Written before it takes effect.
+   *
+   * @generated from enum value: AUDIT_KIND_COMPUTER_PAUSED = 28;
+   */
+  COMPUTER_PAUSED = 28,
+
+  /**
+   * A pause of it was ended. Written before it takes effect.
+   *
+   * @generated from enum value: AUDIT_KIND_COMPUTER_RESUMED = 29;
+   */
+  COMPUTER_RESUMED = 29,
 }
 
 /**
@@ -502,8 +629,8 @@ export enum AuditActor {
 export declare const AuditActorSchema: GenEnum<AuditActor>;
 
 /**
- * AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit, and are never changed; the bounds remove the
- * oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
+ * AuditService tells who requested, banged and changed what. Entries are written with the change, in one commit (those of other services' acts before the act), and are
+ * never changed; the bounds remove the oldest: 366 days, 5,000 for each of 64 shards of trees and of them 2,000 for each tree, 1,000 for each computer.
  *
  * @generated from service vow.master.v1.AuditService
  */
@@ -517,6 +644,18 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof ListAuditRequestSchema;
     output: typeof ListAuditResponseSchema;
+  },
+  /**
+   * RecordAct writes down an act of a person that another service carries out, before it does: what is not written down is not done. Idempotent by act_id, among the
+   * newest 32 acts of a computer and 5,000 answers of a tree. Errors: NOT_FOUND (no such computer, or tree), INVALID_ARGUMENT (names the field), UNAVAILABLE.
+   * Callers: svc-promise (mutes), svc-scheduler (pauses of computers).
+   *
+   * @generated from rpc vow.master.v1.AuditService.RecordAct
+   */
+  recordAct: {
+    methodKind: "unary";
+    input: typeof RecordActRequestSchema;
+    output: typeof RecordActResponseSchema;
   },
 }>;
 
