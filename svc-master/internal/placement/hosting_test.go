@@ -116,8 +116,29 @@ func (f *frontend) served(want bool) {
 	}
 }
 
-// keep runs KeepHosted until the end of the test.
+// heard waits until the host has heard of all.
+func (f *frontend) heard() {
+	f.Helper()
+	for hosted := -1; hosted != len(f.shared); time.Sleep(time.Millisecond) {
+		err := f.store.View(f.Context(), "tfront", func(t *fleet.Tree, _ time.Time) error {
+			hosted = len(t.Hosted)
+			return nil
+		})
+		if err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
+// keep runs KeepHosted until the end of the test, and waits until the host has heard of all.
 func (f *frontend) keep() {
+	f.Helper()
+	f.carry()
+	f.heard()
+}
+
+// carry runs KeepHosted until the end of the test.
+func (f *frontend) carry() {
 	ctx, cancel := context.WithCancel(f.Context())
 	ended := make(chan error)
 	go func() { ended <- f.placer.KeepHosted(ctx) }()
@@ -194,6 +215,7 @@ func TestChoosingAHostReadsTheTreesThatHaveOne(t *testing.T) {
 		f := open(t, on, 1, 1)
 		register(t, f.store, "one", 2) // another instance on the same computer
 		f.step("tother", fleet.Request{Title: "other", Release: release, Type: "another"})
+		f.step("tsite0", fleet.Request{Title: "first", RequesterID: "tsite0.i1", Release: release, Shared: true}) // all trees are read once
 		other, host := &calls{tree: "tother"}, &calls{tree: "tfront"}
 		on.Redis().AddHook(other)
 		on.Redis().AddHook(host)
@@ -235,15 +257,13 @@ func TestWhatACrashLeftOfASharedInstanceIsFinishedAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		on := storetest.Embedded(t)
 		f := open(t, on, 1, 3)
-		f.run(fleet.Success) // nobody carries the word
-		_, next := begin(t, on)
+		_, next := begin(t, on) // nobody carried the word of the first one
 		f.placer = next
-		f.keep()
-		stop := reconciling(t, next)
-		synctest.Wait()
-		time.Sleep(time.Second)
+		f.carry()
+		defer reconciling(t, next)()
+		time.Sleep(time.Second) // long before the first sweep
+		f.run(fleet.Success)
 		f.served(true)
-		stop()
 	})
 }
 
@@ -252,7 +272,6 @@ func TestAHostHasNoMoreThanItsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, storetest.Embedded(t), 1, fleet.MaxHosted)
 		f.keep()
-		synctest.Wait()
 		more := func(title string, parameters map[string]string) (id, reason string) {
 			answer, _ := f.step("tsite0", fleet.Request{Title: title, RequesterID: "tsite0.i1", Release: release, Shared: true, Parameters: parameters}).(fleet.RequestAnswer)
 			err := f.store.View(t.Context(), "tsite0", func(t *fleet.Tree, _ time.Time) error {

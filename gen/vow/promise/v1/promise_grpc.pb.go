@@ -154,10 +154,10 @@ type PromiseServiceClient interface {
 	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
 	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
-	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
-	// Callers: operators.
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes;
+	// NOT_FOUND, there never was such an allocation; UNAVAILABLE, svc-master cannot write it down (AuditService.RecordAct). Callers: operators.
 	MutePromise(ctx context.Context, in *MutePromiseRequest, opts ...grpc.CallOption) (*MutePromiseResponse, error)
-	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted; UNAVAILABLE, svc-master cannot write it down. Callers: operators.
 	UnmutePromise(ctx context.Context, in *UnmutePromiseRequest, opts ...grpc.CallOption) (*UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(ctx context.Context, in *ListMutesRequest, opts ...grpc.CallOption) (*ListMutesResponse, error)
@@ -273,10 +273,10 @@ type PromiseServiceServer interface {
 	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
 	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
-	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
-	// Callers: operators.
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes;
+	// NOT_FOUND, there never was such an allocation; UNAVAILABLE, svc-master cannot write it down (AuditService.RecordAct). Callers: operators.
 	MutePromise(context.Context, *MutePromiseRequest) (*MutePromiseResponse, error)
-	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted; UNAVAILABLE, svc-master cannot write it down. Callers: operators.
 	UnmutePromise(context.Context, *UnmutePromiseRequest) (*UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *ListMutesRequest) (*ListMutesResponse, error)

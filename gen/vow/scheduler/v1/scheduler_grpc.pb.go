@@ -154,9 +154,9 @@ type AgendaServiceClient interface {
 	ListAgenda(ctx context.Context, in *ListAgendaRequest, opts ...grpc.CallOption) (*ListAgendaResponse, error)
 	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
 	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
-	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE (also when svc-master cannot write it down: AuditService.RecordAct). Callers: operators.
 	Pause(ctx context.Context, in *PauseRequest, opts ...grpc.CallOption) (*PauseResponse, error)
-	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND, UNAVAILABLE (also when svc-master cannot write it down). Callers: operators.
 	Resume(ctx context.Context, in *ResumeRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(ctx context.Context, in *RunNowRequest, opts ...grpc.CallOption) (*RunNowResponse, error)
@@ -246,9 +246,9 @@ type AgendaServiceServer interface {
 	ListAgenda(context.Context, *ListAgendaRequest) (*ListAgendaResponse, error)
 	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
 	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
-	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE (also when svc-master cannot write it down: AuditService.RecordAct). Callers: operators.
 	Pause(context.Context, *PauseRequest) (*PauseResponse, error)
-	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND, UNAVAILABLE (also when svc-master cannot write it down). Callers: operators.
 	Resume(context.Context, *ResumeRequest) (*ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *RunNowRequest) (*RunNowResponse, error)

@@ -1243,8 +1243,8 @@ export declare const PromiseService: GenService<{
   },
   /**
    * MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
-   * the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
-   * Callers: operators.
+   * the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes;
+   * NOT_FOUND, there never was such an allocation; UNAVAILABLE, svc-master cannot write it down (AuditService.RecordAct). Callers: operators.
    *
    * @generated from rpc vow.promise.v1.PromiseService.MutePromise
    */
@@ -1254,7 +1254,7 @@ export declare const PromiseService: GenService<{
     output: typeof MutePromiseResponseSchema;
   },
   /**
-   * UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+   * UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted; UNAVAILABLE, svc-master cannot write it down. Callers: operators.
    *
    * @generated from rpc vow.promise.v1.PromiseService.UnmutePromise
    */

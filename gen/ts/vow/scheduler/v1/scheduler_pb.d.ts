@@ -788,7 +788,7 @@ export declare const AgendaService: GenService<{
   /**
    * Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
    * run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
-   * FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
+   * FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE (also when svc-master cannot write it down: AuditService.RecordAct). Callers: operators.
    *
    * @generated from rpc vow.scheduler.v1.AgendaService.Pause
    */
@@ -798,7 +798,7 @@ export declare const AgendaService: GenService<{
     output: typeof PauseResponseSchema;
   },
   /**
-   * Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
+   * Resume lets orders flow again. Idempotent. Errors: NOT_FOUND, UNAVAILABLE (also when svc-master cannot write it down). Callers: operators.
    *
    * @generated from rpc vow.scheduler.v1.AgendaService.Resume
    */

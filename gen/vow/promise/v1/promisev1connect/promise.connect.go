@@ -150,10 +150,10 @@ type PromiseServiceClient interface {
 	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *v1.HistoryRequest) (*v1.HistoryResponse, error)
 	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
-	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
-	// Callers: operators.
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes;
+	// NOT_FOUND, there never was such an allocation; UNAVAILABLE, svc-master cannot write it down (AuditService.RecordAct). Callers: operators.
 	MutePromise(context.Context, *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error)
-	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted; UNAVAILABLE, svc-master cannot write it down. Callers: operators.
 	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)
@@ -323,10 +323,10 @@ type PromiseServiceHandler interface {
 	// the promise in that allocation; INVALID_ARGUMENT. Callers: anyone.
 	History(context.Context, *v1.HistoryRequest) (*v1.HistoryResponse, error)
 	// MutePromise acknowledges a known-bad promise until a date: it stays visible, does not bang and fails no run. A mute that exists is replaced. Idempotent:
-	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes.
-	// Callers: operators.
+	// the same mute again changes nothing but its time. Errors: INVALID_ARGUMENT, until is past or more than a year away; RESOURCE_EXHAUSTED, too many mutes;
+	// NOT_FOUND, there never was such an allocation; UNAVAILABLE, svc-master cannot write it down (AuditService.RecordAct). Callers: operators.
 	MutePromise(context.Context, *v1.MutePromiseRequest) (*v1.MutePromiseResponse, error)
-	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted. Callers: operators.
+	// UnmutePromise ends a mute now. Idempotent. Errors: NOT_FOUND, it is not muted; UNAVAILABLE, svc-master cannot write it down. Callers: operators.
 	UnmutePromise(context.Context, *v1.UnmutePromiseRequest) (*v1.UnmutePromiseResponse, error)
 	// ListMutes returns the mutes in force and who muted and unmuted what. Reads only. Callers: anyone.
 	ListMutes(context.Context, *v1.ListMutesRequest) (*v1.ListMutesResponse, error)

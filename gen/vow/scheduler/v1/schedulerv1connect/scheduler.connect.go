@@ -135,9 +135,9 @@ type AgendaServiceClient interface {
 	ListAgenda(context.Context, *v1.ListAgendaRequest) (*v1.ListAgendaResponse, error)
 	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
 	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
-	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE (also when svc-master cannot write it down: AuditService.RecordAct). Callers: operators.
 	Pause(context.Context, *v1.PauseRequest) (*v1.PauseResponse, error)
-	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND, UNAVAILABLE (also when svc-master cannot write it down). Callers: operators.
 	Resume(context.Context, *v1.ResumeRequest) (*v1.ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *v1.RunNowRequest) (*v1.RunNowResponse, error)
@@ -269,9 +269,9 @@ type AgendaServiceHandler interface {
 	ListAgenda(context.Context, *v1.ListAgendaRequest) (*v1.ListAgendaResponse, error)
 	// Pause stops orders to a computer or a tree until an end that is bounded; what became due meanwhile runs then. A pause of a tree is svc-master's and stops every
 	// run (TreeService.PauseTree). A pause of what is paused replaces it. Idempotent, but for the end, which counts from the call. Errors: NOT_FOUND,
-	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE. Callers: operators.
+	// FAILED_PRECONDITION (the tree is being destroyed), UNAVAILABLE (also when svc-master cannot write it down: AuditService.RecordAct). Callers: operators.
 	Pause(context.Context, *v1.PauseRequest) (*v1.PauseResponse, error)
-	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND. Callers: operators.
+	// Resume lets orders flow again. Idempotent. Errors: NOT_FOUND, UNAVAILABLE (also when svc-master cannot write it down). Callers: operators.
 	Resume(context.Context, *v1.ResumeRequest) (*v1.ResumeResponse, error)
 	// RunNow makes one run of a partition due now (cause manual). Idempotent by request_id. Errors: NOT_FOUND. Callers: operators.
 	RunNow(context.Context, *v1.RunNowRequest) (*v1.RunNowResponse, error)
