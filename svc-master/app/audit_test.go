@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -85,6 +86,43 @@ bob: computer_evicted one`
 		all := must[*masterv1.ListAuditResponse](m)(m.audit.ListAudit(t.Context(), &masterv1.ListAuditRequest{}))
 		if strings.Contains(all.String(), "hunter2") {
 			t.Errorf("a secret is in %v", all)
+		}
+	})
+}
+
+// What other services are about to do is written down once for each act, whatever is repeated; of what there is not, nothing.
+func TestAnActOfAnotherServiceIsWrittenDownOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *master) {
+		m.register("one", 1)
+		web := m.request("", "web").GetInstance()
+		mute := &masterv1.RecordActRequest{
+			ActId: "a", Kind: masterv1.AuditKind_AUDIT_KIND_PROMISE_MUTED, Target: &masterv1.RecordActRequest_AllocationId{AllocationId: web.GetAllocationId()}, Promise: "listens", By: "ann", Address: "192.0.2.1:1",
+		}
+		failed := &masterv1.RecordActRequest{ActId: "a-failed", Kind: mute.GetKind(), Target: mute.GetTarget(), Promise: "listens", By: "ann", Failed: true}
+		pause := &masterv1.RecordActRequest{
+			ActId: "a", Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_PAUSED, Target: &masterv1.RecordActRequest_Computer{Computer: "one"}, Reason: "a new disk", By: "ann",
+		}
+		for _, act := range []*masterv1.RecordActRequest{mute, mute, failed, pause, pause, mute} {
+			must[*masterv1.RecordActResponse](m)(m.audit.RecordAct(t.Context(), act))
+			time.Sleep(time.Second)
+		}
+		want := `ann: promise_muted web [promise listens]
+ann: promise_muted web [promise listens]
+ann: computer_paused one`
+		if got := m.auditOf(&masterv1.ListAuditRequest{By: "ann"}); got != want {
+			t.Errorf("the audit is\n%s\nwant\n%s", got, want)
+		}
+		entries := must[*masterv1.ListAuditResponse](m)(m.audit.ListAudit(t.Context(), &masterv1.ListAuditRequest{TreeId: web.GetTreeId(), By: "ann"})).GetEntries()
+		if entries[1].GetOutcome() != "" || entries[0].GetOutcome() != "failed" || entries[1].GetAddress() != "192.0.2.1:1" || entries[1].GetPartition() != "slappart0" {
+			t.Errorf("the entries are %v", entries)
+		}
+		for code, act := range map[rpc.Code]*masterv1.RecordActRequest{
+			rpc.CodeNotFound:        {ActId: "b", Kind: pause.GetKind(), Target: &masterv1.RecordActRequest_Computer{Computer: "two"}},
+			rpc.CodeInvalidArgument: {ActId: "b", Kind: pause.GetKind(), Target: mute.GetTarget()},
+		} {
+			if _, err := m.audit.RecordAct(t.Context(), act); rpc.CodeOf(err) != code {
+				t.Errorf("%v gives %v, want %s", act, err, code)
+			}
 		}
 	})
 }
