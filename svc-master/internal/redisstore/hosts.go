@@ -8,6 +8,7 @@ import (
 	"time"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/wait"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -163,7 +164,7 @@ func (s *Store) keepHosts(ctx context.Context) {
 		box := s.Subscribe(Interest{Name: "hosts", Entries: func(e *masterv1.FeedEntry) bool { return e.GetKind() == masterv1.FeedEntryKind_FEED_ENTRY_KIND_CHANGED }})
 		if err := s.followHosts(ctx, box); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "cannot keep the index of hosts; it is read anew", "error", err)
-			s.pause(retryPause)
+			_ = wait.For(ctx, retryPause) // the loop looks
 		}
 		box.Close()
 	}
