@@ -17,6 +17,7 @@ import (
 
 // fake answers as svc-master would for one red tree.
 type fake struct {
+	masterv1connect.UnimplementedAuditServiceHandler
 	masterv1connect.UnimplementedTreeServiceHandler
 	masterv1connect.UnimplementedComputerServiceHandler
 	masterv1connect.UnimplementedInstanceServiceHandler
