@@ -27,15 +27,9 @@ type contactConn struct {
 	net.Conn
 	id       uint64
 	lastRead atomic.Int64 // Unix nanoseconds
-	unread   []byte       // was read to see what it is, and is read again; only who reads touches it
 }
 
 func (c *contactConn) Read(b []byte) (int, error) {
-	if len(c.unread) > 0 {
-		n := copy(b, c.unread)
-		c.unread = c.unread[n:]
-		return n, nil
-	}
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.lastRead.Store(time.Now().UnixNano())

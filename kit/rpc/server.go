@@ -25,7 +25,6 @@ type Server struct {
 	mux, adminMux *http.ServeMux
 	names         []string // of the services, for health and reflection
 	public, admin *http.Server
-	plain         *clearText // nil with TLS
 
 	// stopping ends the streams when Stop begins; unary calls go on until they end or the time is up.
 	stopping context.Context
@@ -137,19 +136,14 @@ func (s *Server) Start(ctx context.Context) error {
 	public := s.httpServer(controlled(s.stopping, s.admission.admitted(s.mux)))
 	public.ConnContext = withContact
 	public.TLSConfig = secure
-	contacts := &contactListener{Listener: listener}
-	var wrapped net.Listener
-	var plain *clearText
+	var wrapped net.Listener = &contactListener{Listener: listener}
 	if secure != nil {
-		wrapped = tls.NewListener(contacts, secure)
-	} else {
-		plain = newClearText(contacts, public)
-		wrapped = plain
+		wrapped = tls.NewListener(wrapped, secure)
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr, s.public, s.plain = listener.Addr(), public, plain
+	s.addr, s.public = listener.Addr(), public
 	s.serve(public, wrapped)
 	if adminListener != nil {
 		s.adminAddr, s.admin = adminListener.Addr(), s.httpServer(s.adminMux)
@@ -229,18 +223,14 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
 		s.stop(errStopping)
 		s.mu.Lock()
-		public, plain, admin, servers := s.public, s.plain, s.admin, s.servers
+		public, admin, servers := s.public, s.admin, s.servers
 		s.mu.Unlock()
 		// The admin port answers until the end: that is when people look.
 		for _, server := range []*http.Server{public, admin} {
 			if server == nil {
 				continue
 			}
-			err := server.Shutdown(ctx)
-			if server == public && plain != nil {
-				err = errors.Join(err, plain.wait(ctx))
-			}
-			if err != nil {
+			if err := server.Shutdown(ctx); err != nil {
 				s.stopErr = errors.Join(s.stopErr, fmt.Errorf("cannot end all calls in time: %w", err), server.Close())
 			}
 		}
