@@ -47,7 +47,7 @@ func Example() {
 		}
 		// server.Handle(examplev1connect.NewExampleServiceHandler(api.New(data, master), server.HandlerOptions()...))
 		return app.NewSequence(tel.Log,
-			app.Part{Name: "telemetry", Stop: tel.Shutdown},
+			app.Part{Name: "telemetry", Stop: tel.Stop},
 			app.Part{
 				Name: "store",
 				Start: func(ctx context.Context) (err error) {

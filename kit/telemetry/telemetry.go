@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -155,7 +156,7 @@ func (t *Telemetry) Event(ctx context.Context, name string, attrs ...attribute.K
 }
 
 // Shutdown sends what is left, by the deadline of ctx, and ends all background work. Further calls return the first
-// result.
+// result. A program ends with Stop.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.stopOnce.Do(func() {
 		var errs []error
@@ -165,6 +166,20 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 		t.stopErr = errors.Join(errs...)
 	})
 	return t.stopErr
+}
+
+// FlushWithin bounds how long Stop waits for who receives telemetry.
+const FlushWithin = 5 * time.Second
+
+// Stop is Shutdown for a program that ends, within FlushWithin. It never fails: what could not be sent is said in the log. A receiver that is away must not
+// make an orderly end look like a crash to systemd or Kubernetes, nor keep what is stopped after it waiting until it is killed.
+func (t *Telemetry) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, FlushWithin)
+	defer cancel()
+	if err := t.Shutdown(ctx); err != nil {
+		t.Log.WarnContext(ctx, "the last telemetry was not sent", "error", err)
+	}
+	return nil
 }
 
 func (t *Telemetry) onShutdown(stop func(context.Context) error) { t.stops = append(t.stops, stop) }

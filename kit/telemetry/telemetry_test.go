@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -380,6 +381,39 @@ func TestWithAnEndpointSpansAndLogsAreSentAndShutdownIsBounded(t *testing.T) {
 	}
 	if !seen["/v1/traces"] || !seen["/v1/logs"] || seen["/v1/metrics"] {
 		t.Errorf("the collector got %v", seen)
+	}
+}
+
+func TestAProgramEndsInOrderAlthoughNobodyReceivesItsTelemetry(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"refuses": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", http.StatusServiceUnavailable) },
+		"hangs": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the caller left
+			<-r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clearEnvironment(t)
+			collector := httptest.NewServer(answer)
+			defer func() {
+				collector.CloseClientConnections() // an export that was given up goes on by itself for a while
+				collector.Close()
+			}()
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			var said strings.Builder
+			tel := setup(t, telemetry.Settings{LogWriter: &said})
+			_, span := tel.Tracer("test").Start(t.Context(), conv.SpanBang)
+			span.End()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // the end's own deadline; FlushWithin is no shorter
+			defer cancel()
+			if err := tel.Stop(ctx); err != nil {
+				t.Errorf("it did not end in order: %v", err)
+			}
+			if !strings.Contains(said.String(), "the last telemetry was not sent") {
+				t.Errorf("it said %q", said.String())
+			}
+		})
 	}
 }
 

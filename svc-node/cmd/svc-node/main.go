@@ -25,7 +25,7 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
-		all := kit.NewSequence(t.Log, kit.Part{Name: "telemetry", Stop: t.Shutdown}, kit.PartOf(app.Service, service))
+		all := kit.NewSequence(t.Log, kit.Part{Name: "telemetry", Stop: t.Stop}, kit.PartOf(app.Service, service))
 		all.Watch(service)
 		return all, nil
 	})

@@ -173,7 +173,7 @@ func (f *Fleet) service(name string, address *string, build func(*telemetry.Tele
 			all = kit.NewSequence(
 				t.Log,
 				kit.Part{Name: "log", Stop: func(context.Context) error { return log.Close() }},
-				kit.Part{Name: "telemetry", Stop: t.Shutdown},
+				kit.Part{Name: "telemetry", Stop: t.Stop},
 				kit.PartOf(name, one),
 			)
 			if err := all.Start(ctx); err != nil {

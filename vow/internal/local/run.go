@@ -53,7 +53,7 @@ func newAgent(ctx context.Context, dir, version string, log io.Writer) (kit.Serv
 	if err != nil {
 		return nil, err
 	}
-	all := kit.NewSequence(t.Log, kit.Part{Name: "telemetry", Stop: t.Shutdown}, kit.PartOf(node.Service, service))
+	all := kit.NewSequence(t.Log, kit.Part{Name: "telemetry", Stop: t.Stop}, kit.PartOf(node.Service, service))
 	all.Watch(service)
 	return all, nil
 }
