@@ -320,16 +320,26 @@ images: ## Build the image of every service into dist/images/, without a daemon
 images-check: images ## Run the program of every image in it, as its user
 	GOWORK=off go -C tools/cluster test -count=1 -v -tags images -run '^TestBuiltImages$$' ./image
 
-# Five minutes the first time. etcd is Debian's etcd-server.
-KUBE_APISERVER := $(CACHE)/kube-apiserver
+# Each program takes minutes the first time. etcd is Debian's etcd-server.
+KUBERNETES := $(CACHE)/kubernetes
 .PHONY: k8s-validate
-k8s-validate: $(KUBE_APISERVER) ## Have a real kube-apiserver validate every object of tilt/k8s
+k8s-validate: $(KUBERNETES)/kube-apiserver ## Have a real kube-apiserver validate every object of tilt/k8s
 	@command -v etcd >/dev/null || { echo 'cannot validate without etcd (Debian: etcd-server)' >&2; exit 1; }
-	GOWORK=off go -C tools/cluster run ./cmd/validate -root $(ROOT) -apiserver $(KUBE_APISERVER)
+	GOWORK=off go -C tools/cluster run ./cmd/validate -root $(ROOT) -apiserver $<
 
-$(KUBE_APISERVER): tools/kubernetes/go.sum
+# As root on Linux with cgroups of version 1; Debian: etcd-server containerd runc containernetworking-plugins nftables redis-server prometheus. K8S_FLAGS=-stay keeps it to look at.
+.PHONY: k8s-run
+k8s-run: $(addprefix $(KUBERNETES)/,kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns) ## Run tilt/k8s/dev on a Kubernetes of one node made here, and take it apart (as root, K8S_FLAGS=-stay)
+	CGO_ENABLED=0 GOWORK=off go -C tools/cluster build -buildvcs=false -o $(KUBERNETES)/run ./cmd/kubernetes
+	exec $(KUBERNETES)/run -root $(ROOT) -programs $(KUBERNETES) $(K8S_FLAGS)
+
+$(KUBERNETES)/kube%: tools/kubernetes/go.sum
 	@mkdir -p $(@D)
-	CGO_ENABLED=0 GOWORK=off go -C tools/kubernetes build -trimpath -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' -o $@ k8s.io/kubernetes/cmd/kube-apiserver
+	CGO_ENABLED=0 GOWORK=off go -C tools/kubernetes build -trimpath -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3' -o $@ k8s.io/kubernetes/cmd/$(@F)
+
+$(KUBERNETES)/coredns: tools/coredns/go.sum tools/coredns/main.go
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOWORK=off go -C tools/coredns build -trimpath -ldflags '-s -w' -o $@ .
 
 .PHONY: tilt-ci
 tilt-ci: ## Run tilt ci in both modes, where tilt is on PATH (TILT_MODES="local kubernetes")

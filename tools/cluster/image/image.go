@@ -39,6 +39,8 @@ type Spec struct {
 	Programs []string
 	// Trees are folders of this repository, from the root, to where they are in the image.
 	Trees map[string]string
+	// Files are files of this machine, from where they are in the image to where they are here: images of others that stand in on a machine without a registry.
+	Files map[string]string
 	// Links are symbolic links, from where to what.
 	Links map[string]string
 	// Environment is KEY=value.
@@ -170,6 +172,13 @@ func (b Build) layer(s Spec) ([]byte, error) {
 			return nil, err
 		}
 		l.file("usr/bin/"+path.Base(program), content, 0o755)
+	}
+	for _, at := range slices.Sorted(maps.Keys(s.Files)) {
+		content, err := os.ReadFile(s.Files[at])
+		if err != nil {
+			return nil, err
+		}
+		l.file(at, content, 0o755)
 	}
 	for _, from := range slices.Sorted(maps.Keys(s.Links)) {
 		l.header(tar.Header{Typeflag: tar.TypeSymlink, Name: from, Linkname: s.Links[from], Mode: 0o777})

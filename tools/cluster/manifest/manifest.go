@@ -61,3 +61,16 @@ func (o Object) At(path ...any) any {
 	}
 	return at
 }
+
+// Images are what the containers of an object run; none for what has no pods.
+func (o Object) Images() (all []string) {
+	for _, kind := range []string{"initContainers", "containers"} {
+		containers, _ := o.At("spec", "template", "spec", kind).([]any)
+		for _, c := range containers {
+			if m, ok := c.(map[string]any); ok {
+				all = append(all, fmt.Sprint(m["image"]))
+			}
+		}
+	}
+	return all
+}

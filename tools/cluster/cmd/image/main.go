@@ -8,18 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vow-os/vow/tools/cluster/image"
 )
-
-// release is the version that this commit is on the way to; the commit is added.
-const release = "0.1.0-dev"
 
 func main() {
 	root := flag.String("root", ".", "the repository's root")
@@ -42,13 +36,13 @@ func run(root, out, archive, ref, arch string, names []string) error {
 	if err != nil {
 		return err
 	}
-	programs := filepath.Join(root, ".cache", "image", arch)
-	build := image.Build{Root: root, Programs: programs, Arch: arch, Quick: archive != ""}
-	if err := stamp(&build); err != nil {
+	build, err := image.NewBuild(root, arch)
+	if err != nil {
 		return err
 	}
+	build.Quick = archive != ""
 	for _, s := range specs {
-		if err := compile(build, s); err != nil {
+		if err := build.Compile(s); err != nil {
 			return err
 		}
 		made, err := build.Make(s)
@@ -98,53 +92,4 @@ func choose(names []string) ([]image.Spec, error) {
 		}
 	}
 	return chosen, nil
-}
-
-// stamp asks git for version, commit and its time.
-func stamp(b *image.Build) error {
-	ask := func(args ...string) (string, error) {
-		out, err := exec.Command("git", append([]string{"-C", b.Root}, args...)...).Output()
-		return strings.TrimSpace(string(out)), err
-	}
-	revision, err := ask("rev-parse", "HEAD")
-	if err != nil {
-		return fmt.Errorf("cannot tell the commit: %w", err)
-	}
-	seconds, err := ask("log", "-1", "--format=%ct")
-	if err != nil {
-		return fmt.Errorf("cannot tell the time of the commit: %w", err)
-	}
-	second, err := strconv.ParseInt(seconds, 10, 64)
-	if err != nil {
-		return fmt.Errorf("cannot tell the time of the commit: %w", err)
-	}
-	changed, err := ask("status", "--porcelain", "--untracked-files=no")
-	if err != nil {
-		return fmt.Errorf("cannot tell whether the commit is all: %w", err)
-	}
-	b.Revision, b.Time = revision, time.Unix(second, 0)
-	b.Version = release + "+" + revision[:12]
-	if changed != "" {
-		b.Version += ".changed"
-	}
-	return nil
-}
-
-// compile makes the programs of an image: static, without paths of this machine, for any Linux.
-func compile(b image.Build, s image.Spec) error {
-	for _, program := range s.Programs {
-		at, err := filepath.Abs(filepath.Join(b.Programs, filepath.Base(program)))
-		if err != nil {
-			return err
-		}
-		module, rest, _ := strings.Cut(program, "/cmd/")
-		command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X main.version="+b.Version, "-o", at, "./cmd/"+rest)
-		command.Dir = filepath.Join(b.Root, module)
-		command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+b.Arch, "GOWORK=off", "GOFLAGS=")
-		command.Stdout, command.Stderr = os.Stderr, os.Stderr
-		if err := command.Run(); err != nil {
-			return fmt.Errorf("cannot compile %s: %w", program, err)
-		}
-	}
-	return nil
 }

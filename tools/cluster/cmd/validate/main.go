@@ -2,29 +2,24 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/vow-os/vow/tools/cluster/api"
 	"github.com/vow-os/vow/tools/cluster/manifest"
 )
 
@@ -67,7 +62,8 @@ func run(ctx context.Context, root, apiserver string) error {
 			return err
 		}
 		for _, o := range objects {
-			if err := s.apply(ctx, o); err != nil {
+			// A namespace is made for good, since what is in it is refused without.
+			if err := s.Apply(ctx, o, o.Kind != "Namespace"); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %s: %v\n", overlay, o, err)
 				failed++
 			}
@@ -83,17 +79,8 @@ func run(ctx context.Context, root, apiserver string) error {
 
 // server is a running API server.
 type server struct {
-	base, token string
-	http        *http.Client
-	commands    []*exec.Cmd
-	kinds       map[string]resource // by apiVersion and kind
-}
-
-// resource is how the API server calls a kind.
-type resource struct {
-	Name       string `json:"name"`
-	Kind       string `json:"kind"`
-	Namespaced bool   `json:"namespaced"`
+	*api.Client
+	commands []*exec.Cmd
 }
 
 func start(ctx context.Context, work, apiserver string) (*server, error) {
@@ -110,14 +97,11 @@ func start(ctx context.Context, work, apiserver string) (*server, error) {
 		return nil, err
 	}
 	keyFile, tokens := filepath.Join(work, "service-account.pem"), filepath.Join(work, "tokens.csv")
-	s := &server{
-		base: "https://" + ports[2], token: rand.Text(), kinds: map[string]resource{},
-		// The certificate is the server's own, made a second ago, and the server is a child of ours on loopback.
-		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
-	}
+	token := rand.Text()
+	s := &server{Client: api.New("https://"+ports[2], token, "validate")}
 	if err := errors.Join(
 		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600),
-		os.WriteFile(tokens, []byte(s.token+",validate,1,system:masters\n"), 0o600),
+		os.WriteFile(tokens, []byte(token+",validate,1,system:masters\n"), 0o600),
 	); err != nil {
 		return nil, err
 	}
@@ -147,19 +131,11 @@ func start(ctx context.Context, work, apiserver string) (*server, error) {
 	}
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, err := s.ask(ready, http.MethodGet, "/readyz", nil); err == nil {
-			return s, nil
-		}
-		select {
-		case <-ready.Done():
-			log, _ := os.ReadFile(filepath.Join(work, filepath.Base(apiserver)+".log"))
-			return nil, fmt.Errorf("cannot start the API server: %w\n%s", ready.Err(), log[max(0, len(log)-3000):])
-		case <-tick.C:
-		}
+	if err := s.Ready(ready); err != nil {
+		log, _ := os.ReadFile(filepath.Join(work, filepath.Base(apiserver)+".log"))
+		return nil, fmt.Errorf("%w\n%s", err, log[max(0, len(log)-3000):])
 	}
+	return s, nil
 }
 
 // wait until all that was started is gone.
@@ -167,92 +143,6 @@ func (s *server) wait() {
 	for _, c := range s.commands {
 		_ = c.Wait() // killed on purpose
 	}
-}
-
-// apply validates one object. A namespace is made for good, since what is in it is refused without.
-func (s *server) apply(ctx context.Context, o manifest.Object) error {
-	r, err := s.resource(ctx, o)
-	if err != nil {
-		return err
-	}
-	path := groupPath(o.APIVersion)
-	if r.Namespaced {
-		path += "/namespaces/" + o.Namespace
-	}
-	path += "/" + r.Name + "/" + o.Name + "?fieldManager=validate&fieldValidation=Strict&force=true"
-	if o.Kind != "Namespace" {
-		path += "&dryRun=All"
-	}
-	_, err = s.ask(ctx, http.MethodPatch, path, o.YAML)
-	return err
-}
-
-// resource asks the API server how it calls a kind.
-func (s *server) resource(ctx context.Context, o manifest.Object) (resource, error) {
-	key := o.APIVersion + " " + o.Kind
-	if r, known := s.kinds[key]; known {
-		return r, nil
-	}
-	answer, err := s.ask(ctx, http.MethodGet, groupPath(o.APIVersion), nil)
-	if err != nil {
-		return resource{}, err
-	}
-	var list struct {
-		Resources []resource `json:"resources"`
-	}
-	if err := json.Unmarshal(answer, &list); err != nil {
-		return resource{}, err
-	}
-	for _, r := range list.Resources {
-		if !strings.Contains(r.Name, "/") {
-			s.kinds[o.APIVersion+" "+r.Kind] = r
-		}
-	}
-	r, known := s.kinds[key]
-	if !known {
-		return resource{}, fmt.Errorf("the API server knows no %s", key)
-	}
-	return r, nil
-}
-
-func groupPath(apiVersion string) string {
-	if !strings.Contains(apiVersion, "/") {
-		return "/api/" + apiVersion
-	}
-	return "/apis/" + apiVersion
-}
-
-func (s *server) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+s.token)
-	if body != nil { // a question that says what its body is, and has none, is refused
-		request.Header.Set("Content-Type", "application/apply-patch+yaml")
-	}
-	response, err := s.http.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		var status struct {
-			Message string `json:"message"`
-		}
-		if json.Unmarshal(answer, &status) != nil || status.Message == "" {
-			status.Message = string(answer)
-		}
-		return nil, errors.New(status.Message)
-	}
-	if warnings := response.Header.Values("Warning"); len(warnings) > 0 {
-		return nil, fmt.Errorf("warned: %s", strings.Join(warnings, "; "))
-	}
-	return answer, nil
 }
 
 // free asks the kernel for addresses.

@@ -1,0 +1,144 @@
+// Command kubernetes runs the manifests of tilt/k8s/dev on a Kubernetes of one node that it makes on this machine, as root, and looks whether they keep their promises there (docs/cluster.md). It ends with 1 if one does not.
+//
+//	kubernetes [-root DIRECTORY] [-programs DIRECTORY] [-stay]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/vow-os/vow/tools/cluster/manifest"
+	"github.com/vow-os/vow/tools/cluster/onenode"
+	"github.com/vow-os/vow/tools/cluster/trial"
+)
+
+var (
+	root     = flag.String("root", ".", "the repository's root")
+	programs = flag.String("programs", ".cache/kubernetes", "the folder of kube-apiserver and its siblings, kubectl and coredns")
+	stay     = flag.Bool("stay", false, "when all was tried, go on until Ctrl-C")
+	limit    = flag.Duration("limit", 20*time.Minute, "how long all of it may take")
+)
+
+// workVariable tells the inside which folder the outside made.
+const workVariable = "VOW_KUBERNETES_WORK"
+
+func main() {
+	flag.Parse()
+	for _, at := range []*string{root, programs} {
+		absolute, err := filepath.Abs(*at)
+		if err != nil {
+			os.Exit(failed(err))
+		}
+		*at = absolute
+	}
+	os.Exit(onenode.Stage(outside, inside))
+}
+
+var began = time.Now()
+
+func say(format string, args ...any) {
+	fmt.Printf("%5.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "kubernetes:", err)
+	return 1
+}
+
+func outside() int {
+	code, err := prepared()
+	if err != nil {
+		return failed(err)
+	}
+	return code
+}
+
+// prepared makes what can be made outside: the folder, which is removed again, and the command that the smoke test uses.
+func prepared() (code int, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if os.Getuid() != 0 {
+		return 0, errors.New("cannot make namespaces and cgroups: run it as root")
+	}
+	for program, from := range map[string]string{"etcd": "etcd-server", "containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "/usr/lib/cni/ptp": "containernetworking-plugins"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return 0, fmt.Errorf("cannot run a node without %s (Debian: %s)", program, from)
+		}
+	}
+	work, err := os.MkdirTemp("", "vow-kubernetes-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	build := exec.CommandContext(ctx, filepath.Join(*root, "tilt/scripts/local.sh"), "build", "./vow")
+	build.Env = append(os.Environ(), "VOW_CLUSTER_DATA="+filepath.Join(work, "cluster"))
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	say("building vow")
+	if err := build.Run(); err != nil {
+		return 0, fmt.Errorf("cannot build vow: %w", err)
+	}
+	if err := os.Setenv(workVariable, work); err != nil {
+		return 0, err
+	}
+	return onenode.Isolate(ctx)
+}
+
+func inside() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	limited, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("the %s of -limit are over", *limit))
+	defer cancel()
+	t, err := tried(limited)
+	if t != nil && *stay && ctx.Err() == nil {
+		say("it stays until Ctrl-C: nsenter --target %d --mount --net --pid --root, then KUBECONFIG=%s %s/kubectl --namespace vow get pods", os.Getppid(), t.Kubeconfig, *programs)
+		<-ctx.Done()
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return 0
+}
+
+// tried starts the node, applies the manifests and tries them. The trial is there once the node is.
+func tried(ctx context.Context) (*trial.Trial, error) {
+	work := os.Getenv(workVariable)
+	objects, err := manifest.Build(*root, "tilt/k8s/dev")
+	if err != nil {
+		return nil, err
+	}
+	archives := filepath.Join(work, "images")
+	if err := os.Mkdir(archives, 0o755); err != nil {
+		return nil, err
+	}
+	aliases, kept, err := onenode.Pack(*root, *programs, archives, objects, say)
+	if err != nil {
+		return nil, err
+	}
+	node, err := onenode.Start(ctx, onenode.Config{
+		Root: *root, Programs: *programs, Images: archives, Work: work, Logs: filepath.Join(*programs, "log"), Aliases: aliases, Say: say,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err := <-node.Ended():
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	t := &trial.Trial{
+		Client: node.Client, Kubeconfig: node.Kubeconfig, Root: *root, Programs: *programs, Data: filepath.Join(work, "cluster"), Objects: kept, Say: say,
+	}
+	return t, t.Run(ctx)
+}

@@ -1,0 +1,92 @@
+package onenode
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/vow-os/vow/tools/cluster/image"
+	"github.com/vow-os/vow/tools/cluster/manifest"
+)
+
+// Pack writes an archive of every image that objects need and this machine can make, and of those of the node itself. It returns what else the images are called in manifests, and the objects without those that have no image;
+// what stands in and what is left out, it says.
+func Pack(root, programs, out string, objects []manifest.Object, say func(format string, args ...any)) (aliases map[string]string, kept []manifest.Object, err error) {
+	build, err := image.NewBuild(root, runtime.GOARCH)
+	if err != nil {
+		return nil, nil, err
+	}
+	build.Quick = true
+	specs := append(image.Specs(),
+		image.Spec{Name: "pause", Programs: []string{"tools/cluster/cmd/pause"}},
+		image.Spec{Name: "coredns", Files: map[string]string{"usr/bin/coredns": filepath.Join(programs, "coredns")}})
+	had := map[string]bool{}
+	for _, s := range specs {
+		if err := build.Compile(s); err != nil {
+			return nil, nil, err
+		}
+		if err := pack(build, s, out, "vow/"+s.Name); err != nil {
+			return nil, nil, err
+		}
+		had["vow/"+s.Name] = true
+	}
+	for _, s := range StandIns() {
+		spec, err := s.Spec(root)
+		if err != nil {
+			say("left out: %s: %v", s.Repository, err)
+			continue
+		}
+		if err := pack(build, spec, out, s.Repository); err != nil {
+			return nil, nil, err
+		}
+		had[s.Repository] = true
+		say("stands in for %s: %s", s.Repository, s.From)
+	}
+	aliases = map[string]string{}
+	for _, o := range objects {
+		missing := false
+		for _, reference := range o.Images() {
+			repository := Repository(reference)
+			if !had[repository] {
+				if !slices.ContainsFunc(StandIns(), func(s StandIn) bool { return s.Repository == repository }) {
+					say("left out: %s: nothing here can stand in for %s", o, repository)
+				}
+				missing = true
+				continue
+			}
+			// A digest is that of the image which it stands in for: containerd is told the name all the same, so that the manifests run unchanged.
+			name, digest, hasDigest := strings.Cut(reference, "@")
+			if hasDigest {
+				aliases[repository+"@"+digest] = repository + ":latest"
+			} else if name != repository {
+				aliases[name] = repository + ":latest"
+			}
+		}
+		if !missing {
+			kept = append(kept, o)
+		}
+	}
+	return aliases, kept, nil
+}
+
+// Repository is a reference without tag and digest.
+func Repository(reference string) string {
+	name, _, _ := strings.Cut(reference, "@")
+	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
+		name = name[:colon]
+	}
+	return name
+}
+
+func pack(build image.Build, s image.Spec, out, reference string) error {
+	made, err := build.Make(s)
+	if err != nil {
+		return err
+	}
+	if err := image.WriteArchive(filepath.Join(out, s.Name+".tar"), made, reference); err != nil {
+		return fmt.Errorf("cannot write the image of %s: %w", s.Name, err)
+	}
+	return nil
+}

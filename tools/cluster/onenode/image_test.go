@@ -1,0 +1,80 @@
+package onenode
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vow-os/vow/tools/cluster/manifest"
+)
+
+const root = "../../.."
+
+// TestWhatNobodyCanStandInForIsKnown: an image of others that comes to the manifests gets a stand-in, or is left out by decision.
+func TestWhatNobodyCanStandInForIsKnown(t *testing.T) {
+	objects, err := manifest.Build(root, "tilt/k8s/dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var without []string
+	for _, o := range objects {
+		for _, reference := range o.Images() {
+			repository := Repository(reference)
+			if !strings.HasPrefix(repository, "vow/") && !slices.ContainsFunc(StandIns(), func(s StandIn) bool { return s.Repository == repository }) {
+				without = append(without, repository)
+			}
+		}
+	}
+	slices.Sort(without)
+	if want := []string{"docker.io/grafana/grafana", "docker.io/grafana/pyroscope"}; !slices.Equal(without, want) {
+		t.Errorf("nothing stands in for %v, want %v", without, want)
+	}
+}
+
+func TestARepositoryIsAReferenceWithoutTagAndDigest(t *testing.T) {
+	for reference, want := range map[string]string{
+		"vow/svc-master": "vow/svc-master", "docker.io/library/redis:7.4-alpine@sha256:00": "docker.io/library/redis", "registry.example:5000/vow/console": "registry.example:5000/vow/console",
+		"registry.example:5000/vow/console:1": "registry.example:5000/vow/console",
+	} {
+		if got := Repository(reference); got != want {
+			t.Errorf("%s is of %s, want %s", reference, got, want)
+		}
+	}
+}
+
+// TestAStandInHasItsLibraries: a program that is packed without what it is linked with does not start.
+func TestAStandInHasItsLibraries(t *testing.T) {
+	spec, err := StandIn{Repository: "example/sh", programs: []string{"sh"}}.Spec(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	libc := false
+	for at := range spec.Files {
+		libc = libc || strings.Contains(at, "libc.so")
+	}
+	if spec.Files["usr/bin/sh"] == "" || !libc {
+		t.Errorf("the image of sh has %v", spec.Files)
+	}
+}
+
+// TestTheNodesOwnObjectsFitItsProgram: DNS answers where the kubelet sends questions, and volumes are below the folder that is there.
+func TestTheNodesOwnObjectsFitItsProgram(t *testing.T) {
+	objects, err := manifest.Build(root, "tools/cluster/onenode/system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, o := range objects {
+		switch {
+		case o.Kind == "Service" && o.At("spec", "clusterIP") == dnsAddress:
+			found++
+		case o.Kind == "PersistentVolume" && strings.HasPrefix(o.At("spec", "local", "path").(string), volumes+"/"):
+			found++
+		case o.Kind == "ConfigMap" && strings.Contains(o.At("data", "Corefile").(string), domain):
+			found++
+		}
+	}
+	if found != 8 {
+		t.Errorf("%d of a Service, a configuration and 6 volumes are where they are looked for", found)
+	}
+}

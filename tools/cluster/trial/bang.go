@@ -1,0 +1,181 @@
+package trial
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/vow-os/vow/tools/cluster/api"
+)
+
+const (
+	// bangEvery is a load under which each replacement finds bangs on every part of their way; beyond it the tree's quota of a day, 1440, would not last.
+	bangEvery = 500 * time.Millisecond
+	// callTimeout bounds one call of ours to svc-master.
+	callTimeout = 5 * time.Second
+)
+
+// load is who bangs while everything is taken apart.
+type load struct {
+	stop context.CancelFunc
+	done chan struct{}
+	// What follows is read when done is closed.
+	acknowledged []string
+	refused      int
+	longest      time.Duration
+	err          error
+}
+
+// service is where a Service answers on this node.
+func (t *Trial) service(ctx context.Context, name string, port int) (string, error) {
+	var s struct{ Spec struct{ ClusterIP string } }
+	err := t.Get(ctx, namespace+"/services/"+name, &s)
+	return fmt.Sprintf("http://%s:%d", s.Spec.ClusterIP, port), err
+}
+
+// call calls an RPC of svc-master as curl does: Connect, JSON.
+func call(ctx context.Context, base, method string, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/vow.master.v1."+method, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	post.Header.Set("Content-Type", "application/json")
+	// A connection of its own each time, which the proxy gives to any replica.
+	post.Close = true
+	answer, err := http.DefaultClient.Do(post)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	content, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return &api.Refused{Status: answer.StatusCode, Message: string(content)}
+	}
+	return json.Unmarshal(content, response)
+}
+
+// smokeTree is the tree of smoke.sh.
+func smokeTree(ctx context.Context, base string) (id string, err error) {
+	var list struct {
+		Trees []struct{ TreeID, Title string }
+	}
+	err = call(ctx, base, "TreeService/ListTrees", map[string]any{}, &list)
+	for _, tree := range list.Trees {
+		if tree.Title == "smoke" {
+			return tree.TreeID, nil
+		}
+	}
+	return "", errors.Join(fmt.Errorf("cannot find the tree smoke among %d", len(list.Trees)), err)
+}
+
+// beginBangs bangs the tree of the smoke test until endBangs, each bang until it is acknowledged.
+func (t *Trial) beginBangs(ctx context.Context) (string, error) {
+	base, err := t.service(ctx, "svc-master", 7711)
+	if err != nil {
+		return "", err
+	}
+	tree, err := smokeTree(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	going, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.bangs = &load{stop: stop, done: make(chan struct{})}
+	go t.bangs.run(going, base, tree)
+	return fmt.Sprintf("one each %s, tree %s", bangEvery, tree), nil
+}
+
+func (l *load) run(ctx context.Context, base, tree string) {
+	defer close(l.done)
+	tick := time.NewTicker(bangEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		request := map[string]any{"requestId": fmt.Sprintf("trial-%d", n), "origin": "BANG_ORIGIN_MANUAL", "source": "trial", "treeId": tree}
+		for began := time.Now(); ; {
+			var response struct{ Results []struct{ BangID string } }
+			// It is asked again after the end, too, if the answer is not known: the request's id makes it the same bang.
+			err := call(context.WithoutCancel(ctx), base, "BangService/Bang", request, &response)
+			if err == nil && len(response.Results) == 1 {
+				l.acknowledged = append(l.acknowledged, response.Results[0].BangID)
+				l.longest = max(l.longest, time.Since(began))
+				break
+			}
+			l.refused++
+			if waited := time.Since(began); waited > time.Minute {
+				l.err = fmt.Errorf("bang %d was not acknowledged within %.0f s: %w", n, waited.Seconds(), err)
+				return
+			}
+			<-tick.C
+		}
+	}
+}
+
+// endBangs stops banging and waits until every acknowledged bang is satisfied.
+func (t *Trial) endBangs(ctx context.Context) (string, error) {
+	if t.bangs == nil {
+		return "", errors.New("cannot look for bangs: none was sent")
+	}
+	l := t.bangs
+	l.stop()
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if l.err != nil {
+		return "", l.err
+	}
+	base, err := t.service(ctx, "svc-master", 7711)
+	if err != nil {
+		return "", err
+	}
+	tree, err := smokeTree(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	err = api.Await(ctx, "every bang to be satisfied", func() (bool, error) {
+		satisfied := map[string]bool{}
+		token := ""
+		for {
+			var list struct {
+				Bangs         []struct{ BangID, SatisfiedAt string }
+				NextPageToken string
+			}
+			if err := call(ctx, base, "BangService/ListBangs", map[string]any{"treeId": tree, "pageSize": 1000, "pageToken": token}, &list); err != nil {
+				return false, err
+			}
+			for _, b := range list.Bangs {
+				satisfied[b.BangID] = b.SatisfiedAt != ""
+			}
+			if token = list.NextPageToken; token == "" {
+				break
+			}
+		}
+		open := 0
+		for _, id := range l.acknowledged {
+			if !satisfied[id] {
+				open++
+			}
+		}
+		return open == 0, fmt.Errorf("%d of %d are not satisfied", open, len(l.acknowledged))
+	})
+	return fmt.Sprintf("%d acknowledged, %d calls made again, the longest acknowledgement took %.1f s; all satisfied", len(l.acknowledged), l.refused, l.longest.Seconds()), err
+}
