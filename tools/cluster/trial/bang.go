@@ -16,9 +16,12 @@ import (
 const (
 	// bangEvery is a load under which each replacement finds bangs on every part of their way; beyond it the tree's quota of a day, 1440, would not last.
 	bangEvery = 500 * time.Millisecond
-	// callTimeout bounds one call of ours to svc-master.
+	// callTimeout bounds one call of ours to a service.
 	callTimeout = 5 * time.Second
 )
+
+// caller calls what runs in pods.
+var caller = &http.Client{Timeout: callTimeout}
 
 // load is who bangs while everything is taken apart.
 type load struct {
@@ -44,8 +47,6 @@ func call(ctx context.Context, base, method string, request, response any) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/vow.master.v1."+method, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func call(ctx context.Context, base, method string, request, response any) error
 	post.Header.Set("Content-Type", "application/json")
 	// A connection of its own each time, which the proxy gives to any replica.
 	post.Close = true
-	answer, err := http.DefaultClient.Do(post)
+	answer, err := caller.Do(post)
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,21 @@ func (t *Trial) confined(ctx context.Context) (string, error) {
 		}
 		root := fmt.Sprintf("/proc/%d/root", pids[0])
 		if err := os.Mkdir(root+"/written", 0o755); !errors.Is(err, syscall.EROFS) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s: its root can be written: %v", p.Metadata.Name, err))
+			wrong = errors.Join(wrong, fmt.Errorf("%s: writing to its root was not refused as read-only but gave %w", p.Metadata.Name, orDone(err)))
 		}
 		if _, err := os.Stat(root + "/var/run/secrets/kubernetes.io"); !errors.Is(err, os.ErrNotExist) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s has a token of a service account: %v", p.Metadata.Name, err))
+			wrong = errors.Join(wrong, fmt.Errorf("%s: looking for a token of a service account gave %w", p.Metadata.Name, orDone(err)))
 		}
 	}
 	return fmt.Sprintf("%d processes of %d pods: not root, no capability, seccomp, no new privileges; root file systems read-only, no tokens", looked, len(pods)), wrong
+}
+
+// errDone is the error of what should have failed and did not.
+var errDone = errors.New("no error")
+
+func orDone(err error) error {
+	if err == nil {
+		return errDone
+	}
+	return err
 }

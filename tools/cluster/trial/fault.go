@@ -100,7 +100,9 @@ func (t *Trial) pauses(p pod) bool {
 
 // watchEnds tells of each pod whose container ended because the pod was to go, once.
 func (t *Trial) watchEnds(ctx context.Context) (<-chan pod, error) {
-	var now struct{ Metadata struct{ ResourceVersion string } }
+	var now struct {
+		Metadata struct{ ResourceVersion string }
+	}
 	if err := t.Get(ctx, namespace+"/pods", &now); err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func (t *Trial) evict(ctx context.Context) (string, error) {
 	}
 	err = t.evictPod(ctx, pods[1].Metadata.Name)
 	if !api.IsStatus(err, http.StatusTooManyRequests) {
-		return "", fmt.Errorf("the second eviction was not refused: %v", err)
+		return "", fmt.Errorf("the second eviction was not refused by the budget: %w", orDone(err))
 	}
 	return strings.TrimSpace(err.Error()), t.settled(ctx)
 }
@@ -259,7 +261,7 @@ func read(ctx context.Context, url string, into any) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := caller.Do(request)
 	if err != nil {
 		return err
 	}
