@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vow-os/vow/tools/cluster/api"
-	"github.com/vow-os/vow/tools/cluster/manifest"
 )
 
 // killProcesses kills the first process of a pod of each workload, one after the other, Redis and supervisors among them.
@@ -44,7 +42,7 @@ func (t *Trial) killProcesses(ctx context.Context) (string, error) {
 func (t *Trial) roll(ctx context.Context) (string, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	ends, err := t.watchEnds(watching)
+	ends, failed, err := t.watchEnds(watching)
 	if err != nil {
 		return "", err
 	}
@@ -65,6 +63,8 @@ func (t *Trial) roll(ctx context.Context) (string, error) {
 		var p pod
 		select {
 		case p = <-ends:
+		case err := <-failed:
+			return "", errors.Join(wrong, fmt.Errorf("cannot see %d pods end: saw %v: %w", gone, saw, err))
 		case <-ctx.Done():
 			return "", errors.Join(wrong, fmt.Errorf("cannot see %d pods end: saw %v", gone, saw))
 		}
@@ -72,8 +72,7 @@ func (t *Trial) roll(ctx context.Context) (string, error) {
 		// It counts from when it was asked to go; both times are whole seconds.
 		took := end.FinishedAt.Sub(p.Metadata.DeletionTimestamp.Add(-time.Duration(p.Metadata.DeletionGracePeriodSeconds) * time.Second))
 		saw = append(saw, fmt.Sprintf("%s with %d after %.0f s", name, end.ExitCode, took.Seconds()))
-		// Without a Collector a program cannot deliver its last telemetry, says so, and ends with 1 (kit/app).
-		if end.ExitCode != 0 && (end.ExitCode != 1 || t.has("collector")) {
+		if end.ExitCode != 0 {
 			wrong = errors.Join(wrong, fmt.Errorf("%s ended with %d", name, end.ExitCode))
 		}
 		if t.pauses(p) && took < 4*time.Second {
@@ -81,11 +80,6 @@ func (t *Trial) roll(ctx context.Context) (string, error) {
 		}
 	}
 	return "pods ended: " + strings.Join(saw, ", "), wrong
-}
-
-// has says whether a workload is applied.
-func (t *Trial) has(name string) bool {
-	return slices.ContainsFunc(t.workloads(), func(w manifest.Object) bool { return w.Name == name })
 }
 
 // pauses says whether a pod's manifest has a pause before SIGTERM.
@@ -98,28 +92,37 @@ func (t *Trial) pauses(p pod) bool {
 	return false
 }
 
-// watchEnds tells of each pod whose container ended because the pod was to go, once.
-func (t *Trial) watchEnds(ctx context.Context) (<-chan pod, error) {
+// watchEnds tells of each pod whose container ended because the pod was to go, once; failed says why it cannot go on.
+func (t *Trial) watchEnds(ctx context.Context) (_ <-chan pod, failed <-chan error, err error) {
 	var now struct {
 		Metadata struct{ ResourceVersion string }
 	}
 	if err := t.Get(ctx, namespace+"/pods", &now); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	lines, err := t.Watch(ctx, namespace+"/pods?watch=true&resourceVersion="+now.Metadata.ResourceVersion)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ends := make(chan pod, 64) // more than pods there are
+	over := make(chan error, 1)
 	go func() {
 		defer lines.Close()
 		seen := map[string]bool{}
 		for scan := json.NewDecoder(bufio.NewReader(lines)); ; {
-			var event struct{ Object pod }
-			if scan.Decode(&event) != nil {
-				return // the check is over
+			var event struct {
+				Type   string
+				Object json.RawMessage
 			}
-			p := event.Object
+			if err := scan.Decode(&event); err != nil {
+				over <- fmt.Errorf("the watch ended: %w", err) // also when the check is over
+				return
+			}
+			var p pod
+			if err := json.Unmarshal(event.Object, &p); err != nil {
+				over <- fmt.Errorf("the watch says %s %s: %w", event.Type, event.Object, err)
+				return
+			}
 			if p.Metadata.DeletionTimestamp == nil || seen[p.Metadata.UID] || len(p.Status.ContainerStatuses) == 0 || p.Status.ContainerStatuses[0].State.Terminated == nil {
 				continue
 			}
@@ -127,7 +130,7 @@ func (t *Trial) watchEnds(ctx context.Context) (<-chan pod, error) {
 			ends <- p
 		}
 	}()
-	return ends, nil
+	return ends, over, nil
 }
 
 // evict takes one pod of svc-master away, as the drain of a machine does, and then wants the next while the first is missing.

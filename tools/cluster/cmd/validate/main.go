@@ -47,7 +47,7 @@ func run(ctx context.Context, root, apiserver string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer os.RemoveAll(work) //nolint:errcheck // a folder for temporary files
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, err := start(ctx, work, apiserver)
