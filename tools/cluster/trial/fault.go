@@ -14,20 +14,25 @@ import (
 	"github.com/vow-os/vow/tools/cluster/api"
 )
 
+// signal sends one to the first process of a Ready pod of that name.
+func (t *Trial) signal(ctx context.Context, name string, signal syscall.Signal) (p pod, pid int, err error) {
+	if p, err = t.one(ctx, name); err != nil {
+		return p, 0, err
+	}
+	pids, err := processes(p)
+	if err != nil {
+		return p, 0, err
+	}
+	return p, pids[0], syscall.Kill(pids[0], signal)
+}
+
 // killProcesses kills the first process of a pod of each workload, one after the other, Redis and supervisors among them.
 func (t *Trial) killProcesses(ctx context.Context) (string, error) {
 	var saw []string
 	for _, w := range t.workloads() {
-		p, err := t.one(ctx, w.Name)
-		if err != nil {
-			return "", err
-		}
-		pids, err := processes(p)
-		if err != nil {
-			return "", err
-		}
 		began := time.Now()
-		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		p, _, err := t.signal(ctx, w.Name, syscall.SIGKILL)
+		if err != nil {
 			return "", err
 		}
 		if err := t.again(ctx, p); err != nil {
@@ -154,21 +159,14 @@ func (t *Trial) evict(ctx context.Context) (string, error) {
 
 // unready stops a process of svc-promise for a while: its endpoint goes, and comes back when it goes on.
 func (t *Trial) unready(ctx context.Context) (string, error) {
-	p, err := t.one(ctx, "svc-promise")
-	if err != nil {
-		return "", err
-	}
-	pids, err := processes(p)
-	if err != nil {
-		return "", err
-	}
 	began := time.Now()
-	if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
+	p, pid, err := t.signal(ctx, "svc-promise", syscall.SIGSTOP)
+	if err != nil {
 		return "", err
 	}
 	gone := api.Await(ctx, p.Metadata.Name+" to lose its endpoint", func() (bool, error) { return t.serving(ctx, "svc-promise", p.Status.PodIP, false) })
 	took := time.Since(began)
-	if err := errors.Join(gone, syscall.Kill(pids[0], syscall.SIGCONT)); err != nil {
+	if err := errors.Join(gone, syscall.Kill(pid, syscall.SIGCONT)); err != nil {
 		return "", err
 	}
 	began = time.Now()
@@ -200,16 +198,9 @@ func (t *Trial) serving(ctx context.Context, service, address string, want bool)
 
 // hang stops the console for good: it does not answer, so that its liveness probe ends it.
 func (t *Trial) hang(ctx context.Context) (string, error) {
-	p, err := t.one(ctx, "console")
-	if err != nil {
-		return "", err
-	}
-	pids, err := processes(p)
-	if err != nil {
-		return "", err
-	}
 	began := time.Now()
-	if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
+	p, _, err := t.signal(ctx, "console", syscall.SIGSTOP)
+	if err != nil {
 		return "", err
 	}
 	err = t.again(ctx, p)
