@@ -9,7 +9,7 @@
 #   local.sh targets      where Prometheus finds them
 #   local.sh environment  what commands need to find them, for a shell to read; in.sh does
 #
-# VOW_CLUSTER_DATA is where data, logs and programs are, VOW_CLUSTER_PORTS the first of the 34 ports.
+# VOW_CLUSTER_DATA is where data, logs and programs are, VOW_CLUSTER_PORTS the first of its ports (docs/cluster.md).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 data=${VOW_CLUSTER_DATA:-$root/.cache/cluster}

@@ -17,7 +17,7 @@ const release = "0.1.0-dev"
 func NewBuild(root, arch string) (Build, error) {
 	b := Build{Root: root, Programs: filepath.Join(root, ".cache", "image", arch), Arch: arch}
 	ask := func(args ...string) (string, error) {
-		out, err := exec.Command("git", append([]string{"-C", b.Root}, args...)...).Output()
+		out, err := exec.Command("git", append([]string{"-c", "safe.directory=*", "-C", b.Root}, args...)...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
 	revision, err := ask("rev-parse", "HEAD")
