@@ -302,8 +302,8 @@ deb-pair:
 
 .PHONY: cluster-local
 cluster-local: ## Run the local cluster without Tilt, until Ctrl-C: two of each service, three nodes
-	tilt/scripts/local.sh build
-	exec tilt/scripts/local.sh up
+	GOWORK=off go -C tools/cluster build -buildvcs=false -o $(CACHE)/session ./cmd/session
+	exec $(CACHE)/session -root $(ROOT) -stay
 
 # What Tilt would run, as far as it needs neither Tilt nor a cluster: the Tiltfile in both modes, manifests, the image builder; then the local mode itself.
 .PHONY: cluster-test

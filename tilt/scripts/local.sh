@@ -4,8 +4,6 @@
 #   local.sh build [PKG…] compile every program, or some; what did not change keeps its file, and so its process
 #   local.sh run NAME     one process in the foreground, until SIGTERM; NAME is redis, svc-master-0, … (see names)
 #   local.sh names        the processes of vow, in an order in which they may start
-#   local.sh up           all of them in the foreground, until SIGTERM or until one ends
-#   local.sh ready        wait until each of them is ready
 #   local.sh targets      where Prometheus finds them
 #   local.sh environment  what commands need to find them, for a shell to read; in.sh does
 #
@@ -77,40 +75,6 @@ run() {
   esac
 }
 
-up() {
-  local name pids=()
-  mkdir -p "$data/log"
-  # Redis ends last: what stops still writes. A second signal does not shorten it: every program bounds its own stop.
-  stop() {
-    trap '' TERM INT
-    local i
-    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill -TERM "${pids[i]}" 2>/dev/null || true; [ $i -gt 1 ] || wait "${pids[i]}" || true; done
-    wait
-  }
-  trap 'stop; exit 0' TERM INT
-  for name in $names; do
-    (trap - TERM INT; run "$name") >>"$data/log/$name.log" 2>&1 &
-    pids+=($!)
-  done
-  echo "local.sh: ${#pids[@]} processes, logs in $data/log"
-  wait -n || true
-  echo 'local.sh: a process ended; the others are stopped' >&2
-  stop
-  exit 1
-}
-
-# A pause between two questions is a second at most, and the whole wait a minute: what is not ready then never will be.
-ready() {
-  local name deadline=$((SECONDS + 60))
-  for name in $names; do
-    [ "$name" != redis ] || continue # whoever needs it waits for it, and is asked
-    until curl -fsS --max-time 2 "http://$(admin "$name")/readyz" >/dev/null 2>&1; do
-      [ $SECONDS -lt $deadline ] || fail "$name is not ready: $(curl -sS --max-time 2 "http://$(admin "$name")/readyz" 2>&1)"
-      sleep 0.2
-    done
-  done
-}
-
 targets() {
   local name
   for name in ${names#redis }; do
@@ -124,7 +88,7 @@ environment() {
 }
 
 case ${1:-} in
-  build | run | up | ready | targets | environment) "$@" ;;
+  build | run | targets | environment) "$@" ;;
   names) echo "$names" ;;
-  *) fail 'want build, run NAME, up, ready, names, targets or environment' ;;
+  *) fail 'want build, run NAME, names, targets or environment' ;;
 esac
