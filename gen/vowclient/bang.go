@@ -2,6 +2,7 @@ package vowclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -59,8 +60,8 @@ func (c *Client) WaitConverged(ctx context.Context, id string) (*masterv1.Conver
 		switch {
 		case err == nil:
 			last = convergence
-		case ctx.Err() != nil && last != nil:
-			return last, &NotConvergedError{Convergence: last, err: err}
+		case last != nil && over(ctx, err):
+			return last, &NotConvergedError{Convergence: last, err: errors.Join(err, endOf(ctx))}
 		default:
 			return last, err
 		}

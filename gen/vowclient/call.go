@@ -1,6 +1,7 @@
 package vowclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -94,6 +95,15 @@ func passes(ctx context.Context, err error) bool {
 	broken := new(net.OpError)
 	return !connect.IsWireError(err) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken))
 }
+
+// over tells whether an error is the end of the caller's patience: its context ended, or will within a moment, and the server, which was told the deadline, was first to notice.
+func over(ctx context.Context, err error) bool {
+	end, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && CodeOf(err) == connect.CodeDeadlineExceeded && time.Until(end) < retryMax
+}
+
+// endOf is the error of a context that is over.
+func endOf(ctx context.Context) error { return cmp.Or(ctx.Err(), context.DeadlineExceeded) }
 
 // errCut is the end of a stream that should have told the end of what it follows: its server was stopped.
 var errCut = connect.NewError(connect.CodeUnavailable, errors.New("the stream ended too early"))

@@ -50,7 +50,7 @@ func (c *Client) waitTree(ctx context.Context, id string, worth func(*masterv1.W
 	for pauses := lookFirst; ; pauses = min(2*pauses, lookMax) {
 		tree, err := c.Tree(ctx, id)
 		switch {
-		case err != nil && ctx.Err() != nil:
+		case err != nil && over(ctx, err):
 			return last, notReady(ctx, last)
 		case err != nil:
 			return last, err
@@ -163,7 +163,9 @@ func notReady(ctx context.Context, tree *masterv1.Tree) error {
 	for _, i := range tree.GetInstances() {
 		switch {
 		case i.GetStatus().GetLatest().GetError() != "":
-			reasons = append(reasons, i.GetTitle()+": "+strings.TrimSpace(i.GetStatus().GetLatest().GetError()))
+			if text := strings.TrimSpace(i.GetStatus().GetLatest().GetError()); len(reasons) == 0 || !strings.Contains(reasons[0], text) { // the tree's reason may be this one
+				reasons = append(reasons, i.GetTitle()+": "+text)
+			}
 		case i.GetStatus().GetRetainedUntil() != nil:
 			reasons = append(reasons, i.GetTitle()+": its content is kept until "+i.GetStatus().GetRetainedUntil().AsTime().Format(time.RFC3339))
 		case i.GetUnservedReason() != "":
@@ -175,7 +177,7 @@ func notReady(ctx context.Context, tree *masterv1.Tree) error {
 	if len(reasons) == 0 {
 		reasons = append(reasons, "it is not as wanted")
 	}
-	return &NotReadyError{Tree: tree, Reason: strings.Join(reasons, "; "), err: errors.Join(ctx.Err(), causeOf(ctx))}
+	return &NotReadyError{Tree: tree, Reason: strings.Join(reasons, "; "), err: errors.Join(endOf(ctx), causeOf(ctx))}
 }
 
 // causeOf is what a context was ended with beyond its own error.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -112,6 +113,46 @@ func TestAWaitThatEndsSaysWhyTheTreeIsNotReady(t *testing.T) {
 		}
 		if want := "web has not run yet; shop: no space left"; e.Reason != want {
 			t.Errorf("it says %q, want %q", e.Reason, want)
+		}
+	})
+}
+
+// The server is told the deadline with each call, and may be first to notice that it is over.
+func TestADeadlineThatTheServerNoticesFirstEndsAWaitAsTheCallersOwnDoes(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fake, c *Client) {
+		late := func() {
+			f.change(func() { f.down = connect.NewError(connect.CodeDeadlineExceeded, context.DeadlineExceeded) })
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		after(time.Second-10*time.Millisecond, late)
+		_, err := c.WaitConverged(ctx, "t1.c1")
+		var open *NotConvergedError
+		if !errors.As(err, &open) || !errors.Is(err, context.DeadlineExceeded) || len(Blockers(open.Convergence)) != 1 {
+			t.Errorf("a convergence: %v", err)
+		}
+		f.change(func() { f.down = nil })
+		ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		after(3*time.Second-10*time.Millisecond, late)
+		_, err = c.WaitTree(ctx, "t1", func(*masterv1.Tree) bool { return false })
+		var waiting *NotReadyError
+		if !errors.As(err, &waiting) || !errors.Is(err, context.DeadlineExceeded) || waiting.Tree.GetTitle() != "shop" {
+			t.Errorf("a tree: %v", err)
+		}
+	})
+}
+
+func TestAnErrorThatTheTreeNamesIsNotSaidTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fake, c *Client) {
+		f.tree.Colour.Reason = "shop: run failed, attempt 2: profile: no space left"
+		f.tree.GetInstances()[0].GetStatus().Latest = &masterv1.RunSummary{Error: "no space left\n"}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.WaitGreen(ctx, "t1")
+		var e *NotReadyError
+		if !errors.As(err, &e) || e.Reason != f.tree.GetColour().GetReason() {
+			t.Errorf("it says %v", err)
 		}
 	})
 }

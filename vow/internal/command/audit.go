@@ -178,7 +178,8 @@ func (s *session) followAudit(ctx context.Context, request *masterv1.ListAuditRe
 		case ctx.Err() != nil:
 			return nil
 		case rpc.IsUnavailable(err):
-			continue // it comes back
+			s.absent(err) // it comes back
+			continue
 		case err != nil:
 			return err
 		}

@@ -34,9 +34,13 @@ func newBang(s *session) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				took := map[string]time.Duration{} // by convergence
 				if wait > 0 {
 					for _, r := range response.GetResults() {
-						if err := s.await(c.Context(), f, r.GetConvergenceId(), wait); err != nil {
+						if r.GetConvergenceId() == "" {
+							continue // it was withheld, and says why
+						}
+						if took[r.GetConvergenceId()], err = await(c.Context(), f, r.GetConvergenceId(), wait); err != nil {
 							return err
 						}
 					}
@@ -55,6 +59,10 @@ func newBang(s *session) *cobra.Command {
 					fmt.Fprintf(s.out, "%s %s, generation %s, trace %s\n", r.GetBangId(), human.Word(r.GetOutcome(), "BANG_OUTCOME_"), generation(r.GetGeneration()), r.GetTraceId())
 					if r.GetReason() != "" {
 						fmt.Fprintf(s.out, "  %s\n", r.GetReason())
+					}
+					if d, ended := took[r.GetConvergenceId()]; ended {
+						fmt.Fprintf(s.out, "  converged after %s: vow trace %s\n", human.Span(d), r.GetBangId())
+						continue
 					}
 					fmt.Fprintf(s.out, "  what follows: vow trace %s\n", r.GetBangId())
 				}
@@ -84,15 +92,15 @@ func bang(ctx context.Context, f *client.Fleet, target string, computer, dry boo
 	return f.Vow.Bang(ctx, request)
 }
 
-// await follows a convergence until it is closed.
-func (s *session) await(ctx context.Context, f *client.Fleet, id string, wait time.Duration) error {
-	if id == "" {
-		return nil
-	}
+// await follows a convergence until it is closed, and says how long it was open.
+func await(ctx context.Context, f *client.Fleet, id string, wait time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	_, err := f.Vow.WaitConverged(ctx, id)
-	return err
+	c, err := f.Vow.WaitConverged(ctx, id)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return 0, fmt.Errorf("%w: waited %s", err, human.Span(wait))
+	}
+	return c.GetClosedAt().AsTime().Sub(c.GetOpenedAt().AsTime()), err
 }
 
 // whoami names who bangs, for the record.

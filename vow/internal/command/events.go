@@ -108,7 +108,7 @@ func (e *events) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	follows := []func() error{func() error { return again(ctx, "the feed", func() error { return e.follow(ctx) }) }}
+	follows := []func() error{func() error { return e.again(ctx, "the feed", func() error { return e.follow(ctx) }) }}
 	wants := func(kind string) bool { return len(e.kinds) == 0 || slices.Contains(e.kinds, kind) }
 	if wants("verdict") {
 		follows = append(follows, func() error { return e.verdicts(ctx) })
@@ -118,14 +118,14 @@ func (e *events) run(ctx context.Context) error {
 	}
 	if wants("colour") {
 		follows = append(follows, func() error {
-			return again(ctx, "the colours of trees", func() error {
+			return e.again(ctx, "the colours of trees", func() error {
 				stream, err := f.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{TreeId: e.treeID})
 				return receive(stream, err, e.treeColour(ctx, map[string]string{}))
 			})
 		})
 		if e.treeID == "" {
 			follows = append(follows, func() error {
-				return again(ctx, "the colours of computers", func() error {
+				return e.again(ctx, "the colours of computers", func() error {
 					stream, err := f.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
 					return receive(stream, err, e.computerColour(ctx, map[string]string{}))
 				})

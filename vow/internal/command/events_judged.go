@@ -61,6 +61,9 @@ func (e *events) judge(ctx context.Context, ask func(context.Context) (map[strin
 		case ctx.Err() != nil:
 			return nil
 		case rpc.IsUnavailable(err), rpc.IsDeadlineExceeded(err), rpc.IsNotFound(err): // it comes back, or was destroyed
+			if rpc.IsUnavailable(err) {
+				e.absent(err)
+			}
 		case err != nil:
 			return err
 		default:

@@ -42,6 +42,7 @@ type session struct {
 	// data is the data directory of `vow up` as given.
 	data      string
 	endpoints endpoint.Set
+	absence   absence
 }
 
 // usageError is a command line that cannot be carried out as it was typed.
@@ -115,7 +116,30 @@ Begin with "vow up": it starts the services, a node and a sample on this machine
 		newBang(s), newRequest(s), newRename(s), newSupply(s), newApply(s),
 		sample.Command(arguments(cobra.NoArgs)), newAgent(s), newSupervisor(s),
 	)
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown has commands that only hold others refuse a word that is none of them: cobra shows their help instead, and ends with 0.
+func refuseUnknown(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		refuseUnknown(sub)
+	}
+	if c.Runnable() || !c.HasSubCommands() {
+		return
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.Args = cobra.ArbitraryArgs // else cobra refuses them in its own words
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		hint := ""
+		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+			hint = "; did you mean " + strings.Join(like, ", ") + "?"
+		}
+		return usageError{fmt.Errorf("cannot run %s %s: there is no such command%s; see %[1]s --help", c.CommandPath(), args[0], hint)}
+	}
 }
 
 // arguments wraps a check of positional arguments so that a wrong count is a usage error.
@@ -134,6 +158,10 @@ func (s *session) fleet() (*client.Fleet, error) {
 	if err != nil && s.data != "" {
 		return nil, err
 	} // nobody's home: no `vow up` has left addresses there
+	if s.data != "" && !endpoint.Written(dir) && !s.endpoints.Any() {
+		// The fixed ports may be those of another directory's fleet: nobody who names a directory means that one.
+		return nil, fmt.Errorf("cannot find a fleet in %s: no vow up runs on it; start one with `vow up --data %[1]s`, or leave --data out", s.data)
+	}
 	found, err := endpoint.Find(dir, s.endpoints)
 	if err != nil {
 		return nil, err

@@ -62,6 +62,8 @@ func (s *session) watchSoftware(ctx context.Context, computer string) error {
 			return nil
 		case !rpc.IsUnavailable(err) || last == "":
 			return err
+		default:
+			s.absent(err)
 		}
 		select {
 		case <-tick.C:

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/kit/human"
@@ -18,7 +19,7 @@ func newStatus(s *session) *cobra.Command {
 	follow := false
 	command := &cobra.Command{
 		Use: "status", GroupID: "look", Short: "Show the colours of computers and trees",
-		Example: "  vow status\n  vow status -w",
+		Example: "  vow status\n  vow status -w", SuggestFor: []string{"list", "ls", "get", "show", "trees", "computers"},
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if follow {
@@ -50,7 +51,7 @@ func newStatus(s *session) *cobra.Command {
 func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.Tree, now time.Time) error {
 	rows := [][]string{{"COMPUTER", "COLOUR", "LAST CONTACT", "PARTITIONS", "REASON"}}
 	for _, c := range computers {
-		rows = append(rows, []string{c.GetName(), colour(c.GetColour()), age(c.GetLastContact(), now), occupancy(c), human.OneLine(c.GetColour().GetReason(), 60)})
+		rows = append(rows, []string{c.GetName(), colour(c.GetColour()), age(c.GetLastContact(), now), occupancy(c), human.OneLine(computerReason(c, now), 60)})
 	}
 	if err := table(s.out, rows); err != nil {
 		return err
@@ -74,6 +75,15 @@ func printStatus(s *session, computers []*masterv1.Computer, trees []*masterv1.T
 	}
 	fmt.Fprintln(s.out)
 	return nil
+}
+
+// computerReason is why a computer has its colour, and why nothing is allocated on it.
+func computerReason(c *masterv1.Computer, now time.Time) string {
+	reason := c.GetColour().GetReason()
+	if why := closure(c.GetClosure(), now); why != "" {
+		reason = strings.TrimPrefix(reason+"; closed: "+why, "; ")
+	}
+	return reason
 }
 
 // occupancy counts the partitions that hold an instance.

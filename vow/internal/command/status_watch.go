@@ -11,8 +11,6 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/human"
-	"github.com/vow-os/vow/kit/rpc"
-	"github.com/vow-os/vow/kit/wait"
 )
 
 // watchStatus writes a line, or an object, for each colour that turns, beginning with all of them. It opens the streams again when svc-master was away.
@@ -27,13 +25,13 @@ func (s *session) watchStatus(ctx context.Context) error {
 	defer cancel()
 	err = together(cancel, []func() error{
 		func() error {
-			return again(ctx, "computers", func() error {
+			return s.again(ctx, "the colours of computers", func() error {
 				stream, err := f.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
 				return receive(stream, err, w.computer)
 			})
 		},
 		func() error {
-			return again(ctx, "trees", func() error {
+			return s.again(ctx, "the colours of trees", func() error {
 				stream, err := f.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
 				return receive(stream, err, w.tree)
 			})
@@ -43,23 +41,6 @@ func (s *session) watchStatus(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// again opens a stream as long as svc-master is only away.
-func again(ctx context.Context, what string, open func() error) error {
-	const pause = time.Second
-	for {
-		err := open()
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whoever asked for the watch ended it
-		}
-		if err != nil && !rpc.IsUnavailable(err) {
-			return fmt.Errorf("cannot watch the colours of %s: %w", what, err)
-		}
-		if wait.For(ctx, pause) != nil {
-			return nil //nolint:nilerr // whoever asked for the watch ended it
-		}
-	}
 }
 
 // stream is what comes of a watch.

@@ -65,6 +65,7 @@ func newWatch(s *session) *cobra.Command {
 			w := &watching{session: s, fleet: f, board: watch.New(), followed: map[string]bool{}, room: make(chan struct{}, maxFollowed)}
 			out, isFile := s.out.(*os.File)
 			w.screen = isFile && !s.json() && terminal.Is(out)
+			s.absence.drawn = w.screen
 			if !w.screen {
 				return w.follow(ctx)
 			}
@@ -168,7 +169,7 @@ func (w *watching) follow(ctx context.Context) error {
 			return w.keep(ctx, "bangs", "", func() error { return w.bangs(ctx, begun) })
 		},
 		after(func() error {
-			return w.keep(ctx, "trees", "tree", func() error {
+			return w.keep(ctx, "the colours of trees", "tree", func() error {
 				stream, err := w.fleet.Trees.WatchTreeColours(ctx, &masterv1.WatchTreeColoursRequest{})
 				return receive(stream, err, func(r *masterv1.WatchTreeColoursResponse) error {
 					return w.take(func(now time.Time) []watch.Change { return w.board.Tree(r, now) })
@@ -176,7 +177,7 @@ func (w *watching) follow(ctx context.Context) error {
 			})
 		}),
 		after(func() error {
-			return w.keep(ctx, "computers", "computer", func() error {
+			return w.keep(ctx, "the colours of computers", "computer", func() error {
 				stream, err := w.fleet.Computers.WatchComputerColours(ctx, &masterv1.WatchComputerColoursRequest{})
 				return receive(stream, err, func(r *masterv1.WatchComputerColoursResponse) error {
 					return w.take(func(now time.Time) []watch.Change { return w.board.Computer(r, now) })
@@ -192,7 +193,7 @@ func (w *watching) follow(ctx context.Context) error {
 
 // keep opens a stream again and again; while svc-master is away the board says so.
 func (w *watching) keep(ctx context.Context, what, kind string, open func() error) error {
-	return again(ctx, what, func() error {
+	return w.again(ctx, what, func() error {
 		w.mu.Lock()
 		w.board.Opened(kind, time.Now())
 		w.mu.Unlock()

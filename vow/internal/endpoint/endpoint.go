@@ -77,12 +77,25 @@ func Find(dir string, flags Set) (Set, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return Set{}, fmt.Errorf("cannot read endpoints: %w", err)
 	}
-	environment := Set{
+	return found.over(environment()).over(flags), nil
+}
+
+// environment is what the environment says.
+func environment() Set {
+	return Set{
 		Master: os.Getenv("VOW_MASTER_ADDRESS"), Scheduler: os.Getenv("VOW_SCHEDULER_ADDRESS"),
 		Promise: os.Getenv("VOW_PROMISE_ADDRESS"), Node: os.Getenv("VOW_NODE_ADDRESS"),
 	}
-	return found.over(environment).over(flags), nil
 }
+
+// Written tells whether dir has an endpoints file: a `vow up` runs on it, or was killed.
+func Written(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, fileName))
+	return err == nil
+}
+
+// Any tells whether flags or the environment name anything.
+func (s Set) Any() bool { return s.over(environment()) != Set{} }
 
 // over returns s with what is set in other.
 func (s Set) over(other Set) Set {
