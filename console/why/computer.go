@@ -6,6 +6,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/human"
 	"github.com/vow-os/vow/kit/telemetry"
 )
 
@@ -31,6 +32,9 @@ func ofComputer(f Facts, now time.Time) Story {
 	if disk := f.Node.GetDisk(); disk != "" {
 		s.Conditions = append(s.Conditions, "bad disk: "+firstLine(disk))
 	}
+	if k := c.GetClosure(); k != nil {
+		s.Conditions = append(s.Conditions, closed(k, now))
+	}
 	contact := "never"
 	if c.GetLastContact() != nil {
 		contact = ago(c.GetLastContact().AsTime(), now)
@@ -55,4 +59,17 @@ func ofComputer(f Facts, now time.Time) Story {
 		s.Cause = "its node was heard of last " + contact + ": the machine, its network or svc-node is down; " + kept
 	}
 	return s
+}
+
+// closed says why nothing is allocated on a computer.
+func closed(k *masterv1.Closure, now time.Time) string {
+	text := "nothing is allocated on it: " + human.Word(k.GetKind(), "CLOSURE_KIND_")
+	if k.GetBy() != "" {
+		text += " by " + k.GetBy()
+	}
+	text += " " + ago(k.GetSince().AsTime(), now)
+	if k.GetReason() != "" {
+		text += ": " + k.GetReason()
+	}
+	return text
 }

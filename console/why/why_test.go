@@ -217,3 +217,23 @@ func TestAPauseIsToldBeforeTheCause(t *testing.T) {
 		t.Errorf("the cause is %q", got)
 	}
 }
+
+// Whoever looks why nothing comes to a computer is told that somebody closed it.
+func TestAClosedComputerSaysWhoClosedItAndWhy(t *testing.T) {
+	c := laptop()
+	c.Closure = &masterv1.Closure{Kind: masterv1.ClosureKind_CLOSURE_KIND_DRAIN, By: "me", Reason: "new kernel", Since: before(time.Minute)}
+	if got := Of(Facts{Computer: c}, now).Cause; got != "nothing is allocated on it: drain by me 1 min 0 s ago: new kernel" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhatIsDueInAPausedTreeRunsWhenThePauseEnds(t *testing.T) {
+	i := member("web", failed("promise", "web-listens failed"))
+	f := facts(i)
+	f.Agenda = map[string]*schedulerv1.AgendaEntry{i.GetAllocationId(): {
+		Connected: true, DueAt: before(time.Second), Cause: typev1.Cause_CAUSE_BANG, Pause: &typev1.Pause{Until: timestamppb.New(now.Add(2 * time.Hour))}, Reason: "tree paused",
+	}}
+	if got := next(f, i, now); got != "runs in 2 h 0 min, when the pause ends, or is ended (bang): tree paused" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -129,7 +129,13 @@ func newExport(s *session) *cobra.Command {
 
 func fileFlag(command *cobra.Command, file *string) {
 	command.Flags().StringVarP(file, "file", "f", "", "`file` to apply; - is the standard input")
-	_ = command.MarkFlagRequired("file")
+	check := command.Args
+	command.Args = func(c *cobra.Command, args []string) error {
+		if *file == "" {
+			return usageError{fmt.Errorf("cannot run %s without a file: want %s -f FILE", c.CommandPath(), c.CommandPath())}
+		}
+		return check(c, args)
+	}
 	_ = command.MarkFlagFilename("file", "yaml", "yml")
 }
 

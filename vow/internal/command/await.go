@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func awaitGreen(ctx context.Context, f *client.Fleet, id string, wait time.Durat
 	defer cancel()
 	tree, err := f.Vow.WaitGreen(ctx, id)
 	if err != nil {
-		return tree, fmt.Errorf("tree %s is not Green: %w", id, waited(err, wait))
+		return tree, fmt.Errorf("tree %s is not Green: %w", cmp.Or(tree.GetTitle(), id), waited(err, wait))
 	}
 	return tree, nil
 }

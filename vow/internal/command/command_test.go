@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -29,11 +31,13 @@ type fake struct {
 	feed      *fakeFeed
 	// converging is the newest convergence; empty = none, "each" = one of each tree.
 	converging string
+	// root is what is requested of the tree's root beyond what it always is; nil = nothing.
+	root *masterv1.Instance
 }
 
-func (*fake) tree() *masterv1.Tree {
+func (f *fake) tree() *masterv1.Tree {
 	red := &typev1.ColourStatus{Colour: typev1.Colour_COLOUR_RED, Reason: "web: run failed, attempt 2: promise: web-listens failed"}
-	return &masterv1.Tree{
+	tree := &masterv1.Tree{
 		TreeId: "t0123456789ab", Title: "hello", Generation: &typev1.Generation{Epoch: 1, Number: 7}, Colour: red, BangQuota: 1440, BangsToday: 3,
 		Conditions: []string{"problem: web (laptop/slappart0): etc/report/mail of slappart0 failed: exit status 3"},
 		Instances: []*masterv1.Instance{{
@@ -44,6 +48,8 @@ func (*fake) tree() *masterv1.Tree {
 			}},
 		}},
 	}
+	proto.Merge(tree.GetInstances()[0], f.root)
+	return tree
 }
 
 func (f *fake) GetTree(_ context.Context, r *masterv1.GetTreeRequest) (*masterv1.GetTreeResponse, error) {
@@ -228,6 +234,9 @@ func TestWrongCommandLinesEndWith2AndSayWhatIsWanted(t *testing.T) {
 		"up --partitions 0":                   "want 1 to 1000",
 		"up --notify f.json --console=":       "cannot --notify f.json: the console tells people",
 		"up --redis redis://x --embedded":     "--redis and --embedded together",
+		"up --computer a_b":                   "cannot have --computer \"a_b\": want 1 to 63 characters",
+		"apply":                               "cannot run vow apply without a file: want vow apply -f FILE",
+		"diff":                                "cannot run vow diff without a file",
 	} {
 		code, _, errOut := run(t, strings.Fields(line)...)
 		if code != exitUsage || !strings.Contains(errOut, want) {

@@ -215,7 +215,7 @@ func (e *events) bang(ctx context.Context, m *masterv1.FeedEntry) string {
 // treeColour and computerColour tell colours that turn; what a stream begins with is no news.
 func (e *events) treeColour(ctx context.Context, shown map[string]string) func(*masterv1.WatchTreeColoursResponse) error {
 	return func(r *masterv1.WatchTreeColoursResponse) error {
-		now := colour(r.GetColour()) + ": " + r.GetColour().GetReason()
+		now := strings.TrimSuffix(colour(r.GetColour())+": "+r.GetColour().GetReason(), ": ")
 		before, known := shown[r.GetTreeId()]
 		shown[r.GetTreeId()] = now
 		if !known || before == now {
@@ -233,7 +233,7 @@ func (e *events) computerColour(ctx context.Context, shown map[string]string) fu
 		if !known || before == now {
 			return nil
 		}
-		return e.tell(ctx, event{At: time.Now(), Kind: "colour", Computer: r.GetComputer(), Text: human.OneLine("computer "+r.GetComputer()+" is "+now+": "+r.GetColour().GetReason(), 300)})
+		return e.tell(ctx, event{At: time.Now(), Kind: "colour", Computer: r.GetComputer(), Text: human.OneLine(strings.TrimSuffix("computer "+r.GetComputer()+" is "+now+": "+r.GetColour().GetReason(), ": "), 300)})
 	}
 }
 

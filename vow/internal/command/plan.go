@@ -48,6 +48,9 @@ func printPlan(s *session, plan *nodev1.PlanResponse, diffs bool) error {
 			return err
 		}
 	}
+	if len(plan.GetParts()) == 0 {
+		fmt.Fprintln(s.out, "no parts: [buildout] names none in parts =, so nothing would be deployed")
+	}
 	if same > 0 {
 		fmt.Fprintf(s.out, "%d parts stay as they are\n", same)
 	}

@@ -49,6 +49,10 @@ func newPromiseList(s *session) *cobra.Command {
 				if s.json() {
 					return s.message(response)
 				}
+				if len(response.GetPromises()) == 0 {
+					fmt.Fprintf(s.out, "no promise of %s was heard of; `vow tree` lists the other instances\n", args[0])
+					return nil
+				}
 				return printPromises(s, response.GetPromises(), time.Now())
 			})
 		},
@@ -96,16 +100,22 @@ func (s *session) completePromises(c *cobra.Command, args []string, prefix strin
 	var names []string
 	_ = s.with(c.Context(), func(ctx context.Context, f *client.Fleet) error { // no answer, no offers
 		id, err := allocation(ctx, f, args[0])
-		if err != nil {
-			return err
-		}
-		response, err := f.Promises.ListPromises(ctx, &promisev1.ListPromisesRequest{AllocationId: id})
-		for _, p := range response.GetPromises() {
-			names = append(names, p.GetVerdict().GetPromise())
+		if err == nil {
+			names, err = promisesOf(ctx, f, id)
 		}
 		return err
 	})
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// promisesOf are the names of the promises that were heard of in an allocation.
+func promisesOf(ctx context.Context, f *client.Fleet, allocation string) ([]string, error) {
+	response, err := f.Promises.ListPromises(ctx, &promisev1.ListPromisesRequest{AllocationId: allocation})
+	names := make([]string, 0, len(response.GetPromises()))
+	for _, p := range response.GetPromises() {
+		names = append(names, p.GetVerdict().GetPromise())
+	}
+	return names, err
 }
 
 func printPromises(s *session, promises []*promisev1.PromiseStatus, now time.Time) error {

@@ -1,9 +1,12 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/kit/human"
@@ -17,6 +20,7 @@ import (
 
 func newPromiseMute(s *session) *cobra.Command {
 	var untilText, reason string
+	early := false
 	command := &cobra.Command{
 		Use: "mute INSTANCE PROMISE", Short: "Acknowledge a known-bad promise until a date: it does not bang and fails no run",
 		Example: "  vow promise mute hello disk --until 7d --reason 'the disk is on order'",
@@ -34,6 +38,13 @@ func newPromiseMute(s *session) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				known, err := promisesOf(ctx, f, allocation)
+				if err != nil {
+					return fmt.Errorf("cannot mute %s of %q: %w", args[1], args[0], err)
+				}
+				if !early && !slices.Contains(known, args[1]) {
+					return usageError{fmt.Errorf("cannot mute %s of %q: no such promise was heard of; it has %s; --early mutes it all the same", args[1], args[0], cmp.Or(strings.Join(known, ", "), "none"))}
+				}
 				response, err := f.Promises.MutePromise(ctx, &promisev1.MutePromiseRequest{
 					AllocationId: allocation, Promise: args[1], Until: timestamppb.New(end), Reason: reason, By: whoami(),
 				})
@@ -50,6 +61,7 @@ func newPromiseMute(s *session) *cobra.Command {
 	}
 	command.Flags().StringVar(&untilText, "until", "", "when it ends: a `date`, a time, or a span as 90m or 7d; at most a year")
 	command.Flags().StringVar(&reason, "reason", "", "why, for people")
+	command.Flags().BoolVar(&early, "early", false, "also a promise that was not heard of yet, which the next run may bring")
 	return command
 }
 

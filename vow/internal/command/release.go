@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vow-os/vow/examples"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
@@ -20,7 +21,8 @@ import (
 // sampleTitle is the title of the sample's root.
 const sampleTitle = "hello"
 
-// requestSample supplies the sample release to a computer, requests it and waits until it is Green. It may be called again and again.
+// requestSample supplies the sample release to a computer, requests it and waits until it is Green. It may be called again and again: what somebody changed of it since
+// (parameters, a release of their own) stays as it is.
 func requestSample(ctx context.Context, dir, computer string, f *client.Fleet) (*masterv1.Tree, error) {
 	url, err := writeSample(filepath.Join(dir, "releases"))
 	if err != nil {
@@ -34,9 +36,24 @@ func requestSample(ctx context.Context, dir, computer string, f *client.Fleet) (
 	if _, err := f.Software.SupplySoftware(ctx, &masterv1.SupplySoftwareRequest{SoftwareRelease: url, Computer: computer}); err != nil {
 		return nil, fmt.Errorf("cannot supply the sample: %w", err)
 	}
-	response, err := requestInstance(ctx, f, &masterv1.RequestInstanceRequest{
-		Title: sampleTitle, SoftwareRelease: url, SoftwareType: "", Computer: computer, State: typev1.RequestedState_REQUESTED_STATE_STARTED,
-	})
+	request := &masterv1.RequestInstanceRequest{
+		Title: sampleTitle, SoftwareRelease: url, Computer: computer, State: typev1.RequestedState_REQUESTED_STATE_STARTED,
+	}
+	root, err := rootOf(ctx, f, sampleTitle)
+	if err != nil {
+		return nil, err
+	}
+	ours := strings.HasPrefix(root.GetSoftwareRelease(), "file://"+filepath.Join(dir, "releases")+"/")
+	switch {
+	case root == nil:
+	case !ours: // somebody's own
+		return f.Vow.Tree(ctx, root.GetTreeId())
+	case root.GetSoftwareRelease() == url && root.GetState() == request.GetState():
+		return awaitGreen(ctx, f, root.GetTreeId(), greenTimeout)
+	default: // it was stopped, or is the sample of another vow, and this one's is the upgrade
+		request.SoftwareType, request.Parameters = root.GetSoftwareType(), root.GetParameters()
+	}
+	response, err := requestInstance(ctx, f, request)
 	if err != nil {
 		return nil, err
 	}

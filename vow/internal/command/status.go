@@ -20,7 +20,7 @@ func newStatus(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use: "status", GroupID: "look", Short: "Show the colours of computers and trees",
 		Example: "  vow status\n  vow status -w", SuggestFor: []string{"list", "ls", "get", "show", "trees", "computers"},
-		Args:    arguments(cobra.NoArgs),
+		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if follow {
 				return s.watchStatus(c.Context())

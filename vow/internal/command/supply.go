@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vow-os/vow/kit/human"
@@ -23,7 +24,7 @@ func newSupply(s *session) *cobra.Command {
 
 RELEASE is a URL or a path: of a directory, of an archive (tar, tar.gz, tar.zst, tar.bz2, tar.xz, zip), or of a buildout profile that
 ends in .cfg. A URL may end in #sha256=…, #sha512=… or #md5=…. Supplying a release again whose installation failed has it
-tried at once.`,
+tried at once; one that is there stays as it is, whatever changed where it came from: a new version has another name.`,
 		Example: "  vow supply ./examples/hello laptop\n  vow supply https://example.org/hello-1.0.tar.gz#sha256=… laptop --wait 10m",
 		Args:    arguments(cobra.ExactArgs(2)),
 		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -55,6 +56,10 @@ tried at once.`,
 				}
 				if s.json() {
 					return s.message(&masterv1.SupplySoftwareResponse{Software: software})
+				}
+				if was := response.GetSoftware(); !remove && strings.HasPrefix(url, "file:") && was.GetReported() == masterv1.SoftwareState_SOFTWARE_STATE_AVAILABLE {
+					fmt.Fprintf(s.errOut, "vow: %s was copied to %s %s, and what changed in it since is not there: a release stays as it was. Supply what is new by another name (cp -r), and request that\n",
+						shown, args[1], age(was.GetReportedAt(), time.Now()))
 				}
 				if wait > 0 {
 					fmt.Fprintf(s.out, "%s is %s on %s\n", shown, human.Word(state, "SOFTWARE_STATE_"), args[1])

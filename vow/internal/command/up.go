@@ -2,10 +2,12 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +29,9 @@ const (
 	stopTimeout = 30 * time.Second
 )
 
+// validComputer is what a computer may be called.
+var validComputer = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
 // upFlags are the flags of `vow up`.
 type upFlags struct {
 	redis, computer, console, traceURL, notify string
@@ -42,8 +47,12 @@ func newUp(s *session) *cobra.Command {
 		Use: "up", GroupID: "local", Short: "Run the services, a node and a sample on this machine",
 		Long: `Run the services in one process, the supervisor and the agent beside it, and a sample tree on this machine.
 
-Ctrl-C stops everything. After a kill -9 the services of instances live on, and the next vow up on the same directory adopts them.`,
-		Args: arguments(cobra.NoArgs),
+Ctrl-C stops everything. After a kill -9 the services of instances live on, and the next vow up on the same directory adopts them.
+
+Of two at once on a machine the second needs a directory and ports of its own: --data DIR --no-admin, and 127.0.0.1:0 for --master, --scheduler,
+--promise and --console. Other commands with the same --data find it.`,
+		Example: "  vow up\n  vow up --data /tmp/second --no-admin --master 127.0.0.1:0 --scheduler 127.0.0.1:0 --promise 127.0.0.1:0 --console 127.0.0.1:0",
+		Args:    arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -89,6 +98,9 @@ func (s *session) upConfig(u upFlags) (local.Config, error) {
 	if err != nil {
 		return local.Config{}, err
 	}
+	if u.computer != "" && !validComputer.MatchString(u.computer) {
+		return local.Config{}, usageError{fmt.Errorf("cannot have --computer %q: want 1 to 63 characters of a-z, 0-9 and -", u.computer)}
+	}
 	if u.partitions < 1 || u.partitions > 1000 {
 		return local.Config{}, usageError{fmt.Errorf("cannot have --partitions %d: want 1 to 1000", u.partitions)}
 	}
@@ -114,7 +126,10 @@ func runLocal(ctx context.Context, config local.Config, fn func(*local.Fleet, *c
 	if err != nil {
 		return usageError{err}
 	}
-	if err := fleet.Start(ctx); err != nil {
+	if err := fleet.Start(ctx); errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w\n     another vow up or another program has that port: stop it, or name other addresses with --master, --scheduler, --promise and --console\n"+
+			"     (127.0.0.1:0 takes a free port), and --no-admin", err)
+	} else if err != nil {
 		return err
 	}
 	defer func() {
@@ -152,11 +167,14 @@ func (s *session) present(ctx context.Context, fleet *local.Fleet, f *client.Fle
 	if withSample {
 		began := time.Now()
 		var err error
-		if tree, err = requestSample(ctx, fleet.Directory(), e.Computer, f); err != nil {
+		tree, err = requestSample(ctx, fleet.Directory(), e.Computer, f)
+		switch {
+		case err != nil && (tree == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)):
 			return err
-		}
-		if !s.json() {
-			fmt.Fprintf(s.out, "tree %s is Green after %s\n\n", tree.GetTitle(), human.Span(time.Since(began)))
+		case err != nil: // the fleet runs, and whoever looks why needs it
+			fmt.Fprintf(s.errOut, "vow: %v\n     %s why %s says more; what runs goes on\n\n", err, commandName(fleet), tree.GetTitle())
+		case !s.json():
+			fmt.Fprintf(s.out, "tree %s is %s after %s\n\n", tree.GetTitle(), colour(tree.GetColour()), human.Span(time.Since(began)))
 		}
 	}
 	if s.json() {
