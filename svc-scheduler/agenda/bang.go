@@ -3,9 +3,7 @@ package agenda
 import "time"
 
 // Trace carries a W3C trace context: the three headers.
-type Trace struct {
-	Parent, State, Baggage string
-}
+type Trace struct{ Traceparent, Tracestate, Baggage string }
 
 // Bang is a bang that concerns a partition and is not settled.
 type Bang struct {

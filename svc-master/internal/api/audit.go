@@ -11,6 +11,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -83,7 +84,7 @@ func (a *API) recordComputerAct(ctx context.Context, by redisstore.Actor, req *m
 func (a *API) ListAudit(ctx context.Context, req *masterv1.ListAuditRequest) (*masterv1.ListAuditResponse, error) {
 	entries, next, err := a.Store.Audit(ctx, redisstore.AuditQuery{
 		Tree: fleet.TreeID(req.GetTreeId()), Computer: req.GetComputer(), By: req.GetBy(), Account: req.GetAccount(), Kinds: req.GetKinds(),
-		Since: timeOf(req.GetSince()), Until: timeOf(req.GetUntil()), Size: pageSize(req.GetPageSize(), 100), After: req.GetPageToken(),
+		Since: wellknown.Time(req.GetSince()), Until: wellknown.Time(req.GetUntil()), Size: pageSize(req.GetPageSize(), 100), After: req.GetPageToken(),
 	})
 	if err != nil {
 		return nil, coded(err)

@@ -10,6 +10,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/telemetry"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -19,7 +20,7 @@ import (
 func (a *API) Bang(ctx context.Context, req *masterv1.BangRequest) (*masterv1.BangResponse, error) {
 	event := fleet.Bang{
 		RequestID: req.GetRequestId(), AllocationID: req.GetAllocationId(), Origin: fleet.Origin(req.GetOrigin()), Source: req.GetSource(), Message: req.GetMessage(),
-		LastSuccessRunID: req.GetLastSuccessRunId(), RunInProgress: req.GetRunInProgress(), NoticedAt: timeOf(req.GetNoticedAt()),
+		LastSuccessRunID: req.GetLastSuccessRunId(), RunInProgress: req.GetRunInProgress(), NoticedAt: wellknown.Time(req.GetNoticedAt()),
 		NotAllowed: req.GetNotAllowed(), ExitSequence: req.GetExitSequence(), Up: seconds(req.GetUpSeconds()),
 	}
 	if err := checkTarget(req); err != nil {
@@ -101,7 +102,7 @@ func (a *API) bang(ctx context.Context, treeID string, event fleet.Bang, by redi
 			}
 			answer = fleet.BangAnswer{
 				BangID: kept.GetBangId(), Outcome: fleet.Outcome(kept.GetOutcome()), Reason: kept.GetReason(), ConvergenceID: kept.GetConvergenceId(),
-				Generation: generationOf(kept.GetGeneration()),
+				Generation: redisstore.GenerationOf(kept.GetGeneration()),
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/wait"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -135,7 +136,7 @@ func (a *API) WatchComputerColours(ctx context.Context, _ *masterv1.WatchCompute
 			var next time.Time
 			if c := found[name]; c != nil {
 				s := fleet.ComputerColour(c.Contact, now, a.Started)
-				message.Colour, message.LastContact = colour(s), timestamp(c.Contact)
+				message.Colour, message.LastContact = colour(s), wellknown.Timestamp(c.Contact)
 				s.Reason = "" // it tells the age, which is no change of colour
 				shown, next = colour(s), fleet.ComputerTurns(c.Contact, now, a.Started)
 			}

@@ -4,58 +4,17 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
 
 // The enumerations of the core have the numbers of the contract. Zero values are unset fields.
 
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}
-
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
-func duration(d time.Duration) *durationpb.Duration {
-	if d == 0 {
-		return nil
-	}
-	return durationpb.New(d)
-}
-
 // seconds makes a duration of what nodes measure.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-func generation(g fleet.Generation) *typev1.Generation {
-	if g.IsZero() {
-		return nil
-	}
-	return &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
-}
-
-func generationOf(g *typev1.Generation) fleet.Generation {
-	return fleet.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
-}
-
-func traceContext(t fleet.Trace) *typev1.TraceContext {
-	if t == (fleet.Trace{}) {
-		return nil
-	}
-	return &typev1.TraceContext{Traceparent: t.Traceparent, Tracestate: t.Tracestate, Baggage: t.Baggage}
-}
 
 // traceID is the 32 digits of the trace in a `traceparent`: version-trace-span-flags.
 func traceID(t fleet.Trace) string {
@@ -66,14 +25,14 @@ func traceID(t fleet.Trace) string {
 }
 
 func colour(s fleet.Status) *typev1.ColourStatus {
-	return &typev1.ColourStatus{Colour: typev1.Colour(s.Colour), Reason: s.Reason, Since: timestamp(s.Since), Unconfirmed: s.Unconfirmed}
+	return &typev1.ColourStatus{Colour: typev1.Colour(s.Colour), Reason: s.Reason, Since: wellknown.Timestamp(s.Since), Unconfirmed: s.Unconfirmed}
 }
 
 func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv1.Instance {
 	out := &masterv1.Instance{
 		InstanceId: i.ID, TreeId: t.ID, RequesterId: i.RequesterID, Title: i.Title, SoftwareRelease: i.Release, SoftwareType: i.Type,
 		Parameters: i.Parameters, State: typev1.RequestedState(i.State), ConnectionParameters: i.Connection, RequestedComputer: i.Computer,
-		UnallocatedReason: i.Unallocated, Generation: generation(i.Generation), RetentionDelay: duration(i.Retention),
+		UnallocatedReason: i.Unallocated, Generation: redisstore.GenerationRecord(i.Generation), RetentionDelay: wellknown.Duration(i.Retention),
 		Sla: redisstore.SlaRecord(i.Sla), RemnantOf: i.RemnantOf, ParameterProblem: i.ParameterProblem,
 	}
 	if i.Shared {
@@ -93,9 +52,9 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 	}
 	out.Computer, out.Partition, out.AllocationId = p.Computer, p.Name, p.AllocationID
 	out.Status = &masterv1.PartitionStatus{
-		Colour: colour(t.PartitionColour(i.ID, now, a.Started)), Wanted: generation(t.Wanted(p)), Settled: generation(p.Settled),
+		Colour: colour(t.PartitionColour(i.ID, now, a.Started)), Wanted: redisstore.GenerationRecord(t.Wanted(p)), Settled: redisstore.GenerationRecord(p.Settled),
 		Latest: runSummary(p.Latest), LastSuccessRunId: p.LastSuccessRunID, Withheld: withheld(p),
-		RetainedUntil: timestamp(p.RetainedUntil),
+		RetainedUntil: wellknown.Timestamp(p.RetainedUntil),
 	}
 	if p.Run != nil {
 		out.Status.RunInProgress = p.Run.ID
@@ -134,7 +93,7 @@ func runSummary(r *fleet.Report) *masterv1.RunSummary {
 	}
 	return &masterv1.RunSummary{
 		RunId: r.RunID, Cause: typev1.Cause(r.Cause), Result: typev1.RunResult(r.Result), Error: r.Error, ErrorType: r.ErrorType,
-		ReportedAt: timestamp(r.ReportedAt), DurationSeconds: r.Duration.Seconds(), Attempt: r.Attempt,
+		ReportedAt: wellknown.Timestamp(r.ReportedAt), DurationSeconds: r.Duration.Seconds(), Attempt: r.Attempt,
 		EvaluatedLocally: r.EvaluatedLocally, Changed: r.Changed,
 	}
 }
@@ -142,7 +101,7 @@ func runSummary(r *fleet.Report) *masterv1.RunSummary {
 // tree translates a tree without its instances.
 func (a *API) tree(t *fleet.Tree, now time.Time) *masterv1.Tree {
 	out := &masterv1.Tree{
-		TreeId: t.ID, Title: t.Title, Account: t.Account, Generation: generation(t.Generation), Colour: colour(t.TreeColour(now, a.Started)),
+		TreeId: t.ID, Title: t.Title, Account: t.Account, Generation: redisstore.GenerationRecord(t.Generation), Colour: colour(t.TreeColour(now, a.Started)),
 		BangsToday: t.BangsToday(now), BangQuota: t.QuotaLimit(), Conditions: t.Conditions(now),
 	}
 	if t.Paused(now) {
@@ -160,27 +119,27 @@ func (a *API) tree(t *fleet.Tree, now time.Time) *masterv1.Tree {
 func runCrime(treeID string, c *fleet.Crime) *masterv1.RunCrime {
 	return &masterv1.RunCrime{
 		Crime: typev1.MonitoringCrime(c.Kind), TreeId: treeID, Title: c.Instance.Title, AllocationId: c.Partition.AllocationID,
-		Computer: c.Partition.Computer, Partition: c.Partition.Name, SoftwareRelease: c.Instance.Release, Since: timestamp(c.Since), Seen: timestamp(c.Seen),
+		Computer: c.Partition.Computer, Partition: c.Partition.Name, SoftwareRelease: c.Instance.Release, Since: wellknown.Timestamp(c.Since), Seen: wellknown.Timestamp(c.Seen),
 		Runs: uint32(c.Runs), RunId: c.RunID, DurationSeconds: c.Took.Seconds(), Evidence: c.Evidence,
 	}
 }
 
 func releaseCrime(c *fleet.ReleaseCrime) *typev1.ReleaseCrime {
 	return &typev1.ReleaseCrime{
-		SoftwareRelease: c.Release, Crime: typev1.MonitoringCrime(c.Kind), Count: uint32(c.Partitions), Partitions: uint32(c.Partitions), Since: timestamp(c.Since), Evidence: c.Evidence,
+		SoftwareRelease: c.Release, Crime: typev1.MonitoringCrime(c.Kind), Count: uint32(c.Partitions), Partitions: uint32(c.Partitions), Since: wellknown.Timestamp(c.Since), Evidence: c.Evidence,
 	}
 }
 
 func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addresses []string) *masterv1.DesiredPartition {
 	out := &masterv1.DesiredPartition{
-		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: generation(i.Generation),
+		Partition: p.Name, AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Generation: redisstore.GenerationRecord(i.Generation),
 		Title: i.Title, RootTitle: t.Title, SoftwareRelease: i.Release, SoftwareType: i.Type, Parameters: i.Parameters,
-		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
-		RetentionDelay: duration(i.Retention), Pause: redisstore.PauseRecord(t.Pause),
+		State: typev1.RequestedState(t.Desired(i)), Period: wellknown.Duration(p.Period()), Addresses: addresses, ConnectionParameters: i.Connection,
+		RetentionDelay: wellknown.Duration(i.Retention), Pause: redisstore.PauseRecord(t.Pause),
 	}
 	for _, h := range t.HostedBy(i.ID) {
 		out.Hosted = append(out.Hosted, &masterv1.HostedInstance{
-			InstanceId: h.SharedID, Title: h.Title, SoftwareType: h.Type, Parameters: h.Parameters, ConnectionParameters: h.Connection, ChangedAt: timestamp(h.ChangedAt),
+			InstanceId: h.SharedID, Title: h.Title, SoftwareType: h.Type, Parameters: h.Parameters, ConnectionParameters: h.Connection, ChangedAt: wellknown.Timestamp(h.ChangedAt),
 		})
 	}
 	return out
@@ -189,8 +148,8 @@ func desiredPartition(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition, addr
 func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.Allocation {
 	out := &masterv1.Allocation{
 		AllocationId: p.AllocationID, InstanceId: i.ID, TreeId: t.ID, Title: i.Title, Computer: p.Computer, Partition: p.Name,
-		State: typev1.RequestedState(t.Desired(i)), Period: duration(p.Period()), Wanted: generation(t.Wanted(p)), WantedCause: typev1.Cause(t.WantedCause(p)),
-		Settled: generation(p.Settled), Changed: generation(p.Changed), Latest: runSummary(p.Latest), Membership: t.Membership,
+		State: typev1.RequestedState(t.Desired(i)), Period: wellknown.Duration(p.Period()), Wanted: redisstore.GenerationRecord(t.Wanted(p)), WantedCause: typev1.Cause(t.WantedCause(p)),
+		Settled: redisstore.GenerationRecord(p.Settled), Changed: redisstore.GenerationRecord(p.Changed), Latest: runSummary(p.Latest), Membership: t.Membership,
 		Pause: redisstore.PauseRecord(t.Pause),
 	}
 	if out.Latest != nil {
@@ -198,19 +157,19 @@ func allocation(t *fleet.Tree, i *fleet.Instance, p *fleet.Partition) *masterv1.
 	}
 	if mark, ok := t.Unanswered(p); ok {
 		out.Bang = &masterv1.BangHint{
-			BangId: bangID(t.ID, mark.Number), Number: mark.Number, At: timestamp(mark.At), Trace: traceContext(mark.Trace), Delay: duration(mark.Delay),
+			BangId: bangID(t.ID, mark.Number), Number: mark.Number, At: wellknown.Timestamp(mark.At), Trace: redisstore.TraceRecord(mark.Trace), Delay: wellknown.Duration(mark.Delay),
 		}
 	}
 	if r := p.Run; r != nil {
-		out.Run = &masterv1.RunHint{RunId: r.ID, Token: r.Token, Generation: generation(r.Wanted)}
-		out.BegunAt = timestamp(r.BegunAt)
+		out.Run = &masterv1.RunHint{RunId: r.ID, Token: r.Token, Generation: redisstore.GenerationRecord(r.Wanted)}
+		out.BegunAt = wellknown.Timestamp(r.BegunAt)
 	}
 	return out
 }
 
 func (a *API) computer(c *redisstore.Computer, titles map[string]string, colours map[string]fleet.Status, now time.Time) *masterv1.Computer {
 	out := &masterv1.Computer{
-		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), Capacity: c.Record.GetCapacity(), LastContact: timestamp(c.Contact),
+		Name: c.Name, Periodicity: c.Record.GetPeriodicity(), Cpus: c.Record.GetCpus(), Capacity: c.Record.GetCapacity(), LastContact: wellknown.Timestamp(c.Contact),
 		Colour: colour(fleet.ComputerColour(c.Contact, now, a.Started)), Closure: c.Record.GetClosure(),
 		Group: c.Record.GetGroup(), Labels: c.Record.GetLabels(), Reserved: redisstore.NeedsRecord(c.Needed()),
 	}
@@ -237,15 +196,15 @@ func software(c *redisstore.Computer, url string) *masterv1.Software {
 func bangResult(b fleet.BangAnswer) *masterv1.BangResult {
 	return &masterv1.BangResult{
 		BangId: b.BangID, Outcome: masterv1.BangOutcome(b.Outcome), Reason: b.Reason, ConvergenceId: b.ConvergenceID,
-		Generation: generation(b.Generation), TraceId: traceID(b.Trace),
+		Generation: redisstore.GenerationRecord(b.Generation), TraceId: traceID(b.Trace),
 	}
 }
 
 func bang(b redisstore.Bang) *masterv1.Bang {
 	return &masterv1.Bang{
 		BangId: b.ID, Number: b.Number, Outcome: masterv1.BangOutcome(b.Outcome), Reason: b.Reason, Origin: typev1.BangOrigin(b.Origin),
-		Source: b.Source, Message: b.Message, InstanceId: b.InstanceID, Generation: generation(b.Generation), ConvergenceId: b.ConvergenceID,
-		At: timestamp(b.At), NoticedAt: timestamp(b.NoticedAt), Trace: traceContext(b.Trace), SatisfiedAt: timestamp(b.SatisfiedAt),
+		Source: b.Source, Message: b.Message, InstanceId: b.InstanceID, Generation: redisstore.GenerationRecord(b.Generation), ConvergenceId: b.ConvergenceID,
+		At: wellknown.Timestamp(b.At), NoticedAt: wellknown.Timestamp(b.NoticedAt), Trace: redisstore.TraceRecord(b.Trace), SatisfiedAt: wellknown.Timestamp(b.SatisfiedAt),
 	}
 }
 
@@ -253,12 +212,12 @@ func bang(b redisstore.Bang) *masterv1.Bang {
 func convergence(c *fleet.Convergence, titles map[string]string, now time.Time) *masterv1.Convergence {
 	out := &masterv1.Convergence{
 		ConvergenceId: c.ID, TreeId: c.TreeID, Title: c.Title, State: masterv1.ConvergenceState(c.State), Origin: typev1.BangOrigin(c.Origin),
-		BangId: c.BangID, Joined: c.Joined, OpenedAt: timestamp(c.OpenedAt), ClosedAt: timestamp(c.ClosedAt),
+		BangId: c.BangID, Joined: c.Joined, OpenedAt: wellknown.Timestamp(c.OpenedAt), ClosedAt: wellknown.Timestamp(c.ClosedAt),
 		DurationSeconds: c.Duration(now).Seconds(), TraceId: traceID(c.Trace), TimelineDropped: c.Dropped, Reason: c.Reason,
 	}
 	for _, m := range c.Moments() {
 		out.Timeline = append(out.Timeline, &masterv1.TimelineEntry{
-			At: timestamp(m.At), Moment: masterv1.Moment(m.Moment), InstanceId: m.InstanceID, Title: titles[m.InstanceID], RunId: m.RunID, Name: m.Name,
+			At: wellknown.Timestamp(m.At), Moment: masterv1.Moment(m.Moment), InstanceId: m.InstanceID, Title: titles[m.InstanceID], RunId: m.RunID, Name: m.Name,
 			DurationSeconds: m.Duration.Seconds(), Result: typev1.RunResult(m.Result), Text: m.Text, Folds: m.Folds,
 		})
 	}

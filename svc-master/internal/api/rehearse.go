@@ -6,6 +6,7 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 )
@@ -118,7 +119,7 @@ func rehearsed(t *fleet.Tree, effects *fleet.Effects) *masterv1.Rehearsal {
 	out := &masterv1.Rehearsal{Entries: redisstore.AuditEntries(t, effects), RunsTotal: uint32(len(runs))}
 	for _, run := range runs[:min(len(runs), maxRehearsed)] {
 		told := &masterv1.RehearsedRun{
-			InstanceId: run.InstanceID, Title: t.Instances[run.InstanceID].Title, Cause: typev1.Cause(run.Cause), Delay: duration(run.Delay), State: wireState(run.State),
+			InstanceId: run.InstanceID, Title: t.Instances[run.InstanceID].Title, Cause: typev1.Cause(run.Cause), Delay: wellknown.Duration(run.Delay), State: wireState(run.State),
 		}
 		if p := t.Partitions[run.InstanceID]; p != nil {
 			told.Computer, told.Partition = p.Computer, p.Name

@@ -12,6 +12,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 	"github.com/vow-os/vow/svc-master/internal/redisstore"
 	"github.com/vow-os/vow/svc-master/internal/trail"
@@ -43,7 +44,7 @@ func (a *API) BeginRun(ctx context.Context, req *masterv1.BeginRunRequest) (*mas
 		failed(span, err)
 		return nil, coded(stale(err, "begin", req.GetRunId(), req.GetAllocationId()))
 	}
-	trail.Generation(span, generationOf(res.GetWanted()))
+	trail.Generation(span, redisstore.GenerationOf(res.GetWanted()))
 	a.settle(ctx, fleet.TreeID(req.GetAllocationId()), effects)
 	return res, nil
 }
@@ -52,7 +53,7 @@ func (a *API) BeginRun(ctx context.Context, req *masterv1.BeginRunRequest) (*mas
 func (a *API) beginRun(ctx context.Context, req *masterv1.BeginRunRequest, slot *storev1.SlotRecord) (*masterv1.BeginRunResponse, fleet.Effects, error) {
 	event := fleet.BeginRun{
 		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Cause: fleet.Cause(req.GetCause()), Attempt: req.GetAttempt(),
-		DueAt: timeOf(req.GetDueAt()), OrderedAt: timeOf(req.GetOrderedAt()), Trace: trail.TraceOf(ctx),
+		DueAt: wellknown.Time(req.GetDueAt()), OrderedAt: wellknown.Time(req.GetOrderedAt()), Trace: trail.TraceOf(ctx),
 	}
 	res := &masterv1.BeginRunResponse{}
 	done, err := a.Store.Update(ctx, redisstore.Change{Tree: fleet.TreeID(req.GetAllocationId()), Decide: func(t *fleet.Tree, now time.Time) (proto.Message, fleet.Effects, error) {
@@ -71,7 +72,7 @@ func (a *API) beginRun(ctx context.Context, req *masterv1.BeginRunRequest, slot 
 		if addresses == nil {
 			addresses = slot.GetAddresses()
 		}
-		res.Token, res.Wanted = answer.Token, generation(answer.Wanted)
+		res.Token, res.Wanted = answer.Token, redisstore.GenerationRecord(answer.Wanted)
 		res.Desired = desiredPartition(t, i, p, addresses)
 		// A repeated begin tells what that run was told, also after more is wanted.
 		res.Desired.State = wireState(answer.State)
@@ -107,7 +108,7 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 				return nil, fleet.Effects{}, err
 			}
 			answer, effects, err := t.ReportRun(event, now)
-			res = &masterv1.ReportRunResponse{Settled: generation(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
+			res = &masterv1.ReportRunResponse{Settled: redisstore.GenerationRecord(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
 			if effects.Key == "" {
 				return nil, effects, err // the allocation remembers it
 			}
@@ -120,7 +121,7 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 		return nil, coded(stale(err, "report", req.GetRunId(), req.GetAllocationId()))
 	}
 	a.contact(req.GetComputer())
-	trail.Generation(span, generationOf(res.GetSettled()))
+	trail.Generation(span, redisstore.GenerationOf(res.GetSettled()))
 	a.settle(ctx, treeID, done.Effects)
 	return res, nil
 }
@@ -129,7 +130,7 @@ func reportOf(req *masterv1.ReportRunRequest, of fleet.Trace) fleet.ReportRun {
 	event := fleet.ReportRun{
 		AllocationID: req.GetAllocationId(), RunID: req.GetRunId(), Token: req.GetToken(), Result: fleet.Result(req.GetResult()), Error: req.GetError(),
 		ErrorType: req.GetErrorType(), Changed: req.GetChanged(), EvaluatedLocally: req.GetEvaluatedLocally(), Duration: seconds(req.GetDurationSeconds()),
-		Cause: fleet.Cause(req.GetCause()), RetainedUntil: timeOf(req.GetRetainedUntil()), Problems: req.GetProblems(), Trace: of,
+		Cause: fleet.Cause(req.GetCause()), RetainedUntil: wellknown.Time(req.GetRetainedUntil()), Problems: req.GetProblems(), Trace: of,
 	}
 	for _, v := range req.GetVerdicts() {
 		event.Verdicts = append(event.Verdicts, fleet.Verdict{Promise: v.GetPromise(), TestFailed: v.GetTestFailed(), Anomaly: v.GetAnomaly()})

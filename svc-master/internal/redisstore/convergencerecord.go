@@ -6,6 +6,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -13,8 +14,8 @@ import (
 func convergenceRecord(c *fleet.Convergence) *storev1.ConvergenceRecord {
 	r := &storev1.ConvergenceRecord{
 		Number: c.Number, Title: c.Title, State: masterv1.ConvergenceState(c.State), BangId: c.BangID, Origin: typev1.BangOrigin(c.Origin),
-		Source: c.Source, Trace: traceRecord(c.Trace), Joined: c.Joined, Satisfied: c.Satisfied,
-		OpenedAt: timeRecord(c.OpenedAt), ClosedAt: timeRecord(c.ClosedAt), Reason: c.Reason, Dropped: c.Dropped,
+		Source: c.Source, Trace: TraceRecord(c.Trace), Joined: c.Joined, Satisfied: c.Satisfied,
+		OpenedAt: wellknown.Timestamp(c.OpenedAt), ClosedAt: wellknown.Timestamp(c.ClosedAt), Reason: c.Reason, Dropped: c.Dropped,
 		Whole: c.Whole, Origins: c.Origins,
 	}
 	for i := range c.Awaiting {
@@ -50,8 +51,8 @@ func archiveRecord(c *fleet.Convergence) *storev1.ConvergenceRecord {
 func convergenceOf(treeID string, r *storev1.ConvergenceRecord) *fleet.Convergence {
 	c := &fleet.Convergence{
 		ID: fmt.Sprintf("%s.c%d", treeID, r.GetNumber()), Number: r.GetNumber(), TreeID: treeID, Title: r.GetTitle(), State: fleet.ConvergenceState(r.GetState()),
-		BangID: r.GetBangId(), Origin: fleet.Origin(r.GetOrigin()), Source: r.GetSource(), Trace: traceOf(r.GetTrace()),
-		Joined: r.GetJoined(), Satisfied: r.GetSatisfied(), OpenedAt: timeOf(r.GetOpenedAt()), ClosedAt: timeOf(r.GetClosedAt()),
+		BangID: r.GetBangId(), Origin: fleet.Origin(r.GetOrigin()), Source: r.GetSource(), Trace: TraceOf(r.GetTrace()),
+		Joined: r.GetJoined(), Satisfied: r.GetSatisfied(), OpenedAt: wellknown.Time(r.GetOpenedAt()), ClosedAt: wellknown.Time(r.GetClosedAt()),
 		Reason: r.GetReason(), Dropped: r.GetDropped(), Whole: r.GetWhole(), Origins: r.GetOrigins(), NotWaitedFor: r.GetNotWaitedFor(),
 	}
 	for _, m := range r.GetMembers() {
@@ -73,17 +74,17 @@ func groupRecord(g fleet.Group) *storev1.GroupRecord {
 	if g.Count == 0 {
 		return nil
 	}
-	return &storev1.GroupRecord{Count: g.Count, Generation: generationRecord(g.Generation), First: refRecords(g.First), Last: refRecords(g.Last)}
+	return &storev1.GroupRecord{Count: g.Count, Generation: GenerationRecord(g.Generation), First: refRecords(g.First), Last: refRecords(g.Last)}
 }
 
 func groupOf(r *storev1.GroupRecord) fleet.Group {
-	return fleet.Group{Count: r.GetCount(), Generation: generationOf(r.GetGeneration()), First: refsOf(r.GetFirst()), Last: refsOf(r.GetLast())}
+	return fleet.Group{Count: r.GetCount(), Generation: GenerationOf(r.GetGeneration()), First: refsOf(r.GetFirst()), Last: refsOf(r.GetLast())}
 }
 
 func refRecords(refs []fleet.BangRef) []*storev1.BangRefRecord {
 	var out []*storev1.BangRefRecord
 	for _, b := range refs {
-		out = append(out, &storev1.BangRefRecord{Number: b.Number, Generation: generationRecord(b.Generation), At: timeRecord(b.At)})
+		out = append(out, &storev1.BangRefRecord{Number: b.Number, Generation: GenerationRecord(b.Generation), At: wellknown.Timestamp(b.At)})
 	}
 	return out
 }
@@ -91,21 +92,21 @@ func refRecords(refs []fleet.BangRef) []*storev1.BangRefRecord {
 func refsOf(records []*storev1.BangRefRecord) []fleet.BangRef {
 	var out []fleet.BangRef
 	for _, r := range records {
-		out = append(out, fleet.BangRef{Number: r.GetNumber(), Generation: generationOf(r.GetGeneration()), At: timeOf(r.GetAt())})
+		out = append(out, fleet.BangRef{Number: r.GetNumber(), Generation: GenerationOf(r.GetGeneration()), At: wellknown.Time(r.GetAt())})
 	}
 	return out
 }
 
 func momentRecord(m *fleet.TimelineEntry) *storev1.MomentRecord {
 	return &storev1.MomentRecord{
-		At: timeRecord(m.At), Moment: masterv1.Moment(m.Moment), InstanceId: m.InstanceID, RunId: m.RunID, Name: m.Name,
-		Duration: durationRecord(m.Duration), Result: typev1.RunResult(m.Result), Text: m.Text, Folds: m.Folds,
+		At: wellknown.Timestamp(m.At), Moment: masterv1.Moment(m.Moment), InstanceId: m.InstanceID, RunId: m.RunID, Name: m.Name,
+		Duration: wellknown.Duration(m.Duration), Result: typev1.RunResult(m.Result), Text: m.Text, Folds: m.Folds,
 	}
 }
 
 func momentOf(r *storev1.MomentRecord) fleet.TimelineEntry {
 	return fleet.TimelineEntry{
-		At: timeOf(r.GetAt()), Moment: fleet.Moment(r.GetMoment()), InstanceID: r.GetInstanceId(), RunID: r.GetRunId(), Name: r.GetName(),
+		At: wellknown.Time(r.GetAt()), Moment: fleet.Moment(r.GetMoment()), InstanceID: r.GetInstanceId(), RunID: r.GetRunId(), Name: r.GetName(),
 		Duration: r.GetDuration().AsDuration(), Result: fleet.Result(r.GetResult()), Text: r.GetText(), Folds: r.GetFolds(),
 	}
 }
@@ -125,8 +126,8 @@ func satisfiedRange(g fleet.Group) (first, last uint64) {
 func bangRecord(b *fleet.BangRecord) *storev1.BangRecord {
 	return &storev1.BangRecord{
 		Number: b.Number, Outcome: masterv1.BangOutcome(b.Outcome), Reason: b.Reason, Origin: typev1.BangOrigin(b.Origin), Source: b.Source,
-		Message: b.Message, InstanceId: b.InstanceID, Generation: generationRecord(b.Generation), ConvergenceId: b.ConvergenceID,
-		At: timeRecord(b.At), NoticedAt: timeRecord(b.NoticedAt), Delay: durationRecord(b.Delay), Trace: traceRecord(b.Trace),
+		Message: b.Message, InstanceId: b.InstanceID, Generation: GenerationRecord(b.Generation), ConvergenceId: b.ConvergenceID,
+		At: wellknown.Timestamp(b.At), NoticedAt: wellknown.Timestamp(b.NoticedAt), Delay: wellknown.Duration(b.Delay), Trace: TraceRecord(b.Trace),
 	}
 }
 
@@ -134,25 +135,25 @@ func bangOf(treeID string, r *storev1.BangRecord) *fleet.BangRecord {
 	return &fleet.BangRecord{
 		ID: fmt.Sprintf("%s.b%d", treeID, r.GetNumber()), Number: r.GetNumber(), Outcome: fleet.Outcome(r.GetOutcome()), Reason: r.GetReason(),
 		Origin: fleet.Origin(r.GetOrigin()), Source: r.GetSource(), Message: r.GetMessage(), InstanceID: r.GetInstanceId(),
-		Generation: generationOf(r.GetGeneration()), ConvergenceID: r.GetConvergenceId(), At: timeOf(r.GetAt()), NoticedAt: timeOf(r.GetNoticedAt()),
-		Delay: r.GetDelay().AsDuration(), Trace: traceOf(r.GetTrace()),
+		Generation: GenerationOf(r.GetGeneration()), ConvergenceID: r.GetConvergenceId(), At: wellknown.Time(r.GetAt()), NoticedAt: wellknown.Time(r.GetNoticedAt()),
+		Delay: r.GetDelay().AsDuration(), Trace: TraceOf(r.GetTrace()),
 	}
 }
 
 func feedRecord(e *fleet.FeedEntry) *storev1.FeedRecord {
 	entry := &masterv1.FeedEntry{
-		Kind: masterv1.FeedEntryKind(e.Kind), TreeId: e.TreeID, Generation: generationRecord(e.Generation), Membership: e.Membership,
+		Kind: masterv1.FeedEntryKind(e.Kind), TreeId: e.TreeID, Generation: GenerationRecord(e.Generation), Membership: e.Membership,
 		InstanceIds: e.InstanceIDs, Computer: e.Computer, Partition: e.Partition, AllocationId: e.AllocationID,
-		At: timeRecord(e.At), ConvergenceId: e.ConvergenceID, Trace: traceRecord(e.Trace), Delay: durationRecord(e.Delay),
+		At: wellknown.Timestamp(e.At), ConvergenceId: e.ConvergenceID, Trace: TraceRecord(e.Trace), Delay: wellknown.Duration(e.Delay),
 	}
 	if b := e.Bang; b != nil {
 		entry.Bang = &masterv1.BangHint{
-			BangId: b.ID, Number: b.Number, At: timeRecord(b.At), Trace: traceRecord(b.Trace), InstanceIds: b.InstanceIDs, Delay: durationRecord(b.Delay),
+			BangId: b.ID, Number: b.Number, At: wellknown.Timestamp(b.At), Trace: TraceRecord(b.Trace), InstanceIds: b.InstanceIDs, Delay: wellknown.Duration(b.Delay),
 		}
 	}
 	if r := e.Run; r != nil {
 		entry.Run = &masterv1.RunHint{
-			RunId: r.ID, Token: r.Token, Generation: generationRecord(r.Generation), Result: typev1.RunResult(r.Result), ErrorType: r.ErrorType,
+			RunId: r.ID, Token: r.Token, Generation: GenerationRecord(r.Generation), Result: typev1.RunResult(r.Result), ErrorType: r.ErrorType,
 		}
 	}
 	return &storev1.FeedRecord{Entry: entry}

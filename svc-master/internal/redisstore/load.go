@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -188,7 +189,7 @@ func (s *Store) Bang(ctx context.Context, bangID string) (*fleet.BangRecord, err
 func (a *aggregate) satisfiedAt(number uint64) time.Time {
 	for _, r := range a.satisfied {
 		if number >= r.GetFirst() && number <= r.GetLast() {
-			return timeOf(r.GetAt())
+			return wellknown.Time(r.GetAt())
 		}
 	}
 	return time.Time{}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-master/fleet"
 )
 
@@ -72,7 +73,7 @@ func bounded(satisfied []*storev1.SatisfiedRecord) []*storev1.SatisfiedRecord {
 func (w *writes) merge(e *fleet.Effects, now time.Time) {
 	for _, g := range e.Satisfied {
 		if first, last := satisfiedRange(g); last > 0 {
-			w.satisfied = append(bounded(w.satisfied), &storev1.SatisfiedRecord{First: first, Last: last, At: timeRecord(now)})
+			w.satisfied = append(bounded(w.satisfied), &storev1.SatisfiedRecord{First: first, Last: last, At: wellknown.Timestamp(now)})
 			w.changed.Header = true
 		}
 	}

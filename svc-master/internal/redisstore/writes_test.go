@@ -5,6 +5,7 @@ import (
 	"time"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 )
 
 // Of each bang that was satisfied it stays known that it was, however many were after it; of the newest rounds when. What was never satisfied is never told to be.
@@ -17,7 +18,7 @@ func TestThatABangWasSatisfiedStaysKnown(t *testing.T) {
 		if n == withheld {
 			continue
 		}
-		a.satisfied = append(bounded(a.satisfied), &storev1.SatisfiedRecord{First: n, Last: n + 1, At: timeRecord(at(n + 1))})
+		a.satisfied = append(bounded(a.satisfied), &storev1.SatisfiedRecord{First: n, Last: n + 1, At: wellknown.Timestamp(at(n + 1))})
 		if len(a.satisfied) > maxSatisfied {
 			t.Fatalf("%d ranges are kept, want %d", len(a.satisfied), maxSatisfied)
 		}

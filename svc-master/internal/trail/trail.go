@@ -62,8 +62,7 @@ func BangTrace(ctx context.Context, bangID string) fleet.Trace {
 
 // TraceOf is the trace context of ctx, to be stored.
 func TraceOf(ctx context.Context) fleet.Trace {
-	c := telemetry.Inject(ctx)
-	return fleet.Trace{Traceparent: c.Traceparent, Tracestate: c.Tracestate, Baggage: c.Baggage}
+	return fleet.Trace(telemetry.Inject(ctx))
 }
 
 // Banged is a decided bang.
@@ -146,7 +145,7 @@ func (t *Trail) Closed(c *fleet.Convergence) {
 			targets[m.InstanceID] = true
 		}
 	}
-	ctx := telemetry.Extract(context.Background(), telemetry.Carrier{Traceparent: c.Trace.Traceparent, Tracestate: c.Trace.Tracestate, Baggage: c.Trace.Baggage})
+	ctx := telemetry.Extract(context.Background(), telemetry.Carrier(c.Trace))
 	ctx = telemetry.WithSpanID(ctx, c.ID)
 	result := conv.ConvergenceResult.String(c.State.String())
 	origin := conv.BangOrigin.String(c.Origin.String())

@@ -1,14 +1,11 @@
 package agent
 
 import (
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-node/converge"
 )
 
@@ -19,7 +16,7 @@ func desiredOf(d *masterv1.DesiredPartition) converge.Desired {
 		Requested:  converge.Requested(d.GetState()), Period: d.GetPeriod().AsDuration(), Content: d,
 		Pause: converge.Pause{
 			Generation: converge.Generation{Epoch: d.GetPause().GetGeneration().GetEpoch(), Number: d.GetPause().GetGeneration().GetNumber()},
-			Until:      timeOf(d.GetPause().GetUntil()),
+			Until:      wellknown.Time(d.GetPause().GetUntil()),
 		},
 	}
 }
@@ -33,7 +30,7 @@ func contentOf(d converge.Desired) *masterv1.DesiredPartition {
 func orderOf(o *schedulerv1.Order) converge.Order {
 	order := converge.Order{
 		RunID: o.GetRunId(), Partition: o.GetPartition(), AllocationID: o.GetAllocationId(), Cause: converge.Cause(o.GetCause()),
-		Attempt: o.GetAttempt(), DueAt: timeOf(o.GetDueAt()), OrderedAt: timeOf(o.GetOrderedAt()),
+		Attempt: o.GetAttempt(), DueAt: wellknown.Time(o.GetDueAt()), OrderedAt: wellknown.Time(o.GetOrderedAt()),
 		Trace: traceOf(o.GetTrace()), Parented: o.GetParented(), Folds: o.GetFolds(),
 	}
 	for _, b := range o.GetBangs() {
@@ -49,31 +46,17 @@ func traceOf(t *typev1.TraceContext) converge.Trace {
 func partitionOf(p *storev1.NodePartition) converge.Partition {
 	return converge.Partition{
 		Name: p.GetDesired().GetPartition(), Desired: desiredOf(p.GetDesired()), Latest: converge.Result(p.GetLatest()),
-		ErrorType: p.GetErrorType(), EndedAt: timeOf(p.GetEndedAt()), LastSuccess: p.GetLastSuccessRunId(),
-		Failures: int(p.GetFailures()), KnownSince: timeOf(p.GetKnownSince()), Ended: p.GetEndedRunIds(), LastToken: p.GetLastToken(),
-		RetainedUntil: timeOf(p.GetRetainedUntil()),
+		ErrorType: p.GetErrorType(), EndedAt: wellknown.Time(p.GetEndedAt()), LastSuccess: p.GetLastSuccessRunId(),
+		Failures: int(p.GetFailures()), KnownSince: wellknown.Time(p.GetKnownSince()), Ended: p.GetEndedRunIds(), LastToken: p.GetLastToken(),
+		RetainedUntil: wellknown.Time(p.GetRetainedUntil()),
 	}
 }
 
 func recordOf(p converge.Partition, text, runs string, problems []string) *storev1.NodePartition {
 	return &storev1.NodePartition{
 		Desired: contentOf(p.Desired), Latest: typev1.RunResult(p.Latest), ErrorType: p.ErrorType, Error: text,
-		EndedAt: timestampOf(p.EndedAt), LastSuccessRunId: p.LastSuccess, Failures: uint32(p.Failures),
-		KnownSince: timestampOf(p.KnownSince), EndedRunIds: p.Ended, LastToken: p.LastToken,
-		RetainedUntil: timestampOf(p.RetainedUntil), RunsRelease: runs, Problems: problems,
+		EndedAt: wellknown.Timestamp(p.EndedAt), LastSuccessRunId: p.LastSuccess, Failures: uint32(p.Failures),
+		KnownSince: wellknown.Timestamp(p.KnownSince), EndedRunIds: p.Ended, LastToken: p.LastToken,
+		RetainedUntil: wellknown.Timestamp(p.RetainedUntil), RunsRelease: runs, Problems: problems,
 	}
-}
-
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
-func timestampOf(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }

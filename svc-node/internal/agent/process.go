@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
@@ -69,11 +70,11 @@ func (a *Agent) measure(ctx context.Context, partition string) ([]supervise.Stat
 func processOf(u supervise.Status) *nodev1.Process {
 	p := &nodev1.Process{
 		Partition: u.Process.Partition, Name: u.Process.Name, State: u.State.String(), Pid: uint32(max(0, u.PID)),
-		Since: timestampOf(u.Since), Restarts: uint32(max(0, u.Restarts)), LastExit: u.Last, Watched: u.Process.Watched,
+		Since: wellknown.Timestamp(u.Since), Restarts: uint32(max(0, u.Restarts)), LastExit: u.Last, Watched: u.Process.Watched,
 		CpuSeconds: u.CPU.Seconds(), MemoryBytes: uint64(max(0, u.Memory)), Problem: u.Problem,
 	}
 	if u.State == supervise.Delayed {
-		p.NextTry = timestampOf(u.Due)
+		p.NextTry = wellknown.Timestamp(u.Due)
 	}
 	return p
 }

@@ -13,6 +13,7 @@ import (
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/sense"
@@ -53,14 +54,14 @@ func (a *Agent) Status() *nodev1.GetStatusResponse {
 	a.mu.Lock()
 	for _, name := range []string{linkLink, linkDesired, linkOrders, linkSense} {
 		l := a.links[name]
-		status.Links = append(status.Links, &nodev1.LinkState{Name: name, Connected: l.connected, Since: timestampOf(l.since), Error: l.err})
+		status.Links = append(status.Links, &nodev1.LinkState{Name: name, Connected: l.connected, Since: wellknown.Timestamp(l.since), Error: l.err})
 	}
 	a.mu.Unlock()
 	for _, p := range a.node.Load().Partitions() {
 		status.Partitions = append(status.Partitions, &nodev1.PartitionState{
 			Partition: p.Name, AllocationId: p.Desired.AllocationID, Title: contentOf(p.Desired).GetTitle(),
 			State: typev1.RequestedState(p.Desired.Requested), RunId: p.InProgress(), Latest: typev1.RunResult(p.Latest),
-			Error: a.errorOf(p.Name), EndedAt: timestampOf(p.EndedAt), Problems: a.problemsOf(p.Name),
+			Error: a.errorOf(p.Name), EndedAt: wellknown.Timestamp(p.EndedAt), Problems: a.problemsOf(p.Name),
 		})
 	}
 	return status

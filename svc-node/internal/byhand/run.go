@@ -18,6 +18,7 @@ import (
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/privilege"
 	"github.com/vow-os/vow/svc-node/internal/sense"
@@ -232,9 +233,7 @@ func (r *run) last(p sensor.Promise, skipped string, counts bool) *nodev1.SenseP
 	}
 	answer.Failed, answer.Verdict.Message = result.Failed, result.Message
 	answer.Verdict.TestFailed, answer.Verdict.Anomaly = result.Failed && !result.Anomaly, result.Failed && result.Anomaly
-	if !result.At.IsZero() {
-		answer.Verdict.Since = timestamppb.New(result.At)
-	}
+	answer.Verdict.Since = wellknown.Timestamp(result.At)
 	return answer
 }
 

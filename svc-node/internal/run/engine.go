@@ -16,6 +16,7 @@ import (
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/kit/wait"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-node/converge"
 	"github.com/vow-os/vow/svc-node/internal/partition"
 	"github.com/vow-os/vow/svc-node/internal/peer"
@@ -146,7 +147,7 @@ func (e *Engine) begin(ctx context.Context, run converge.Handle) (*masterv1.Begi
 	request := &masterv1.BeginRunRequest{
 		Computer: e.s.Computer, Partition: run.Partition, AllocationId: run.AllocationID, RunId: run.RunID,
 		Cause: typev1.Cause(run.Cause), Attempt: run.Attempt,
-		DueAt: timestamp(run.DueAt), OrderedAt: timestamp(run.OrderedAt),
+		DueAt: wellknown.Timestamp(run.DueAt), OrderedAt: wellknown.Timestamp(run.OrderedAt),
 	}
 	var answer *masterv1.BeginRunResponse
 	err := patiently(ctx, run.RunID, beginPatience, func(ctx context.Context) (err error) {
@@ -182,7 +183,7 @@ func (e *Engine) report(ctx context.Context, w *work, done converge.Run) {
 		Computer: e.s.Computer, Partition: w.run.Partition, AllocationId: w.run.AllocationID, RunId: w.run.RunID,
 		Token: w.token, Result: typev1.RunResult(done.Result), Error: lastBytes(done.Error, MaxError), ErrorType: done.ErrorType,
 		Changed: done.Changed, Verdicts: w.tested.Verdicts, EvaluatedLocally: w.tested.Locally, Steps: w.steps,
-		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause), RetainedUntil: timestamp(w.retained),
+		DurationSeconds: time.Since(w.began).Seconds(), Cause: typev1.Cause(w.run.Cause), RetainedUntil: wellknown.Timestamp(w.retained),
 		Problems: e.s.Problems(w.run.Partition),
 	}
 	if w.whole {
@@ -240,13 +241,13 @@ func (e *Engine) start(ctx context.Context, run converge.Handle) (context.Contex
 		conv.RunAttempt.Int64(int64(run.Attempt)), conv.RunLocal.Bool(run.Local),
 	)}
 	ctx = telemetry.NewRootContext(ctx)
-	order := carrier(run.Trace)
+	order := telemetry.Carrier(run.Trace)
 	if run.Parented && !run.Local {
 		ctx = telemetry.Extract(ctx, order)
 	} else {
 		causes := make([]telemetry.Carrier, 0, len(run.Bangs)+1)
 		for i := len(run.Bangs) - 1; i >= 0; i-- { // oldest first: Links keeps the newest
-			causes = append(causes, carrier(run.Bangs[i].Trace))
+			causes = append(causes, telemetry.Carrier(run.Bangs[i].Trace))
 		}
 		causes = append(causes, order)
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(telemetry.Links(causes...)...))
@@ -275,15 +276,4 @@ func (e *Engine) finished(ctx context.Context, span trace.Span, w *work, done co
 	}
 	e.metrics.duration.Record(ctx, time.Since(w.began), conv.RunCause.String(w.run.Cause.String()), result, conv.ErrorType.String(done.ErrorType))
 	e.s.Telemetry.Event(ctx, conv.EventRunFinished, attrs...)
-}
-
-func carrier(t converge.Trace) telemetry.Carrier {
-	return telemetry.Carrier{Traceparent: t.Traceparent, Tracestate: t.Tracestate, Baggage: t.Baggage}
-}
-
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }

@@ -7,6 +7,7 @@ import (
 
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-promise/verdict"
 )
 
@@ -47,13 +48,9 @@ func follow(groups []*typev1.SenseGroup) (p verdict.Promise, effect verdict.Effe
 
 func verdictOf(promise string, p *verdict.Promise) *typev1.Verdict {
 	v := p.Verdict()
-	answer := &typev1.Verdict{
-		Promise: promise, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence,
+	return &typev1.Verdict{
+		Promise: promise, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence, Since: wellknown.Timestamp(v.Since),
 	}
-	if !v.Since.IsZero() {
-		answer.Since = timestamppb.New(v.Since)
-	}
-	return answer
 }
 
 func accountOf(a verdict.Account) *nodev1.VerdictAccount {

@@ -11,6 +11,7 @@ import (
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
 	"github.com/vow-os/vow/kit/telemetry/conv"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-promise/internal/history"
 	"github.com/vow-os/vow/svc-promise/internal/redisstore"
 	"github.com/vow-os/vow/svc-promise/internal/window"
@@ -114,11 +115,9 @@ func kindOf(k typev1.PromiseKind) window.Kind {
 }
 
 func verdictOf(name string, v verdict.Verdict, m *typev1.Mute) *typev1.Verdict {
-	one := &typev1.Verdict{Promise: name, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence, Mute: m}
-	if !v.Since.IsZero() {
-		one.Since = timestamppb.New(v.Since)
+	return &typev1.Verdict{
+		Promise: name, TestFailed: v.TestFailed, Anomaly: v.Anomaly, Message: v.Message, Sequence: v.Sequence, Mute: m, Since: wellknown.Timestamp(v.Since),
 	}
-	return one
 }
 
 // statusOf is a promise as the store knows it.

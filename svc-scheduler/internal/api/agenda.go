@@ -12,6 +12,7 @@ import (
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
 )
@@ -73,7 +74,7 @@ func (h *agendas) ListAgenda(ctx context.Context, req *schedulerv1.ListAgendaReq
 
 // byDue puts what is due next first; what is not due, because it runs, is before all.
 func byDue(a, b *schedulerv1.AgendaEntry) int {
-	return timeOf(a.GetDueAt()).Compare(timeOf(b.GetDueAt()))
+	return wellknown.Time(a.GetDueAt()).Compare(wellknown.Time(b.GetDueAt()))
 }
 
 // RunNow makes one run due.

@@ -5,17 +5,16 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/kit/store"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 	"github.com/vow-os/vow/svc-scheduler/internal/follow"
 	"github.com/vow-os/vow/svc-scheduler/internal/owner"
+	"github.com/vow-os/vow/svc-scheduler/internal/redisstore"
 )
 
 // coded gives an error of this service its code.
@@ -47,14 +46,10 @@ func order(o agenda.Order) *schedulerv1.Order {
 	for _, b := range o.Bangs {
 		bangs = append(bangs, &schedulerv1.BangReference{BangId: b.ID, Trace: trace(b.Trace)})
 	}
-	var beginAfter *durationpb.Duration
-	if o.BeginAfter > 0 {
-		beginAfter = durationpb.New(o.BeginAfter)
-	}
 	return &schedulerv1.Order{
 		RunId: o.RunID, Computer: o.Computer, Partition: o.Partition, AllocationId: o.AllocationID,
-		Cause: typev1.Cause(o.Cause), Attempt: uint32(o.Attempt), DueAt: stamp(o.Due), OrderedAt: stamp(o.Ordered),
-		Bangs: bangs, Folds: o.Folds, Trace: trace(o.Trace), Parented: o.Parented, Session: o.Session, BeginAfter: beginAfter,
+		Cause: typev1.Cause(o.Cause), Attempt: uint32(o.Attempt), DueAt: wellknown.Timestamp(o.Due), OrderedAt: wellknown.Timestamp(o.Ordered),
+		Bangs: bangs, Folds: o.Folds, Trace: trace(o.Trace), Parented: o.Parented, Session: o.Session, BeginAfter: wellknown.Duration(o.BeginAfter),
 	}
 }
 
@@ -65,8 +60,8 @@ func entry(a *agenda.Agenda, e *agenda.Entry, now time.Time) *schedulerv1.Agenda
 	}
 	out := &schedulerv1.AgendaEntry{
 		Computer: a.Computer, Partition: e.Partition, AllocationId: e.AllocationID, Title: e.Title,
-		DueAt: stamp(due), Cause: typev1.Cause(cause), Reason: a.Explain(e, now),
-		RunId: e.Run.ID, OrderedAt: stamp(e.Run.Ordered), Begun: e.State == agenda.Running,
+		DueAt: wellknown.Timestamp(due), Cause: typev1.Cause(cause), Reason: a.Explain(e, now),
+		RunId: e.Run.ID, OrderedAt: wellknown.Timestamp(e.Run.Ordered), Begun: e.State == agenda.Running,
 		Attempt: uint32(max(e.Attempt, 0)), Folds: e.Folds(), Connected: a.Connected,
 	}
 	if p, paused := a.PauseOf(e, now); paused {
@@ -76,21 +71,17 @@ func entry(a *agenda.Agenda, e *agenda.Entry, now time.Time) *schedulerv1.Agenda
 }
 
 func pause(p agenda.Paused) *typev1.Pause {
-	out := &typev1.Pause{Until: stamp(p.Until), At: stamp(p.At), Reason: p.Reason, By: p.By}
+	out := &typev1.Pause{Until: wellknown.Timestamp(p.Until), At: wellknown.Timestamp(p.At), Reason: p.Reason, By: p.By}
 	if g := p.Generation; g != (agenda.Generation{}) {
 		out.Generation = &typev1.Generation{Epoch: g.Epoch, Number: g.Number}
 	}
 	return out
 }
 
-func pauseOf(p *typev1.Pause) agenda.Paused {
-	return agenda.Paused{Generation: generation(p.GetGeneration()), Until: timeOf(p.GetUntil()), At: timeOf(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
-}
-
 func decisions(e *agenda.Entry) []*schedulerv1.AgendaDecision {
 	var list []*schedulerv1.AgendaDecision
 	for _, d := range e.Decisions() {
-		list = append(list, &schedulerv1.AgendaDecision{At: stamp(d.At), Text: d.String()})
+		list = append(list, &schedulerv1.AgendaDecision{At: wellknown.Timestamp(d.At), Text: d.String()})
 	}
 	return list
 }
@@ -102,8 +93,8 @@ func placed(list []*masterv1.Allocation) []owner.Placed {
 			Computer: a.GetComputer(), Membership: a.GetMembership(),
 			Allocation: agenda.Allocation{
 				AllocationID: a.GetAllocationId(), InstanceID: a.GetInstanceId(), TreeID: a.GetTreeId(), Title: a.GetTitle(), Partition: a.GetPartition(),
-				Period: a.GetPeriod().AsDuration(), Wanted: generation(a.GetWanted()), Settled: generation(a.GetSettled()), Changed: generation(a.GetChanged()),
-				WantedCause: agenda.Cause(a.GetWantedCause()), Run: runSeen(a.GetRun()), Pause: pauseOf(a.GetPause()),
+				Period: a.GetPeriod().AsDuration(), Wanted: redisstore.GenerationOf(a.GetWanted()), Settled: redisstore.GenerationOf(a.GetSettled()), Changed: redisstore.GenerationOf(a.GetChanged()),
+				WantedCause: agenda.Cause(a.GetWantedCause()), Run: runSeen(a.GetRun()), Pause: redisstore.PauseOf(a.GetPause()),
 			},
 		}
 		if hint := a.GetBang(); hint != nil {
@@ -114,7 +105,7 @@ func placed(list []*masterv1.Allocation) []owner.Placed {
 		if latest := a.GetLatest(); latest != nil {
 			p.Latest = agenda.RunEnded{
 				RunID: latest.GetRunId(), Success: latest.GetResult() == typev1.RunResult_RUN_RESULT_SUCCESS,
-				Result: result(latest.GetResult()), ErrorType: latest.GetErrorType(), At: timeOf(latest.GetReportedAt()), Attempt: int(latest.GetAttempt()),
+				Result: result(latest.GetResult()), ErrorType: latest.GetErrorType(), At: wellknown.Time(latest.GetReportedAt()), Attempt: int(latest.GetAttempt()),
 			}
 		}
 		out = append(out, p)
@@ -138,9 +129,9 @@ func batch(r *masterv1.FollowResponse) follow.Batch {
 
 func feedEntry(e *masterv1.FeedEntry) follow.Entry {
 	entry := follow.Entry{
-		Position: position(e.GetPosition()), Tree: e.GetTreeId(), Generation: generation(e.GetGeneration()), Membership: e.GetMembership(),
+		Position: position(e.GetPosition()), Tree: e.GetTreeId(), Generation: redisstore.GenerationOf(e.GetGeneration()), Membership: e.GetMembership(),
 		Instances: e.GetInstanceIds(), Computer: e.GetComputer(), Partition: e.GetPartition(), Allocation: e.GetAllocationId(),
-		At: timeOf(e.GetAt()), Delay: e.GetDelay().AsDuration(),
+		At: wellknown.Time(e.GetAt()), Delay: e.GetDelay().AsDuration(),
 	}
 	switch e.GetKind() {
 	case masterv1.FeedEntryKind_FEED_ENTRY_KIND_CHANGED:
@@ -167,13 +158,13 @@ func feedEntry(e *masterv1.FeedEntry) follow.Entry {
 
 func bang(h *masterv1.BangHint) agenda.Bang {
 	return agenda.Bang{
-		ID: h.GetBangId(), Number: h.GetNumber(), At: timeOf(h.GetAt()),
-		Trace: agenda.Trace{Parent: h.GetTrace().GetTraceparent(), State: h.GetTrace().GetTracestate(), Baggage: h.GetTrace().GetBaggage()},
+		ID: h.GetBangId(), Number: h.GetNumber(), At: wellknown.Time(h.GetAt()),
+		Trace: redisstore.TraceOf(h.GetTrace()),
 	}
 }
 
 func runSeen(r *masterv1.RunHint) agenda.RunSeen {
-	return agenda.RunSeen{RunID: r.GetRunId(), Token: r.GetToken(), Generation: generation(r.GetGeneration())}
+	return agenda.RunSeen{RunID: r.GetRunId(), Token: r.GetToken(), Generation: redisstore.GenerationOf(r.GetGeneration())}
 }
 
 // result is the word of a result, as telemetry spells it.
@@ -188,27 +179,9 @@ func position(p *masterv1.Position) follow.Position {
 	return follow.Position{Shard: p.GetShard(), Epoch: p.GetEpoch(), Sequence: p.GetSequence()}
 }
 
-func generation(g *typev1.Generation) agenda.Generation {
-	return agenda.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
-}
-
 func trace(t agenda.Trace) *typev1.TraceContext {
 	if t == (agenda.Trace{}) {
 		return nil
 	}
-	return &typev1.TraceContext{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
-}
-
-func stamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}
-
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
+	return &typev1.TraceContext{Traceparent: t.Traceparent, Tracestate: t.Tracestate, Baggage: t.Baggage}
 }

@@ -244,7 +244,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery)
 		return
 	}
 	f.fanout.Record(ctx, int64(len(targets)))
-	spanCtx := telemetry.Extract(telemetry.NewRootContext(ctx), owner.Carrier(e.Bang.Trace))
+	spanCtx := telemetry.Extract(telemetry.NewRootContext(ctx), telemetry.Carrier(e.Bang.Trace))
 	spanCtx = telemetry.WithBang(spanCtx, e.Bang.ID)
 	spanCtx, span := f.tel.Tracer(scope).Start(spanCtx, conv.SpanFanOut, trace.WithAttributes(
 		conv.TreeID.String(e.Tree), conv.BangID.String(e.Bang.ID), conv.BangTargets.Int(len(targets)),
@@ -253,7 +253,7 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery)
 	defer span.End()
 	bang := e.Bang
 	bang.Targets = len(targets)
-	bang.FanOut = owner.Trace(telemetry.Inject(spanCtx))
+	bang.FanOut = agenda.Trace(telemetry.Inject(spanCtx))
 	for _, m := range targets {
 		d.add(m.computer, agenda.Wanted{
 			Partition: m.partition, AllocationID: m.allocation, Generation: e.Generation, Cause: agenda.FromBang, Bang: bang, At: bang.At, Delay: e.Delay, Hold: hold(len(owned)),

@@ -32,7 +32,7 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 		}
 		ctx = telemetry.WithRun(ctx, order.RunID)
 		ctx, span := o.tracer.Start(ctx, conv.SpanOrderRun, trace.WithTimestamp(order.Due), trace.WithAttributes(attrs...))
-		a.SetTrace(order, Trace(telemetry.Inject(ctx)))
+		a.SetTrace(order, agenda.Trace(telemetry.Inject(ctx)))
 		spans = append(spans, span)
 	}
 	return func(at time.Time) {
@@ -57,18 +57,8 @@ func (o *Owners) within(b *agenda.Bang) context.Context {
 	}
 	last := o.banged.Load()
 	if last == nil || last.id != b.ID || last.parent != parent {
-		last = &banged{parent, b.ID, telemetry.WithBang(telemetry.Extract(context.Background(), Carrier(parent)), b.ID)}
+		last = &banged{parent, b.ID, telemetry.WithBang(telemetry.Extract(context.Background(), telemetry.Carrier(parent)), b.ID)}
 		o.banged.Store(last)
 	}
 	return last.ctx
-}
-
-// Carrier and Trace translate between the core's word and that of telemetry.
-func Carrier(t agenda.Trace) telemetry.Carrier {
-	return telemetry.Carrier{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
-}
-
-// Trace is the inverse of Carrier.
-func Trace(c telemetry.Carrier) agenda.Trace {
-	return agenda.Trace{Parent: c.Traceparent, State: c.Tracestate, Baggage: c.Baggage}
 }

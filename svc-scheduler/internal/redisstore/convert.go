@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/wellknown"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 )
 
@@ -46,7 +46,7 @@ func decode(fields map[string]string) Stored {
 func encodeHead(h Head) (string, error) {
 	b, err := proto.Marshal(&storev1.AgendaHead{
 		BootId: h.BootID, Slots: uint32(max(h.Slots, 0)), Connected: h.Connected,
-		Paused: h.Pause != agenda.Paused{}, PauseReason: h.Pause.Reason, PausedUntil: stamp(h.Pause.Until), PausedBy: h.Pause.By, PausedAt: stamp(h.Pause.At),
+		Paused: h.Pause != agenda.Paused{}, PauseReason: h.Pause.Reason, PausedUntil: wellknown.Timestamp(h.Pause.Until), PausedBy: h.Pause.By, PausedAt: wellknown.Timestamp(h.Pause.At),
 	})
 	return string(b), err
 }
@@ -56,15 +56,16 @@ func headPause(h *storev1.AgendaHead) agenda.Paused {
 	if !h.GetPaused() {
 		return agenda.Paused{}
 	}
-	p := agenda.Paused{Until: timeOf(h.GetPausedUntil()), At: timeOf(h.GetPausedAt()), Reason: h.GetPauseReason(), By: h.GetPausedBy()}
+	p := agenda.Paused{Until: wellknown.Time(h.GetPausedUntil()), At: wellknown.Time(h.GetPausedAt()), Reason: h.GetPauseReason(), By: h.GetPausedBy()}
 	if p.Until.IsZero() {
 		p.Until = time.Now().Add(agenda.MaxPause)
 	}
 	return p
 }
 
-func pauseOf(p *typev1.Pause) agenda.Paused {
-	return agenda.Paused{Generation: generationOf(p.GetGeneration()), Until: timeOf(p.GetUntil()), At: timeOf(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
+// PauseOf is the pause of a tree as a message has it, here and in the contract; unset is none.
+func PauseOf(p *typev1.Pause) agenda.Paused {
+	return agenda.Paused{Generation: GenerationOf(p.GetGeneration()), Until: wellknown.Time(p.GetUntil()), At: wellknown.Time(p.GetAt()), Reason: p.GetReason(), By: p.GetBy()}
 }
 
 // decodeEntry reads a record and asserts what the agenda relies on.
@@ -76,28 +77,28 @@ func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
 	e := &agenda.Entry{
 		Partition: r.GetPartition(), AllocationID: r.GetAllocationId(), InstanceID: r.GetInstanceId(), TreeID: r.GetTreeId(), Title: r.GetTitle(),
 		Period: r.GetPeriod().AsDuration(),
-		Wanted: generationOf(r.GetWanted()), BangWanted: generationOf(r.GetBangWanted()), Changed: generationOf(r.GetChanged()),
-		Answered: generationOf(r.GetAnswered()), Settled: generationOf(r.GetSettled()),
+		Wanted: GenerationOf(r.GetWanted()), BangWanted: GenerationOf(r.GetBangWanted()), Changed: GenerationOf(r.GetChanged()),
+		Answered: GenerationOf(r.GetAnswered()), Settled: GenerationOf(r.GetSettled()),
 		FirstBang: r.GetFirstBang(), LastBang: r.GetLastBang(), Requests: r.GetRequests(), State: agenda.State(r.GetState()),
 		Epoch: r.GetEpoch(), Token: r.GetToken(), Attempt: int(r.GetAttempt()), ErrorType: r.GetErrorType(), Result: r.GetResult(),
-		LatestRun: r.GetLatestRun(), LatestSeen: timeOf(r.GetLatestSeen()), Ran: timeOf(r.GetRan()), Learnt: timeOf(r.GetLearnt()), Spare: r.GetSpare(),
-		Pause: pauseOf(r.GetPause()), Cancelled: generationOf(r.GetCancelled()),
+		LatestRun: r.GetLatestRun(), LatestSeen: wellknown.Time(r.GetLatestSeen()), Ran: wellknown.Time(r.GetRan()), Learnt: wellknown.Time(r.GetLearnt()), Spare: r.GetSpare(),
+		Pause: PauseOf(r.GetPause()), Cancelled: GenerationOf(r.GetCancelled()),
 	}
 	for _, due := range r.GetDue() {
 		if c := int(due.GetCause()); c > 0 && c < agenda.Causes {
-			e.Due[c] = timeOf(due.GetAt())
+			e.Due[c] = wellknown.Time(due.GetAt())
 		}
 	}
 	for _, b := range r.GetBangs() {
 		e.Bangs = append(e.Bangs, agenda.Bang{
-			ID: b.GetBangId(), Number: b.GetNumber(), At: timeOf(b.GetAt()), Generation: generationOf(b.GetGeneration()), Targets: int(b.GetTargets()),
-			Trace: traceOf(b.GetTrace()), FanOut: traceOf(b.GetFanOut()),
+			ID: b.GetBangId(), Number: b.GetNumber(), At: wellknown.Time(b.GetAt()), Generation: GenerationOf(b.GetGeneration()), Targets: int(b.GetTargets()),
+			Trace: TraceOf(b.GetTrace()), FanOut: TraceOf(b.GetFanOut()),
 		})
 	}
 	if run := r.GetRun(); run != nil {
 		e.Run = agenda.Run{
-			ID: run.GetRunId(), Cause: agenda.Cause(run.GetCause()), Due: timeOf(run.GetDue()), Ordered: timeOf(run.GetOrdered()), Handed: int(run.GetHanded()),
-			Began: timeOf(run.GetBegan()), Generation: generationOf(run.GetGeneration()), Trace: traceOf(run.GetTrace()),
+			ID: run.GetRunId(), Cause: agenda.Cause(run.GetCause()), Due: wellknown.Time(run.GetDue()), Ordered: wellknown.Time(run.GetOrdered()), Handed: int(run.GetHanded()),
+			Began: wellknown.Time(run.GetBegan()), Generation: GenerationOf(run.GetGeneration()), Trace: TraceOf(run.GetTrace()),
 		}
 	}
 	switch {
@@ -113,24 +114,12 @@ func decodeEntry(name string, value []byte) (*agenda.Entry, error) {
 	return e, nil
 }
 
-func generationOf(g *typev1.Generation) agenda.Generation {
+// GenerationOf is a generation as a message has it.
+func GenerationOf(g *typev1.Generation) agenda.Generation {
 	return agenda.Generation{Epoch: g.GetEpoch(), Number: g.GetNumber()}
 }
 
-func traceOf(t *typev1.TraceContext) agenda.Trace {
-	return agenda.Trace{Parent: t.GetTraceparent(), State: t.GetTracestate(), Baggage: t.GetBaggage()}
-}
-
-func stamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}
-
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
+// TraceOf is a trace context as a message has it.
+func TraceOf(t *typev1.TraceContext) agenda.Trace {
+	return agenda.Trace{Traceparent: t.GetTraceparent(), Tracestate: t.GetTracestate(), Baggage: t.GetBaggage()}
 }

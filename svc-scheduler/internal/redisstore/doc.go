@@ -10,5 +10,5 @@
 // names of partitions never begin with '#', which the contract's pattern of partition names excludes. A set of the computers
 // (`{agendas}computers`) serves lists and is not needed for anything else.
 //
-// svc-scheduler's app and owner packages import it.
+// app and owner import it, and internal/api, whose messages share parts with the records.
 package redisstore

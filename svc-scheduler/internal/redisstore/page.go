@@ -114,7 +114,7 @@ func (p *page) trace(t agenda.Trace) *typev1.TraceContext {
 	}
 	m := &p.traces[p.traced]
 	p.traced++
-	*m = typev1.TraceContext{Traceparent: t.Parent, Tracestate: t.State, Baggage: t.Baggage}
+	*m = typev1.TraceContext{Traceparent: t.Traceparent, Tracestate: t.Tracestate, Baggage: t.Baggage}
 	return m
 }
 

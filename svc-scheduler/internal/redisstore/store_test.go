@@ -23,13 +23,13 @@ func full(partition string) *agenda.Entry {
 		Wanted: g(9), BangWanted: g(8), Changed: g(7), Answered: g(6), Settled: g(5),
 		Bangs: []agenda.Bang{{
 			ID: "t1.b3", Number: 3, At: at, Generation: g(8), Targets: 12,
-			Trace: agenda.Trace{Parent: "p", State: "s", Baggage: "b"}, FanOut: agenda.Trace{Parent: "q"},
+			Trace: agenda.Trace{Traceparent: "p", Tracestate: "s", Baggage: "b"}, FanOut: agenda.Trace{Traceparent: "q"},
 		}},
 		Cancelled: g(4), Pause: agenda.Paused{Generation: g(3), Until: at.Add(time.Hour), At: at, Reason: "new disk", By: "ann@desk"},
 		FirstBang: 2, LastBang: 3, Requests: []string{"r1", "r2"}, State: agenda.Ordered,
 		Run: agenda.Run{
 			ID: "run", Cause: agenda.FromBang, Due: at, Ordered: at.Add(time.Second), Handed: 2, Began: at.Add(2 * time.Second), Generation: g(6),
-			Trace: agenda.Trace{Parent: "r"},
+			Trace: agenda.Trace{Traceparent: "r"},
 		},
 		Spare: "spare", Epoch: 2, Token: 44, Attempt: 3, ErrorType: "promise", Result: "failure", LatestRun: "latest",
 		LatestSeen: at.Add(3 * time.Second), Ran: at.Add(4 * time.Second), Learnt: at.Add(5 * time.Second),
@@ -80,7 +80,7 @@ func TestARecordHasNothingOfTheOneBeforeIt(t *testing.T) {
 	most := full("p2")
 	for n := range uint64(agenda.MaxBangs - 1) {
 		most.Bangs = append(most.Bangs, agenda.Bang{
-			ID: fmt.Sprint("t1.b", 9+n), Number: 9 + n, At: at, Generation: agenda.Generation{Epoch: 2, Number: 9 + n}, Trace: agenda.Trace{Parent: "p"}, FanOut: agenda.Trace{Parent: "q"},
+			ID: fmt.Sprint("t1.b", 9+n), Number: 9 + n, At: at, Generation: agenda.Generation{Epoch: 2, Number: 9 + n}, Trace: agenda.Trace{Traceparent: "p"}, FanOut: agenda.Trace{Traceparent: "q"},
 		})
 	}
 	want := []*agenda.Entry{full("p1"), most, bare("p3"), full("p4"), bare("p5")}
