@@ -20,7 +20,7 @@ func (p *Promise) MutePromise(ctx context.Context, request *promisev1.MutePromis
 		return nil, rpc.InvalidArgument(fmt.Errorf("cannot mute promise %q: until %s is past, or more than a year away", request.GetPromise(), until.Format(time.RFC3339)))
 	}
 	m := &typev1.Mute{Until: request.GetUntil(), Reason: request.GetReason(), By: request.GetBy()}
-	err := p.recorded(ctx, &masterv1.RecordActRequest{
+	err := p.acts.Do(ctx, &masterv1.RecordActRequest{
 		Kind: masterv1.AuditKind_AUDIT_KIND_PROMISE_MUTED, Target: &masterv1.RecordActRequest_AllocationId{AllocationId: request.GetAllocationId()}, Promise: request.GetPromise(),
 		Reason: "until " + until.UTC().Format(time.RFC3339) + ": " + request.GetReason(), By: request.GetBy(),
 	}, func() (err error) {
@@ -45,7 +45,7 @@ func (p *Promise) UnmutePromise(ctx context.Context, request *promisev1.UnmutePr
 	if !p.mutes.Kept(request.GetAllocationId(), request.GetPromise()) { // nothing is done: nothing is written down
 		return &promisev1.UnmutePromiseResponse{}, unmute()
 	}
-	err := p.recorded(ctx, &masterv1.RecordActRequest{
+	err := p.acts.Do(ctx, &masterv1.RecordActRequest{
 		Kind: masterv1.AuditKind_AUDIT_KIND_PROMISE_UNMUTED, Target: &masterv1.RecordActRequest_AllocationId{AllocationId: request.GetAllocationId()}, Promise: request.GetPromise(),
 		Reason: request.GetReason(), By: request.GetBy(),
 	}, unmute)

@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/vow-os/vow/gen/audit"
 	promisev1 "github.com/vow-os/vow/gen/vow/promise/v1"
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
@@ -26,7 +27,7 @@ type Promise struct {
 	store       *redisstore.Store
 	mutes       *mute.Registry
 	contacts    *Contacts
-	master      *Master
+	acts        audit.Recorder
 	tracer      trace.Tracer
 	transitions conv.Counter
 	telemetry   *telemetry.Telemetry
@@ -45,7 +46,7 @@ var (
 
 // NewPromise makes the handler.
 func NewPromise(w *window.Windows, s *redisstore.Store, m *mute.Registry, c *Contacts, master *Master, t *telemetry.Telemetry) *Promise {
-	return &Promise{windows: w, store: s, mutes: m, contacts: c, master: master, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
+	return &Promise{windows: w, store: s, mutes: m, contacts: c, acts: audit.Recorder{Master: master.audit, Caller: rpc.Caller, Log: t.Log}, tracer: t.Tracer("svc-promise/api"), transitions: conv.PromiseTransitions.New(t.Meter("svc-promise/api")), telemetry: t}
 }
 
 // Evaluate tests the promises of a run.

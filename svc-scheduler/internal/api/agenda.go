@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
+	"github.com/vow-os/vow/gen/audit"
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
@@ -23,7 +23,7 @@ const maxEntries = 10000
 type agendas struct {
 	owners *owner.Owners
 	master *Master
-	log    *slog.Logger
+	acts   audit.Recorder
 }
 
 var _ schedulerv1connect.AgendaServiceHandler = (*agendas)(nil)
@@ -110,7 +110,7 @@ func (h *agendas) Pause(ctx context.Context, req *schedulerv1.PauseRequest) (*sc
 	if req.GetReason() != "" {
 		reason += ": " + req.GetReason()
 	}
-	err = h.recorded(ctx, &masterv1.RecordActRequest{
+	err = h.acts.Do(ctx, &masterv1.RecordActRequest{
 		Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_PAUSED, Target: &masterv1.RecordActRequest_Computer{Computer: req.GetComputer()}, Reason: reason, By: req.GetBy(),
 	}, func() error {
 		return h.owners.Do(ctx, req.GetComputer(), func(_ *agenda.Agenda, now time.Time) ([]agenda.Event, error) {
@@ -138,7 +138,7 @@ func (h *agendas) Resume(ctx context.Context, req *schedulerv1.ResumeRequest) (*
 	if err != nil || !paused {
 		return &schedulerv1.ResumeResponse{}, coded(err)
 	}
-	err = h.recorded(ctx, &masterv1.RecordActRequest{
+	err = h.acts.Do(ctx, &masterv1.RecordActRequest{
 		Kind: masterv1.AuditKind_AUDIT_KIND_COMPUTER_RESUMED, Target: &masterv1.RecordActRequest_Computer{Computer: req.GetComputer()}, Reason: "it was " + was.String(), By: req.GetBy(),
 	}, func() error {
 		return h.owners.Do(ctx, req.GetComputer(), func(*agenda.Agenda, time.Time) ([]agenda.Event, error) {

@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/vow-os/vow/gen/audit"
 	schedulerv1 "github.com/vow-os/vow/gen/vow/scheduler/v1"
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	"github.com/vow-os/vow/kit/rpc"
@@ -19,7 +20,7 @@ const WriteTimeout = 10 * time.Second
 // Register puts the services of vow.scheduler.v1 on a server.
 func Register(server *rpc.Server, owners *owner.Owners, master *Master, log *slog.Logger) {
 	server.Handle(schedulerv1connect.NewOrderServiceHandler(&orders{owners: owners}, server.HandlerOptions()...))
-	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master, log: log}, server.HandlerOptions()...))
+	server.Handle(schedulerv1connect.NewAgendaServiceHandler(&agendas{owners: owners, master: master, acts: audit.Recorder{Master: master.audit, Caller: rpc.Caller, Log: log}}, server.HandlerOptions()...))
 }
 
 type orders struct{ owners *owner.Owners }
