@@ -1,5 +1,6 @@
 // Command control measures the control plane beside its peers and floors, on one machine in one run: `make bench-control` (docs/control-bench.md).
 //
+//	fleet.go    how a measure begins: a control plane of its own, with a fleet
 //	store.go    the store's API: Go benchmarks of svc-master, run by go test
 //	orders.go   orders claimed and acknowledged, and their lateness, beside asynq on the same Redis
 //	rpc.go      bangs over Connect

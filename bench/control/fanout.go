@@ -130,23 +130,14 @@ func satisfied(ctx context.Context, times int, r *report.Report) error {
 
 // rounds bangs the tree of a fleet again and again.
 func rounds(ctx context.Context, shape load.Shape, times int, r *report.Report) (ordered, whole []time.Duration, fsync string, err error) {
-	plane, err := load.StartPlane(ctx, load.Options{})
-	if err != nil {
-		return nil, nil, "", err
-	}
-	defer plane.Close()
 	now := &round{}
-	fleet, err := load.Make(ctx, plane, shape, load.Watch{Ordered: now.order, Reported: now.reported})
-	if fleet != nil {
-		defer fleet.Close()
-	}
+	fleet, end, err := begin(ctx, load.Options{}, shape, load.Watch{Ordered: now.order, Reported: now.reported})
 	if err != nil {
 		return nil, nil, "", err
 	}
-	if err := fleet.Connect(ctx, time.Duration(shape.Nodes)*time.Millisecond); err != nil {
-		return nil, nil, "", err
-	}
-	if err := fleet.Settle(ctx); err != nil {
+	defer end()
+	plane := fleet.Plane
+	if err := connect(ctx, fleet, time.Millisecond); err != nil {
 		return nil, nil, "", err
 	}
 	bang := fleet.Banger(0)

@@ -21,30 +21,20 @@ func measureMemory(ctx context.Context, short bool, r *report.Report) error {
 	if short {
 		nodes = 1_500
 	}
-	plane, err := load.StartPlane(ctx, load.Options{})
+	fleet, end, err := begin(ctx, load.Options{}, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2}, load.Watch{})
 	if err != nil {
 		return err
 	}
-	defer plane.Close()
-	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2}, load.Watch{})
-	if fleet != nil {
-		defer fleet.Close()
-	}
-	if err != nil {
-		return err
-	}
+	defer end()
 	// The making of a fleet fills caches and heaps: what is compared with is the same services after a restart, which know of the fleet and have no node.
-	before, err := resident(ctx, plane, true)
+	before, err := resident(ctx, fleet.Plane, true)
 	if err != nil {
 		return err
 	}
-	if err := fleet.Connect(ctx, time.Duration(nodes)*2*time.Millisecond); err != nil {
+	if err := connect(ctx, fleet, 2*time.Millisecond); err != nil {
 		return err
 	}
-	if err := fleet.Settle(ctx); err != nil {
-		return err
-	}
-	after, err := resident(ctx, plane, false)
+	after, err := resident(ctx, fleet.Plane, false)
 	if err != nil {
 		return err
 	}
@@ -53,7 +43,7 @@ func measureMemory(ctx context.Context, short bool, r *report.Report) error {
 		return err
 	}
 	r.Note("floor: a bare server of one stream to each node has %.1f kB for each", floor/1000)
-	for _, s := range plane.Services {
+	for _, s := range fleet.Plane.Services {
 		stats, err := s.Heap(ctx)
 		if err != nil {
 			return err

@@ -32,17 +32,11 @@ func measureOverload(ctx context.Context, short bool, r *report.Report) error {
 	if short {
 		before, flooded = 5*time.Second, 10*time.Second
 	}
-	plane, err := load.StartPlane(ctx, load.Options{})
+	fleet, end, err := begin(ctx, load.Options{}, load.Shape{Nodes: 10, Partitions: 100, Tree: 1, Slots: 4}, load.Watch{})
 	if err != nil {
 		return err
 	}
-	defer plane.Close()
-	fsync := plane.Redis.Fsync(ctx)
-	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: 10, Partitions: 100, Tree: 1, Slots: 4}, load.Watch{})
-	if err != nil {
-		return err
-	}
-	defer fleet.Close()
+	defer end()
 
 	var answered, flood, refused, late atomic.Int64
 	calling, stop := context.WithCancel(ctx)
@@ -74,7 +68,7 @@ func measureOverload(ctx context.Context, short bool, r *report.Report) error {
 
 	var bangs []load.Banger
 	for range flooders {
-		client, err := plane.Client(load.Master)
+		client, err := fleet.Plane.Client(load.Master)
 		if err != nil {
 			return err
 		}
@@ -137,6 +131,6 @@ func measureOverload(ctx context.Context, short bool, r *report.Report) error {
 	} else {
 		r.Note("overload: no second of the first %s after the flood had 95 %% of the goodput of before", recovered)
 	}
-	r.AtLeast("overload, fsync "+fsync+": goodput from 10 s after a flood of 3 times the capacity on, % of before", 100*after/steady, 0, 95)
+	r.AtLeast("overload, fsync "+fleet.Plane.Redis.Fsync(ctx)+": goodput from 10 s after a flood of 3 times the capacity on, % of before", 100*after/steady, 0, 95)
 	return nil
 }

@@ -19,26 +19,17 @@ func measureRestart(ctx context.Context, short bool, r *report.Report) error {
 	if short {
 		nodes = 1_000
 	}
-	// 5,000 nodes are advised a minute (docs/scale.md); fewer are told to take as long.
-	plane, err := load.StartPlane(ctx, load.Options{ReconnectWindow: watched})
-	if err != nil {
-		return err
-	}
-	defer plane.Close()
 	var orders atomic.Int64
-	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2, Period: time.Minute}, load.Watch{
+	// 5,000 nodes are advised a minute (docs/scale.md); fewer are told to take as long.
+	fleet, end, err := begin(ctx, load.Options{ReconnectWindow: watched}, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2, Period: time.Minute}, load.Watch{
 		Ordered: func(*load.Node, *schedulerv1.Order) { orders.Add(1) },
 	})
-	if fleet != nil {
-		defer fleet.Close()
-	}
 	if err != nil {
 		return err
 	}
-	if err := fleet.Connect(ctx, time.Duration(nodes)*2*time.Millisecond); err != nil {
-		return err
-	}
-	if err := fleet.Settle(ctx); err != nil {
+	defer end()
+	plane := fleet.Plane
+	if err := connect(ctx, fleet, 2*time.Millisecond); err != nil {
 		return err
 	}
 	used, reports := plane.Used(), fleet.Reports()

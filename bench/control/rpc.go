@@ -21,43 +21,27 @@ func measureRPC(ctx context.Context, short bool, r *report.Report) error {
 	if short {
 		took = 3 * time.Second
 	}
-	plane, err := load.StartPlane(ctx, load.Options{})
+	err := bangsOf(ctx, load.Shape{Nodes: 11, Partitions: 100, Tree: 100, Slots: 4}, 1, took, "one tree of 100 partitions", 3_000, r)
 	if err != nil {
 		return err
 	}
-	defer plane.Close()
-	fsync := plane.Redis.Fsync(ctx)
-	// No node is connected: what is measured is the acceptance of bangs, not the runs that answer them.
-	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: 11, Partitions: 100, Tree: 100, Slots: 4}, load.Watch{})
-	if err != nil {
-		return err
-	}
-	defer fleet.Close()
-	used := plane.Used()
-	rate, late, err := bangs(ctx, fleet, fleet.Trees[:1], took)
-	if err != nil {
-		return err
-	}
-	r.AtLeast("rpc, fsync "+fsync+": bangs a second on one tree of 100 partitions, 256 callers", rate, 0, 3_000)
-	r.Note("rpc: p50 %.1f ms, p99 %.1f ms", report.Percentile(late, 50), report.Percentile(late, 99))
-	costs(r, "of a bang on one tree", used, plane.Used(), float64(len(late)))
+	return bangsOf(ctx, load.Shape{Nodes: 10, Partitions: 100, Tree: 1, Slots: 4}, 1_000, took, "1000 trees", 1_000, r)
+}
 
-	other, err := load.StartPlane(ctx, load.Options{})
+// bangsOf bangs the first trees of a fleet. No node is connected: what is measured is the acceptance of bangs, not the runs that answer them.
+func bangsOf(ctx context.Context, shape load.Shape, trees int, took time.Duration, what string, least float64, r *report.Report) error {
+	fleet, end, err := begin(ctx, load.Options{}, shape, load.Watch{})
 	if err != nil {
 		return err
 	}
-	defer other.Close()
-	many, err := load.Make(ctx, other, load.Shape{Nodes: 10, Partitions: 100, Tree: 1, Slots: 4}, load.Watch{})
+	defer end()
+	used := fleet.Plane.Used()
+	rate, late, err := bangs(ctx, fleet, fleet.Trees[:trees], took)
 	if err != nil {
 		return err
 	}
-	defer many.Close()
-	used = other.Used()
-	if rate, late, err = bangs(ctx, many, many.Trees, took); err != nil {
-		return err
-	}
-	costs(r, "of a bang on one of 1000 trees", used, other.Used(), float64(len(late)))
-	r.AtLeast("rpc, fsync "+fsync+": bangs a second on 1000 trees, 256 callers", rate, 0, 1_000)
+	costs(r, "of a bang on "+what, used, fleet.Plane.Used(), float64(len(late)))
+	r.AtLeast("rpc, fsync "+fleet.Plane.Redis.Fsync(ctx)+": bangs a second on "+what+", 256 callers", rate, 0, least)
 	r.Note("rpc: p50 %.1f ms, p99 %.1f ms", report.Percentile(late, 50), report.Percentile(late, 99))
 	return nil
 }

@@ -17,17 +17,12 @@ func measureTakeover(ctx context.Context, short bool, r *report.Report) error {
 	if short {
 		nodes = 300
 	}
-	plane, err := load.StartPlane(ctx, load.Options{Schedulers: 2})
-	if err != nil {
-		return err
-	}
-	defer plane.Close()
 	var mu sync.Mutex
 	var killed time.Time
 	lost := map[string]bool{}
 	var took []time.Duration
 	all := make(chan struct{})
-	fleet, err := load.Make(ctx, plane, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2}, load.Watch{Owned: func(n *load.Node) {
+	fleet, end, err := begin(ctx, load.Options{Schedulers: 2}, load.Shape{Nodes: nodes, Partitions: 1, Tree: 10, Slots: 2}, load.Watch{Owned: func(n *load.Node) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !lost[n.Computer] {
@@ -38,16 +33,11 @@ func measureTakeover(ctx context.Context, short bool, r *report.Report) error {
 			close(all)
 		}
 	}})
-	if fleet != nil {
-		defer fleet.Close()
-	}
 	if err != nil {
 		return err
 	}
-	if err := fleet.Connect(ctx, time.Duration(nodes)*2*time.Millisecond); err != nil {
-		return err
-	}
-	if err := fleet.Settle(ctx); err != nil {
+	defer end()
+	if err := connect(ctx, fleet, 2*time.Millisecond); err != nil {
 		return err
 	}
 	mu.Lock()
@@ -59,7 +49,7 @@ func measureTakeover(ctx context.Context, short bool, r *report.Report) error {
 	computers := len(lost)
 	killed = time.Now()
 	mu.Unlock()
-	plane.Of(load.Scheduler)[0].Kill()
+	fleet.Plane.Of(load.Scheduler)[0].Kill()
 	select {
 	case <-all:
 	case <-ctx.Done():
