@@ -21,6 +21,7 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/memnet"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // hello is the tree of the small fleet; big is one with as many instances as the fleet has partitions.
@@ -338,33 +339,23 @@ func (f *fleet) serve(t *testing.T, network *memnet.Network, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-		if err != nil {
-			t.Fatal(err)
-		}
-		options := server.HandlerOptions()
-		switch name {
-		case "master":
-			server.Handle(masterv1connect.NewComputerServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewSoftwareServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewInstanceServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewTreeServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewBangServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewConvergenceServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewFeedServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewAuditServiceHandler(f, options...))
-			server.Handle(masterv1connect.NewLinkServiceHandler(f, options...))
-		case "scheduler":
-			server.Handle(schedulerv1connect.NewAgendaServiceHandler(f, options...))
-		case "promise":
-			server.Handle(promisev1connect.NewPromiseServiceHandler(f, options...))
-		}
-		if err := server.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := server.Stop(context.Background()); err != nil {
-				t.Errorf("stop %s: %v", name, err)
+		rpctest.Serve(t, listener, func(server *rpc.Server) {
+			options := server.HandlerOptions()
+			switch name {
+			case "master":
+				server.Handle(masterv1connect.NewComputerServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewSoftwareServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewInstanceServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewTreeServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewBangServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewConvergenceServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewFeedServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewAuditServiceHandler(f, options...))
+				server.Handle(masterv1connect.NewLinkServiceHandler(f, options...))
+			case "scheduler":
+				server.Handle(schedulerv1connect.NewAgendaServiceHandler(f, options...))
+			case "promise":
+				server.Handle(promisev1connect.NewPromiseServiceHandler(f, options...))
 			}
 		})
 	}

@@ -23,6 +23,7 @@ import (
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/memnet"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // control is a control plane of one computer that does what the test says and remembers what it was told.
@@ -98,21 +99,7 @@ func (c *control) serve(host string, register func(*rpc.Server)) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: l})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	register(server)
-	if err := server.Start(c.t.Context()); err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := server.Stop(ctx); err != nil {
-			c.t.Errorf("%s does not stop: %v", host, err)
-		}
-	})
+	rpctest.Serve(c.t, l, register)
 }
 
 func (c *control) RegisterComputer(_ context.Context, r *masterv1.RegisterComputerRequest) (*masterv1.RegisterComputerResponse, error) {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // steered is an agenda in which one run began and another is due.
@@ -53,21 +53,8 @@ func (*fake) AbandonConvergence(_ context.Context, r *masterv1.AbandonConvergenc
 func steer(t *testing.T) *steered {
 	t.Helper()
 	serve(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := &steered{asked: make(chan any, 10)}
-	server.Handle(schedulerv1connect.NewAgendaServiceHandler(a, server.HandlerOptions()...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop(context.Background()) })
-	t.Setenv("VOW_SCHEDULER_ADDRESS", listener.Addr().String())
+	t.Setenv("VOW_SCHEDULER_ADDRESS", rpctest.Loopback(t, func(s *rpc.Server) { s.Handle(schedulerv1connect.NewAgendaServiceHandler(a, s.HandlerOptions()...)) }))
 	return a
 }
 

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/master/v1/masterv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // fake answers as svc-master would for one red tree.
@@ -97,33 +97,18 @@ func (f *fake) RequestInstance(_ context.Context, r *masterv1.RequestInstanceReq
 // serve starts a fake svc-master and points the environment at it.
 func serve(t *testing.T) *fake {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &fake{requested: make(chan *masterv1.RequestInstanceRequest, 10), shelf: &shelf{}, links: &fakeLinks{}, feed: &fakeFeed{}}
-	server.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewFeedServiceHandler(f.feed, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewLinkServiceHandler(f.links, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewTreeServiceHandler(f, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewComputerServiceHandler(f, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewBangServiceHandler(f, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewAuditServiceHandler(f, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewConvergenceServiceHandler(f, server.HandlerOptions()...))
-	server.Handle(masterv1connect.NewInstanceServiceHandler(f, server.HandlerOptions()...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("VOW_MASTER_ADDRESS", listener.Addr().String())
+	t.Setenv("VOW_MASTER_ADDRESS", rpctest.Loopback(t, func(s *rpc.Server) {
+		s.Handle(masterv1connect.NewSoftwareServiceHandler(f.shelf, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewFeedServiceHandler(f.feed, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewLinkServiceHandler(f.links, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewTreeServiceHandler(f, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewComputerServiceHandler(f, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewBangServiceHandler(f, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewAuditServiceHandler(f, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewConvergenceServiceHandler(f, s.HandlerOptions()...))
+		s.Handle(masterv1connect.NewInstanceServiceHandler(f, s.HandlerOptions()...))
+	}))
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	return f
 }

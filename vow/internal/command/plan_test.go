@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // planner answers as a node would for one partition.
@@ -34,24 +34,7 @@ func (planner) Plan(_ context.Context, r *nodev1.PlanRequest) (*nodev1.PlanRespo
 }
 
 func TestAPlanShowsWhatARunWouldChange(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Handle(nodev1connect.NewNodeServiceHandler(planner{}, server.HandlerOptions()...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("VOW_NODE_ADDRESS", listener.Addr().String())
+	t.Setenv("VOW_NODE_ADDRESS", rpctest.Loopback(t, func(s *rpc.Server) { s.Handle(nodev1connect.NewNodeServiceHandler(planner{}, s.HandlerOptions()...)) }))
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 
 	code, out, errOut := run(t, "node", "plan", "slappart0")

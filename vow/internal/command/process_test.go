@@ -13,6 +13,7 @@ import (
 	nodev1 "github.com/vow-os/vow/gen/vow/node/v1"
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // fakeNode answers as a node with one process that lacks its limit.
@@ -56,20 +57,8 @@ func serveNode(t *testing.T) (*fakeNode, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := &fakeNode{}
-	server.Handle(nodev1connect.NewNodeServiceHandler(n, server.HandlerOptions()...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	rpctest.Serve(t, listener, func(s *rpc.Server) { s.Handle(nodev1connect.NewNodeServiceHandler(n, s.HandlerOptions()...)) })
 	return n, "--node=unix:" + socket
 }
 

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/node/v1/nodev1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 // brokenPlugin is a promise that fails.
@@ -46,29 +46,6 @@ func inPartition(t *testing.T, files map[string]string) string {
 	t.Chdir(dir)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	return dir
-}
-
-// handler serves one service for the time of a test and returns its address.
-func handler(t *testing.T, handle func(*rpc.Server)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handle(server)
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return listener.Addr().String()
 }
 
 func TestPromisesOfADirectoryRunWithoutANode(t *testing.T) {
@@ -157,7 +134,7 @@ func (m *master) Bang(_ context.Context, r *masterv1.BangRequest) (*masterv1.Ban
 func TestAnAnomalyFoundByHandBangsOnceIfTheLatestRunWasASuccess(t *testing.T) {
 	inPartition(t, map[string]string{"etc/plugin/one.py": brokenPlugin, "etc/plugin/two.py": brokenPlugin})
 	m := &master{result: typev1.RunResult_RUN_RESULT_SUCCESS, bangs: make(chan *masterv1.BangRequest, 9)}
-	address := handler(t, func(s *rpc.Server) {
+	address := rpctest.Loopback(t, func(s *rpc.Server) {
 		s.Handle(masterv1connect.NewFeedServiceHandler(m, s.HandlerOptions()...))
 		s.Handle(masterv1connect.NewBangServiceHandler(m, s.HandlerOptions()...))
 	})
@@ -207,7 +184,7 @@ func (n senser) SensePromises(_ context.Context, r *nodev1.SensePromisesRequest,
 func TestANodeSensesItsPartitionsPromises(t *testing.T) {
 	inPartition(t, map[string]string{"etc/promise/unused": ""})
 	n := senser{asked: make(chan *nodev1.SensePromisesRequest, 1)}
-	t.Setenv("VOW_NODE_ADDRESS", handler(t, func(s *rpc.Server) { s.Handle(nodev1connect.NewNodeServiceHandler(n, s.HandlerOptions()...)) }))
+	t.Setenv("VOW_NODE_ADDRESS", rpctest.Loopback(t, func(s *rpc.Server) { s.Handle(nodev1connect.NewNodeServiceHandler(n, s.HandlerOptions()...)) }))
 	code, out, errOut := run(t, "promise", "run", "--partition", "slappart0", "--dry-run", "-a", "--promise-timeout", "2.5", "web", "disk")
 	if code != exitOK || !strings.Contains(out, "passed  web  (etc/promise/web, 0 ms)  all well\npassed  disk") || !strings.HasSuffix(out, "2 passed, 0 failed\n") {
 		t.Fatalf("exit %d, %s\n%s", code, errOut, out)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/promise/v1/promisev1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 )
 
 const anAllocation = "t0123456789ab.a1"
@@ -88,25 +88,8 @@ func (*fake) ListRunCrimes(_ context.Context, r *masterv1.ListRunCrimesRequest) 
 func servePromise(t *testing.T) *fakePromise {
 	t.Helper()
 	serve(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &fakePromise{muted: make(chan *promisev1.MutePromiseRequest, 1), asked: make(chan *promisev1.HistoryRequest, 9)}
-	server.Handle(promisev1connect.NewPromiseServiceHandler(f, server.HandlerOptions()...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("VOW_PROMISE_ADDRESS", listener.Addr().String())
+	t.Setenv("VOW_PROMISE_ADDRESS", rpctest.Loopback(t, func(s *rpc.Server) { s.Handle(promisev1connect.NewPromiseServiceHandler(f, s.HandlerOptions()...)) }))
 	return f
 }
 

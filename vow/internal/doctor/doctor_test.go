@@ -28,6 +28,7 @@ import (
 	"github.com/vow-os/vow/gen/vow/scheduler/v1/schedulerv1connect"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
 	"github.com/vow-os/vow/kit/rpc"
+	"github.com/vow-os/vow/kit/rpc/rpctest"
 	"github.com/vow-os/vow/vow/internal/client"
 	"github.com/vow-os/vow/vow/internal/endpoint"
 )
@@ -126,34 +127,19 @@ func (e examination) Examine(context.Context, *examinev1.ExamineRequest) (*exami
 // serve starts one service, and returns where it is.
 func serve(t *testing.T, e examination) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := rpc.NewServer(rpc.Config{}, rpc.Settings{Listener: listener})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := server.HandlerOptions()
-	server.Handle(examinev1connect.NewExamineServiceHandler(e, o...))
-	server.Handle(masterv1connect.NewComputerServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewTreeServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewSoftwareServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewBangServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewConvergenceServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewAuditServiceHandler(control{}, o...))
-	server.Handle(masterv1connect.NewLinkServiceHandler(control{}, o...))
-	server.Handle(schedulerv1connect.NewAgendaServiceHandler(control{}, o...))
-	server.Handle(promisev1connect.NewPromiseServiceHandler(control{}, o...))
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
+	return rpctest.Loopback(t, func(server *rpc.Server) {
+		o := server.HandlerOptions()
+		server.Handle(examinev1connect.NewExamineServiceHandler(e, o...))
+		server.Handle(masterv1connect.NewComputerServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewTreeServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewSoftwareServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewBangServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewConvergenceServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewAuditServiceHandler(control{}, o...))
+		server.Handle(masterv1connect.NewLinkServiceHandler(control{}, o...))
+		server.Handle(schedulerv1connect.NewAgendaServiceHandler(control{}, o...))
+		server.Handle(promisev1connect.NewPromiseServiceHandler(control{}, o...))
 	})
-	return listener.Addr().String()
 }
 
 func fleet(t *testing.T, e endpoint.Set) *client.Fleet {
