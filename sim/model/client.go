@@ -71,7 +71,7 @@ func (c *client) next(p *treePlan) {
 			c.cancel(p)
 			again()
 		default:
-			c.runNow(p)
+			c.runNow()
 			again()
 		}
 	})
@@ -164,7 +164,7 @@ func (c *client) cancel(p *treePlan) {
 }
 
 // runNow asks the replica that owns a computer for a run; if no one does, nobody hears.
-func (c *client) runNow(p *treePlan) {
+func (c *client) runNow() {
 	n := pick(&c.w.loop, c.w.nodes)
 	partition := pick(&c.w.loop, n.machine.partitions)
 	id := c.id()

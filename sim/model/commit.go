@@ -44,7 +44,7 @@ func (c *checker) committed(t *fleet.Tree, e fleet.Event, a fleet.Answer, fx *fl
 		c.satisfied(t, m, &fx.Satisfied[i])
 	}
 	if fx.Closed != nil {
-		c.closed(t, m, fx.Closed)
+		c.closed(m, fx.Closed)
 	}
 	c.open(t, m)
 	for _, id := range fx.Changed.Partitions {
@@ -230,7 +230,7 @@ func (c *checker) satisfied(t *fleet.Tree, m *treeMemory, g *fleet.Group) {
 }
 
 // closed: every bang of a convergence was counted, and it converged only when all were satisfied.
-func (c *checker) closed(t *fleet.Tree, m *treeMemory, v *fleet.Convergence) {
+func (c *checker) closed(m *treeMemory, v *fleet.Convergence) {
 	c.w.summary.Convergences++
 	known := m.convergences[v.ID]
 	if known == nil || known.closed {

@@ -172,14 +172,13 @@ func (m *machine) supervise(e supervise.Event) {
 }
 
 // exit ends a process that runs.
-func (m *machine) exit(k supervise.Key) bool {
+func (m *machine) exit(k supervise.Key) {
 	u, ok := m.set.Unit(k)
 	if !ok || u.State != supervise.Running {
-		return false
+		return
 	}
 	m.w.summary.Exits++
 	m.supervise(supervise.Exited{Key: k, Incarnation: u.Incarnation, Ending: supervise.Ending{Code: 1}})
-	return true
 }
 
 // reboot kills the agent and all processes.

@@ -307,7 +307,7 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 	}
 	p = p.enter(Idle, now)
 	if run.AllocationID != p.Desired.AllocationID {
-		next, effects, _ := p.follow(now)
+		next, effects := p.follow(now)
 		return next, effects, "ended, of an earlier allocation"
 	}
 	p.LastToken = max(p.LastToken, e.Token)
@@ -324,44 +324,45 @@ func (p Partition) end(e ended, now time.Time) (Partition, []Effect, string) {
 		reason = "ended: " + e.Result.String()
 	case Refused:
 		p.NotBefore = now.Add(Slack)
-		next, effects, _ := p.follow(now)
+		next, effects := p.follow(now)
 		return next, effects, "svc-master refused to begin the run"
 	case Locked:
 		// Whoever holds the lock is at work; svc-scheduler hands the order over again, or our own deadline comes.
 		p.NotBefore = now.Add(Slack)
-		next, effects, _ := p.follow(now)
+		next, effects := p.follow(now)
 		return next, effects, "the partition is locked by another process"
 	case Unbegun:
 		if p.Next != nil || p.Substituted == e.RunID {
 			if p.Next != nil {
 				p.NotBefore = now.Add(Slack)
 			}
-			next, effects, _ := p.follow(now)
+			next, effects := p.follow(now)
 			return next, effects, "svc-master did not begin the run"
 		}
 		// svc-scheduler, which does not know of local runs, orders again and again what no BeginRun answers, each time as another run. One local run
 		// answers them all; if it failed, the node's own growing delay says when it is tried again.
 		due := run.occasion()
 		if !run.DueAt.IsZero() && due == p.SubstitutedDue {
-			next, effects, _ := p.follow(now)
+			next, effects := p.follow(now)
 			return next, effects, "svc-master did not begin the run: the node has run for that already"
 		}
 		p.Substituted, p.SubstitutedDue = e.RunID, due
 		p.Run = e.local(run.Order)
 		return p.enter(Waiting, now), nil, "svc-master did not begin the run: the node runs by itself"
 	}
-	next, effects, _ := p.follow(now)
+	next, effects := p.follow(now)
 	return next, append([]Effect{Store{next}}, effects...), reason
 }
 
 // follow takes up the order that came during the run.
-func (p Partition) follow(now time.Time) (Partition, []Effect, string) {
+func (p Partition) follow(now time.Time) (Partition, []Effect) {
 	if p.Next == nil {
-		return p, nil, ""
+		return p, nil
 	}
 	next := *p.Next
 	p.Next = nil
-	return p.order(next, now)
+	p, effects, _ := p.order(next, now)
+	return p, effects
 }
 
 // due is when the partition runs by itself, and why. alone is since when the node is on its own; zero = it is not.

@@ -65,8 +65,8 @@ func (a *API) instance(t *fleet.Tree, i *fleet.Instance, now time.Time) *masterv
 // maxErrors is how much text of errors one list of instances holds in full; a message holds 4 MiB, and what fails often fails in many places at once.
 const maxErrors = 1 << 20
 
-// shortened cuts the errors of a list to their ends once they are too much together; GetInstance has them in full.
-func shortened(instances []*masterv1.Instance) []*masterv1.Instance {
+// shorten cuts the errors of a list to their ends once they are too much together; GetInstance has them in full.
+func shorten(instances []*masterv1.Instance) {
 	total := 0
 	for _, i := range instances {
 		latest := i.GetStatus().GetLatest()
@@ -74,7 +74,6 @@ func shortened(instances []*masterv1.Instance) []*masterv1.Instance {
 			latest.Error = strings.ToValidUTF8(latest.Error[len(latest.Error)-fleet.MaxTextKept:], "")
 		}
 	}
-	return instances
 }
 
 // withheld is why the partition's last bang made no run; empty = none withheld since the last success.

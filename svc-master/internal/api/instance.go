@@ -212,7 +212,7 @@ func (a *API) ListInstances(ctx context.Context, req *masterv1.ListInstancesRequ
 			return nil, coded(err)
 		}
 	}
-	shortened(res.GetInstances())
+	shorten(res.GetInstances())
 	return res, nil
 }
 
@@ -239,7 +239,7 @@ func (a *API) listHosted(ctx context.Context, hostID string) (*masterv1.ListInst
 			return nil, err
 		}
 	}
-	shortened(res.GetInstances())
+	shorten(res.GetInstances())
 	return res, nil
 }
 

@@ -29,7 +29,7 @@ func (a *API) GetTree(ctx context.Context, req *masterv1.GetTreeRequest) (*maste
 		for _, i := range t.Sorted() {
 			res.Tree.Instances = append(res.Tree.Instances, a.instance(t, i, now))
 		}
-		shortened(res.GetTree().GetInstances())
+		shorten(res.GetTree().GetInstances())
 		return nil
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/vow-os/vow/gen/vow/store/v1"
 	"github.com/vow-os/vow/kit/wellknown"
@@ -168,21 +169,28 @@ func (s *Store) Bangs(ctx context.Context, treeID string, n int) ([]Bang, error)
 
 // Bang reads one record. Errors: *NotFoundError, *UnavailableError.
 func (s *Store) Bang(ctx context.Context, bangID string) (*fleet.BangRecord, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	treeID := TreeOf(bangID)
-	value, err := s.client.HGet(ctx, keysOfTree(treeID).bangs, numberOf(bangID)).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, &NotFoundError{"bang", bangID}
-	case err != nil:
-		return nil, &UnavailableError{fmt.Sprintf("cannot read bang %q", bangID), err}
-	}
-	r := &storev1.BangRecord{}
-	if err := decode(value, r); err != nil {
-		return nil, fmt.Errorf("cannot decode bang %q: %w", bangID, err)
+	treeID, r := TreeOf(bangID), &storev1.BangRecord{}
+	if err := s.record(ctx, keysOfTree(treeID).bangs, "bang", bangID, r); err != nil {
+		return nil, err
 	}
 	return bangOf(treeID, r), nil
+}
+
+// record reads what is kept in a hash of its tree under the number of its id.
+func (s *Store) record(ctx context.Context, key, what, id string, into proto.Message) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	value, err := s.client.HGet(ctx, key, numberOf(id)).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return &NotFoundError{what, id}
+	case err != nil:
+		return &UnavailableError{fmt.Sprintf("cannot read %s %q", what, id), err}
+	}
+	if err := decode(value, into); err != nil {
+		return fmt.Errorf("cannot decode %s %q: %w", what, id, err)
+	}
+	return nil
 }
 
 // satisfiedAt is when the bang of a number was satisfied; zero = not yet, or more than maxSatisfied ranges ago.
@@ -215,19 +223,9 @@ func (s *Store) EndedConvergences(ctx context.Context, treeID string, n int) ([]
 
 // EndedConvergence reads one ended convergence. Errors: *NotFoundError, *UnavailableError.
 func (s *Store) EndedConvergence(ctx context.Context, id string) (*fleet.Convergence, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	treeID := TreeOf(id)
-	value, err := s.client.HGet(ctx, keysOfTree(treeID).convergences, numberOf(id)).Result()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, &NotFoundError{"convergence", id}
-	case err != nil:
-		return nil, &UnavailableError{fmt.Sprintf("cannot read convergence %q", id), err}
-	}
-	r := &storev1.ConvergenceRecord{}
-	if err := decode(value, r); err != nil {
-		return nil, fmt.Errorf("cannot decode convergence %q: %w", id, err)
+	treeID, r := TreeOf(id), &storev1.ConvergenceRecord{}
+	if err := s.record(ctx, keysOfTree(treeID).convergences, "convergence", id, r); err != nil {
+		return nil, err
 	}
 	return convergenceOf(treeID, r), nil
 }
