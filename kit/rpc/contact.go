@@ -10,7 +10,6 @@ import (
 // contactListener accepts connections that remember when bytes were last read on them.
 type contactListener struct {
 	net.Listener
-	next atomic.Uint64
 }
 
 func (l *contactListener) Accept() (net.Conn, error) {
@@ -18,14 +17,13 @@ func (l *contactListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &contactConn{Conn: conn, id: l.next.Add(1)}
+	c := &contactConn{Conn: conn}
 	c.lastRead.Store(time.Now().UnixNano())
 	return c, nil
 }
 
 type contactConn struct {
 	net.Conn
-	id       uint64
 	lastRead atomic.Int64 // Unix nanoseconds
 }
 
@@ -60,13 +58,4 @@ func ConnLastRead(ctx context.Context) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(0, c.lastRead.Load()), true
-}
-
-// ConnID tells apart the connections of one Server; false outside of a request.
-func ConnID(ctx context.Context) (uint64, bool) {
-	c, ok := ctx.Value(contactKey{}).(*contactConn)
-	if !ok {
-		return 0, false
-	}
-	return c.id, true
 }

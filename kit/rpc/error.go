@@ -87,9 +87,6 @@ func FailedPrecondition(err error) error { return Error(CodeFailedPrecondition, 
 // Aborted says that a concurrent change won; the whole may be tried again from the start.
 func Aborted(err error) error { return Error(CodeAborted, err) }
 
-// PermissionDenied says that the caller may not.
-func PermissionDenied(err error) error { return Error(CodePermissionDenied, err) }
-
 // Unavailable says that it may work later, as it is.
 func Unavailable(err error) error { return Error(CodeUnavailable, err) }
 
@@ -202,17 +199,11 @@ func IsResourceExhausted(err error) bool { return CodeOf(err) == CodeResourceExh
 // IsUnavailable: the server cannot be reached or cannot serve now.
 func IsUnavailable(err error) bool { return CodeOf(err) == CodeUnavailable }
 
-// IsUnimplemented: the server does not have the method (yet).
-func IsUnimplemented(err error) bool { return CodeOf(err) == CodeUnimplemented }
-
 // IsCanceled: the caller went away.
 func IsCanceled(err error) bool { return CodeOf(err) == CodeCanceled }
 
 // IsDeadlineExceeded: no answer in time; whether the call had an effect is unknown.
 func IsDeadlineExceeded(err error) bool { return CodeOf(err) == CodeDeadlineExceeded }
-
-// IsPermissionDenied: the caller may not.
-func IsPermissionDenied(err error) bool { return CodeOf(err) == CodePermissionDenied }
 
 // IsRetryable tells whether the same idempotent call may succeed later: the server was unavailable or did not answer
 // in time. A hit limit is not retryable: more load does not open it.

@@ -45,8 +45,6 @@ type Settings struct {
 	UnsettledEvery time.Duration
 	// Recheck is as in svc-master's Settings; the default if zero.
 	Recheck time.Duration
-	// ReconnectWindow is svc-master's; its default if zero.
-	ReconnectWindow time.Duration
 }
 
 // Fleet is a control plane and its computers. Its methods are called by one goroutine, the story's.
@@ -81,7 +79,7 @@ func New(ctx context.Context, s Settings) (*Fleet, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	f.control(Master, master.Service, 7711, func(at place) (service, error) {
-		return master.New(master.Config{ReconnectWindow: f.reconnectWindow()}, master.Settings{
+		return master.New(master.Config{ReconnectWindow: 5 * time.Second}, master.Settings{
 			Server: at.server, Store: f.redis, Telemetry: at.telemetry, Random: f.random, ContactsEvery: s.ContactsEvery, Recheck: s.Recheck,
 		})
 	})
@@ -114,13 +112,6 @@ func fastDirectory() string {
 		return memory
 	}
 	return ""
-}
-
-func (f *Fleet) reconnectWindow() time.Duration {
-	if f.settings.ReconnectWindow > 0 {
-		return f.settings.ReconnectWindow
-	}
-	return 5 * time.Second // svc-master's default
 }
 
 // Computer describes a computer.

@@ -56,8 +56,6 @@ type Settings struct {
 	Server rpc.Settings
 	// Store is an open store to use instead of opening Config.Store; its owner stops it, after this service.
 	Store *store.Store
-	// StoreSettings are used when Store is nil.
-	StoreSettings store.Settings
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
 	// ContactsEvery is how often last contacts are written; 30 s if zero, a tenth of what turns a computer Orange.
@@ -132,8 +130,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			if p.redis = s.Store; p.redis != nil {
 				return p.redis.Use(ctx, redisstore.Schema())
 			}
-			s.StoreSettings.Telemetry, s.StoreSettings.Schema = t, redisstore.Schema()
-			p.redis, err = store.Open(ctx, cfg.Store, s.StoreSettings)
+			p.redis, err = store.Open(ctx, cfg.Store, store.Settings{Telemetry: t, Schema: redisstore.Schema()})
 			return err
 		}, Stop: func(ctx context.Context) error {
 			if s.Store != nil {

@@ -143,7 +143,7 @@ func New(cfg Config, s Settings) (*App, error) {
 		parts = append(parts, app.Part{Name: "sensors", Stop: sensors.Stop})
 	}
 	parts = append(parts, app.PartOf("agent", a))
-	if cfg.Socket != "" || s.Listener != nil {
+	if cfg.Socket != "" {
 		parts = append(parts, service.local(cfg, s, node))
 	}
 	service.Sequence = app.NewSequence(t.Log, parts...)
@@ -154,12 +154,9 @@ func New(cfg Config, s Settings) (*App, error) {
 // local is the server on the machine's own socket.
 func (a *App) local(cfg Config, s Settings, node *api.Node) app.Part {
 	return app.Part{Name: "server", Start: func(ctx context.Context) error {
-		listener := s.Listener
-		if listener == nil {
-			var err error
-			if listener, err = listen(ctx, cfg.Socket); err != nil {
-				return err
-			}
+		listener, err := listen(ctx, cfg.Socket)
+		if err != nil {
+			return err
 		}
 		server, err := rpc.NewServer(rpc.Config{AdminAddress: cfg.AdminAddress, Insecure: cfg.Insecure}, rpc.Settings{
 			Listener: listener, Telemetry: s.Telemetry, PingIdle: s.PingIdle, Ready: node.Connected,

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net"
 	"time"
 
 	"github.com/vow-os/vow/kit/rpc"
@@ -56,8 +55,6 @@ type Settings struct {
 	Dial rpc.Dial
 	// PingIdle is as in rpc.ClientSettings.
 	PingIdle time.Duration
-	// Listener replaces listening on Config.Socket. Without both there is no local server.
-	Listener net.Listener
 
 	Supervisor Supervisor
 	Installer  Installer

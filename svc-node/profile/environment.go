@@ -18,12 +18,10 @@ type Environment struct {
 	SoftwareReleaseURL, SoftwareType, ComputerID, PartitionID, ServerURL, RequestedState string
 	// InstanceTitle and RootInstanceTitle are the titles of the instance and of its tree's root; InstanceGUID identifies it.
 	InstanceTitle, RootInstanceTitle, InstanceGUID string
-	// IPv4, IPv6 and Taps are the partition's addresses and network interfaces.
-	IPv4, IPv6, Taps []string
+	// IPv4 and IPv6 are the partition's addresses.
+	IPv4, IPv6 []string
 	// Executable is the path of the running vow binary, ${vow:executable}.
 	Executable string
-	// Sections are further sections: their options are used unless the profile assigns them.
-	Sections map[string]map[string]string
 }
 
 // User is a user of the machine; names that it does not know are the numbers.
@@ -58,17 +56,8 @@ func (e Environment) defaults() map[string]map[string]string {
 	if len(e.IPv6) > 0 {
 		network["global-ipv6"] = e.IPv6[0]
 	}
-	if len(e.Taps) > 0 {
-		network["network-interface"] = e.Taps[0]
-	}
 	if len(network) > 0 {
 		all["slap-network-information"] = network
-	}
-	for name, options := range e.Sections {
-		if all[name] == nil {
-			all[name] = map[string]string{}
-		}
-		maps.Copy(all[name], options)
 	}
 	return all
 }

@@ -247,14 +247,3 @@ func (p *step) say(reason string) {
 		p.reason += "; " + reason
 	}
 }
-
-// Partitions returns the partitions that have units, the agent's empty one aside.
-func (s Set) Partitions() []string {
-	names := make(map[string]bool)
-	for key := range s.units {
-		if key.Partition != "" {
-			names[key.Partition] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}

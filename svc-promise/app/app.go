@@ -54,8 +54,6 @@ type Settings struct {
 	Store *store.Store
 	// StoreSettings are used when Store is nil.
 	StoreSettings store.Settings
-	// HistoryEvery is how often points are written; 2 s if zero.
-	HistoryEvery time.Duration
 	// Dial replaces the network.
 	Dial rpc.Dial
 	// Telemetry may be nil.
@@ -122,7 +120,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			}))
 			group.Go("sweep", func(ctx context.Context) error { return sweep(ctx, windows) })
 			group.Go("contacts", func(ctx context.Context) error { return contacts.Report(ctx, master, t) })
-			group.Go("history", recorder.New(windows, kept, s.HistoryEvery, t).Run)
+			group.Go("history", recorder.New(windows, kept, t).Run)
 			crimes := recorder.NewCrimes(kept)
 			gauges = append(gauges, crimes.Observe(t.Meter("svc-promise/app"))...)
 			group.Go("crimes", crimes.Run)

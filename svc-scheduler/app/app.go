@@ -49,14 +49,10 @@ type Settings struct {
 	Server rpc.Settings
 	// Store is an open store to use instead of opening Config.Store; its owner stops it, after this service.
 	Store *store.Store
-	// StoreSettings are used when Store is nil.
-	StoreSettings store.Settings
 	// Dial replaces the network to svc-master.
 	Dial rpc.Dial
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
-	// Follower names this replica to svc-master; "svc-scheduler" if empty.
-	Follower string
 	// UnsettledEvery and ContactsEvery replace the intervals of the follower (30 s, 5 s).
 	UnsettledEvery, ContactsEvery time.Duration
 }
@@ -108,8 +104,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			if p.store = s.Store; p.store != nil {
 				return p.store.Use(ctx, redisstore.Schema())
 			}
-			s.StoreSettings.Telemetry, s.StoreSettings.Schema = t, redisstore.Schema()
-			p.store, err = store.Open(ctx, cfg.Store, s.StoreSettings)
+			p.store, err = store.Open(ctx, cfg.Store, store.Settings{Telemetry: t, Schema: redisstore.Schema()})
 			return err
 		}, Stop: func(ctx context.Context) error {
 			if s.Store != nil {
@@ -121,7 +116,7 @@ func New(cfg Config, s Settings) (*App, error) {
 			master := api.NewMaster(connection)
 			p.owners = owner.New(redisstore.New(p.store), master, t)
 			p.follower = follow.New(master, p.owners, follow.Settings{
-				Name: s.Follower, UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
+				UnsettledEvery: s.UnsettledEvery, ContactsEvery: s.ContactsEvery, Telemetry: t,
 			})
 			api.Register(server, p.owners, master, t.Log)
 			server.Handle(examinev1connect.NewExamineServiceHandler(examination.New(t.Service, t.Version, p.store.Examine), server.HandlerOptions()...))

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -148,9 +147,6 @@ func (s *Server) Addr() string { return net.JoinHostPort(Loopback(), fmt.Sprint(
 
 // URL is what store.Config takes.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
-
-// Dir holds the server's data.
-func (s *Server) Dir() string { return filepath.Clean(s.dir) }
 
 // Open opens a store on this server and stops it when the test ends.
 func (s *Server) Open(t testing.TB) *store.Store {

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"io"
 	"log/slog"
 	"time"
@@ -40,9 +39,8 @@ type Settings struct {
 	Recheck time.Duration
 	// Random is where the ids of trees come from.
 	Random io.Reader
-	// Dial and TLS are how other replicas of svc-master are reached; zero = the network, the system's roots.
+	// Dial is how other replicas of svc-master are reached; nil = the network.
 	Dial rpc.Dial
-	TLS  *tls.Config
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
 }
@@ -60,7 +58,7 @@ type API struct {
 func New(s Settings) *API {
 	return &API{
 		Settings: s, watchers: newWatchers(), links: link.NewTable(),
-		replicas: &replicas{id: rand.Text(), announce: s.Store.Announce, dial: s.Dial, tls: s.TLS, telemetry: s.Telemetry, log: s.Log, known: map[string]*replica{}},
+		replicas: &replicas{id: rand.Text(), announce: s.Store.Announce, dial: s.Dial, telemetry: s.Telemetry, log: s.Log, known: map[string]*replica{}},
 		callers:  &callers{limit: s.Trail.Limit, calls: map[string]int{}},
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,7 +19,6 @@ type replicas struct {
 	id        string
 	announce  func(ctx context.Context, id, address string) (map[string]string, error)
 	dial      rpc.Dial
-	tls       *tls.Config
 	telemetry *telemetry.Telemetry
 	log       *slog.Logger
 
@@ -115,7 +113,7 @@ func (r *replicas) learn(there map[string]string) {
 		if r.known[id] != nil || id == r.id {
 			continue
 		}
-		client, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: r.dial, TLS: r.tls, Telemetry: r.telemetry})
+		client, err := rpc.NewClient(rpc.Target{Address: address}, rpc.ClientSettings{Dial: r.dial, Telemetry: r.telemetry})
 		if err != nil {
 			r.log.Warn("cannot use the address of a replica", "address", address, "error", err)
 			continue

@@ -158,7 +158,7 @@ func (s *Store) submit(ctx context.Context, op *operation) (Committed, error) {
 // way are decided together in the next one, so that a hot tree costs one round trip per batch and not per caller.
 func (s *Store) commitAll(treeID string) {
 	for {
-		ops := s.trees.next(treeID, s.limits.Group)
+		ops := s.trees.next(treeID, maxGroup)
 		if len(ops) == 0 {
 			return
 		}

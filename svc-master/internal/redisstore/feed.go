@@ -143,11 +143,11 @@ func (s *Store) keepReading(ctx context.Context) error {
 		}
 		var streams []redis.XStream
 		var err error
-		wait := s.limits.Gather
+		wait := gather
 		switch {
 		case cluster:
 			streams, err = s.pollStreams(ctx, computersAt, nil)
-			wait = s.limits.Poll
+			wait = poll
 		case embedded:
 			streams, err = s.pollWritten(ctx, computersAt)
 		default:
@@ -195,7 +195,7 @@ func (s *Store) readStreams(ctx context.Context, computersAt string) ([]redis.XS
 		args = append(args, fmt.Sprintf("%d-%d", p.epoch, p.sequence))
 	}
 	args = append(args, computersAt)
-	streams, err := s.reading.XRead(ctx, &redis.XReadArgs{Streams: args, Count: itemsAtOnce, Block: s.limits.Block}).Result()
+	streams, err := s.reading.XRead(ctx, &redis.XReadArgs{Streams: args, Count: itemsAtOnce, Block: block}).Result()
 	if err == redis.Nil { //nolint:errorlint // go-redis returns it bare
 		return nil, nil
 	}

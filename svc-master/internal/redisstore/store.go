@@ -53,11 +53,10 @@ func New(s Settings) *Store {
 	if s.Limit == nil {
 		s.Limit = func(string) {}
 	}
-	limits := s.Limits.withDefaults()
 	made := &Store{
-		redis: s.Redis, client: s.Redis.Redis(), reading: s.Redis.Blocking(), log: s.Log, limit: s.Limit, limits: limits,
+		redis: s.Redis, client: s.Redis.Redis(), reading: s.Redis.Blocking(), log: s.Log, limit: s.Limit, limits: s.Limits.withDefaults(),
 		scripts: newScripts(), contacts: newContacts(), hub: newHub(s.Limit), written: newWritten(),
-		cache: newCache(limits.CachedTrees), trees: newCommitters(), hosts: newHosts(),
+		cache: newCache(cachedTrees), trees: newCommitters(), hosts: newHosts(),
 	}
 	made.epochs.doubt = make(chan struct{}, 1)
 	made.stopping, made.stop = context.WithCancel(context.Background())
@@ -117,5 +116,5 @@ func (s *Store) FeedLags(report func(follower string, entries int)) { s.hub.lags
 
 // bounded gives a round trip its latest end.
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.limits.Timeout)
+	return context.WithTimeout(ctx, timeout)
 }

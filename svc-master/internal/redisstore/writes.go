@@ -208,7 +208,7 @@ func (w *writes) encodeRecords(*fleet.Tree) error {
 		if err := w.put(keyConvergences, strconv.FormatUint(c.Number, 10), archiveRecord(c)); err != nil {
 			return err
 		}
-		if bound := uint64(w.limits.Convergences); c.Number > bound {
+		if bound := uint64(maxConvergences); c.Number > bound {
 			w.drop(keyConvergences, strconv.FormatUint(c.Number-bound, 10))
 		}
 	}
@@ -251,7 +251,7 @@ func (w *writes) encodeSets(t *fleet.Tree) {
 // arguments are those of lua/commit.lua; index maps its requests to decisions.
 func (w *writes) arguments(at aggregate, limits Limits) (args []any, index []int) {
 	day := time.Now().UTC().Unix() / int64(24*time.Hour/time.Second)
-	args = append(make([]any, 0, 64), at.version, at.epoch, day, limits.Answers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, limits.Convergences, w.treeID,
+	args = append(make([]any, 0, 64), at.version, at.epoch, day, maxAnswers, limits.FeedEntries, limits.FeedEntries/10, limits.Bangs, maxConvergences, w.treeID,
 		limits.AuditEntries, limits.AuditTree, limits.auditSince())
 	var requests []any
 	for i := range w.decisions {

@@ -29,12 +29,9 @@ const Execute profile.Action = "run"
 
 // realBuildout is the executable that can run what is not built in: the release's own, or the node's; empty = none.
 func (r *run) realBuildout() string {
-	for _, reader := range r.stage.readers {
-		if reader.dir != path.Clean(r.partition.ReleaseDirectory) {
-			continue
-		}
-		if info, err := reader.root.Stat(buildoutInRelease); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return path.Join(reader.dir, buildoutInRelease)
+	if release := r.stage.reader; release != nil {
+		if info, err := release.Stat(buildoutInRelease); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path.Join(r.stage.release, buildoutInRelease)
 		}
 	}
 	return r.partition.Buildout

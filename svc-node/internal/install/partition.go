@@ -15,8 +15,6 @@ type Partition struct {
 	ReleaseDirectory string
 	// Profile is the path of the instance profile. Empty: instance.cfg in the release, or else template.cfg.
 	Profile string
-	// ReadDirectories are further directories whose files the profile may read, such as shared parts.
-	ReadDirectories []string
 	// Buildout is the executable of a real buildout, for profiles that need what is not built in when the release does not
 	// bring one as bin/buildout. Empty: none.
 	Buildout string

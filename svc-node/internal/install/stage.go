@@ -46,9 +46,9 @@ type entry struct {
 type stage struct {
 	root *os.Root
 	dir  string
-	// release is the directory of the release, or empty.
+	// release is the directory of the release, which may be read, or empty; reader is open in it, or nil.
 	release string
-	readers []reader
+	reader  *os.Root
 	entries map[string]*entry
 	order   []string
 	bytes   int64
@@ -69,12 +69,6 @@ type owned struct {
 	record fileRecord
 }
 
-// reader is a directory outside of the partition that may be read.
-type reader struct {
-	dir  string
-	root *os.Root
-}
-
 func openStage(p Partition) (*stage, error) {
 	root, err := os.OpenRoot(p.Directory)
 	if err != nil {
@@ -83,25 +77,28 @@ func openStage(p Partition) (*stage, error) {
 	s := &stage{
 		root: root, dir: path.Clean(p.Directory), release: p.ReleaseDirectory, entries: map[string]*entry{}, settled: map[string]bool{},
 	}
-	for _, dir := range append([]string{p.ReleaseDirectory}, p.ReadDirectories...) {
-		if dir == "" {
-			continue
-		}
-		r, err := os.OpenRoot(dir)
-		if err != nil {
+	if s.release != "" {
+		if s.reader, err = os.OpenRoot(s.release); err != nil {
 			s.close()
-			return nil, fmt.Errorf("cannot open %s, which the profile may read: %w", dir, err)
+			return nil, fmt.Errorf("cannot open %s, which the profile may read: %w", s.release, err)
 		}
-		s.readers = append(s.readers, reader{dir: path.Clean(dir), root: r})
 	}
 	return s, nil
 }
 
 func (s *stage) close() {
 	_ = s.root.Close()
-	for _, r := range s.readers {
-		_ = r.root.Close()
+	if s.reader != nil {
+		_ = s.reader.Close()
 	}
+}
+
+// inRelease gives the path relative to the release's directory, if it is in it.
+func (s *stage) inRelease(name string) (string, bool) {
+	if s.reader == nil || !path.IsAbs(name) {
+		return "", false
+	}
+	return beneath(path.Clean(s.release), name)
 }
 
 // beneath gives the path relative to dir, if it is in it.
@@ -292,10 +289,8 @@ func (s *stage) read(name string) ([]byte, error) {
 		}
 		return readBounded(s.root, rel, name)
 	}
-	for _, r := range s.readers {
-		if rel, ok := beneath(r.dir, name); ok && path.IsAbs(name) {
-			return readBounded(r.root, rel, name)
-		}
+	if rel, ok := s.inRelease(name); ok {
+		return readBounded(s.reader, rel, name)
 	}
 	return nil, fmt.Errorf("cannot read %s: it is neither in the partition nor in the software release", name)
 }
@@ -354,11 +349,9 @@ func (s *stage) exists(name string) bool {
 		_, err := s.root.Lstat(rel)
 		return err == nil
 	}
-	for _, r := range s.readers {
-		if rel, ok := beneath(r.dir, name); ok && path.IsAbs(name) {
-			_, err := r.root.Stat(rel)
-			return err == nil
-		}
+	if rel, ok := s.inRelease(name); ok {
+		_, err := s.reader.Stat(rel)
+		return err == nil
 	}
 	return false
 }

@@ -123,9 +123,6 @@ func (p *Pool) interpreter(content []byte, paths []string) (string, error) {
 			}
 		}
 	}
-	if p.s.Interpreter != "" {
-		return p.s.Interpreter, nil
-	}
 	found, err := exec.LookPath("python3")
 	if err != nil {
 		return "", fmt.Errorf("there is no python3 on this machine: %w", err)

@@ -38,8 +38,6 @@ const (
 type Settings struct {
 	// Directory is where the program is unpacked. Only the agent's user can write there.
 	Directory string
-	// Interpreter is the Python of promises whose release has none; empty = python3 of the machine.
-	Interpreter string
 	// Config adds to what a promise is told with getConfig: computer-id, master-url, partition-cert, partition-key.
 	Config map[string]any
 	// Idle is DefaultIdle if zero.

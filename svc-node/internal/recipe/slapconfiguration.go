@@ -96,18 +96,17 @@ func describe(in *Init, given map[string]any) profile.Provided {
 	} {
 		options[name] = profile.Text(text)
 	}
-	lists := map[string][]string{"ipv4": env.IPv4, "ipv6": env.IPv6, "tap": env.Taps}
-	first := map[string]string{"ipv4": "ipv4-random", "ipv6": "ipv6-random", "tap": "tap-name"}
-	for name, list := range lists {
+	for name, list := range map[string][]string{"ipv4": env.IPv4, "ipv6": env.IPv6} {
 		data := make([]any, len(list))
 		for i := range list {
 			data[i] = list[i]
 		}
 		options[name] = profile.Structured(data)
 		if len(list) > 0 {
-			options[first[name]] = profile.Text(list[0])
+			options[name+"-random"] = profile.Text(list[0])
 		}
 	}
+	options["tap"] = profile.Structured([]any{}) // a partition has none
 	for _, name := range []string{"storage-dict", "tap-network-information-dict"} {
 		options[name] = profile.Structured(map[string]any{})
 	}

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/vow-os/vow/svc-node/internal/archive"
 )
 
 // entry is one entry of an archive.
@@ -286,7 +287,7 @@ func TestArchiveBombsAreBounded(t *testing.T) {
 
 	r := newRoot(t, size)
 	err := r.Install(t.Context(), file(t, gzipOf(t, tarOf(t, bomb...))), nil)
-	if limit := new(LimitError); !errors.As(err, &limit) || limit.Limit != LimitBytes {
+	if limit := new(LimitError); !errors.As(err, &limit) || limit.Limit != archive.LimitBytes {
 		t.Errorf("%v is no hit of a limit", err)
 	}
 }

@@ -306,7 +306,7 @@ func (r *Root) receive(ctx context.Context, cancel context.CancelCauseFunc, from
 }
 
 func (r *Root) tooLong() error {
-	return &LimitError{Limit: LimitBytes, Text: "the download is longer than " + archive.Size(r.s.MaxBytes)}
+	return &LimitError{Limit: archive.LimitBytes, Text: "the download is longer than " + archive.Size(r.s.MaxBytes)}
 }
 
 // startsAt tells whether a partial answer is the one that was asked for.

@@ -10,8 +10,6 @@ import (
 
 // Defaults of Settings.
 const (
-	// DefaultMinFree is what SlapOS keeps free (software_min_free_space, 1000M).
-	DefaultMinFree = 1000 << 20
 	// DefaultMaxBytes is twice what the largest releases in production unpack to.
 	DefaultMaxBytes = 20 << 30
 	// MaxFiles bounds what one release may hold; the largest in production have some 100,000.

@@ -24,12 +24,6 @@ const (
 // LimitError is a release that is larger than it may be.
 type LimitError = archive.LimitError
 
-// The names of the limits, as telemetry shows them.
-const (
-	LimitBytes = archive.LimitBytes
-	LimitFiles = archive.LimitEntries
-)
-
 // tree writes a release below one folder: directories, files and links that stay inside, and nothing else. Nothing in it
 // can be written by group or others, has set-user-id bits or belongs to anybody but the writer.
 //

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// DefaultEvery is how long points wait at most: what a list may be behind.
-	DefaultEvery = 2 * time.Second
+	// every is how long points wait at most: what a list may be behind.
+	every = 2 * time.Second
 	// MaxBatch promises are read and written in one round trip each: about 300 kB.
 	MaxBatch = 500
 	// lastTimeout bounds the last writing, when the service stops.
@@ -26,23 +26,19 @@ const (
 type Recorder struct {
 	windows *window.Windows
 	store   *redisstore.Store
-	every   time.Duration
 	t       *telemetry.Telemetry
 	limits  conv.Counter
 }
 
-// New makes a recorder; every 0 means the default.
-func New(w *window.Windows, s *redisstore.Store, every time.Duration, t *telemetry.Telemetry) *Recorder {
-	if every <= 0 {
-		every = DefaultEvery
-	}
-	return &Recorder{windows: w, store: s, every: every, t: t, limits: conv.LimitHits.New(t.Meter("svc-promise/recorder"))}
+// New makes a recorder.
+func New(w *window.Windows, s *redisstore.Store, t *telemetry.Telemetry) *Recorder {
+	return &Recorder{windows: w, store: s, t: t, limits: conv.LimitHits.New(t.Meter("svc-promise/recorder"))}
 }
 
 // Run writes until ctx ends, and then once more.
 func (r *Recorder) Run(ctx context.Context) error {
 	ctx = telemetry.NewRootContext(ctx)
-	tick := time.NewTicker(r.every)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for away := false; ; {
 		select {

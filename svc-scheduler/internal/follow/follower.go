@@ -28,14 +28,14 @@ const (
 	// againFirst and againMax shape the delay before the feed is opened again, and before a reading that failed is repeated.
 	againFirst = 50 * time.Millisecond
 	againMax   = 5 * time.Second
+	// name is this service in svc-master's log and metrics.
+	name = "svc-scheduler"
 	// maxContacts is what ReportContacts takes.
 	maxContacts = 5000
 )
 
 // Settings are what a developer passes. Zero values mean the defaults.
 type Settings struct {
-	// Name of the follower, for svc-master's log and the metrics.
-	Name           string
 	UnsettledEvery time.Duration
 	ContactsEvery  time.Duration
 	Telemetry      *telemetry.Telemetry
@@ -64,9 +64,6 @@ func New(master Master, owners *owner.Owners, s Settings) *Follower {
 	}
 	if s.ContactsEvery == 0 {
 		s.ContactsEvery = ContactsEvery
-	}
-	if s.Name == "" {
-		s.Name = "svc-scheduler"
 	}
 	f := &Follower{
 		master: master, owners: owners, settings: s, tel: telemetry.OrDisabled(s.Telemetry),
@@ -101,7 +98,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if attempt%10 == 1 {
 			f.tel.Log.WarnContext(ctx, "the feed broke off and is opened again", "attempt", attempt, "error", err)
 		}
-		if err := wait.For(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+		if err := wait.For(ctx, backoff.Delay(attempt, name, againFirst, againMax)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +112,7 @@ func (f *Follower) follow(ctx context.Context) error {
 		from = append(from, p)
 	}
 	slices.SortFunc(from, func(a, b Position) int { return int(a.Shard) - int(b.Shard) })
-	feed, err := f.master.Follow(ctx, from, f.settings.Name)
+	feed, err := f.master.Follow(ctx, from, name)
 	if err != nil {
 		return err
 	}
@@ -184,7 +181,7 @@ func (f *Follower) memberships(ctx context.Context, entries []Entry, d *delivery
 			return ctx.Err()
 		}
 		f.tel.Log.WarnContext(ctx, "cannot read the members of trees", "trees", len(stale), "attempt", attempt, "error", err)
-		if err := wait.For(ctx, backoff.Delay(attempt, f.settings.Name, againFirst, againMax)); err != nil {
+		if err := wait.For(ctx, backoff.Delay(attempt, name, againFirst, againMax)); err != nil {
 			return err
 		}
 	}

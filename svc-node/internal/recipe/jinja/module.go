@@ -42,12 +42,6 @@ func Module(name string) (any, bool) {
 	}}, true
 }
 
-// JSON is the module json.
-func JSON() any {
-	m, _ := Module("json")
-	return m
-}
-
 // dumps writes a value so that a profile reads it back as data: text as it is, the rest as slapos.buildout's
 // literal.
 func dumps(m *machine, a arguments) (value, error) {

@@ -20,7 +20,7 @@ func TestTemplatesRenderAsPythonsJinja2(t *testing.T) {
 	for _, c := range reference.Cases {
 		context := map[string]any{}
 		load(t, "testdata/context.json", &context)
-		context["json_module"] = JSON()
+		context["json_module"] = jsonModule()
 		got, err := Render(Template{Name: "t", Source: c.Template, Context: context, Read: func(name string) (string, error) {
 			if source, ok := reference.Library[name]; ok {
 				return source, nil

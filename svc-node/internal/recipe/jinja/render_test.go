@@ -7,11 +7,17 @@ import (
 	"testing"
 )
 
+// jsonModule is the module json, as a template gets it from its options.
+func jsonModule() any {
+	m, _ := Module("json")
+	return m
+}
+
 func TestTemplatesRenderAsJinja2Does(t *testing.T) {
 	context := map[string]any{
 		"name": "web", "empty": "", "count": float64(3),
 		"d":    map[string]any{"a": float64(1), "b": "two"},
-		"list": []any{"x", "y"}, "json_module": JSON(), "none": nil,
+		"list": []any{"x", "y"}, "json_module": jsonModule(), "none": nil,
 	}
 	for source, want := range map[string]string{
 		"hello {{ name }}\n": "hello web\n",
