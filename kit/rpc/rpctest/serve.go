@@ -29,7 +29,7 @@ func Serve(t testing.TB, on net.Listener, register func(*rpc.Server)) {
 // Loopback is Serve on a free port of loopback; it returns the address.
 func Loopback(t testing.TB, register func(*rpc.Server)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
