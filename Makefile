@@ -329,9 +329,16 @@ k8s-validate: $(KUBERNETES)/kube-apiserver ## Have a real kube-apiserver validat
 
 # As root on Linux with cgroups of version 1; Debian: etcd-server containerd runc containernetworking-plugins nftables redis-server prometheus. K8S_FLAGS=-stay keeps it to look at.
 .PHONY: k8s-run
-k8s-run: $(addprefix $(KUBERNETES)/,kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns) ## Run tilt/k8s/dev on a Kubernetes of one node made here, and take it apart (as root, K8S_FLAGS=-stay)
-	CGO_ENABLED=0 GOWORK=off go -C tools/cluster build -buildvcs=false -o $(KUBERNETES)/run ./cmd/kubernetes
+k8s-run: k8s-programs ## Run tilt/k8s/dev on a Kubernetes made here, and take it apart (as root, K8S_FLAGS=-stay)
 	exec $(KUBERNETES)/run -root $(ROOT) -programs $(KUBERNETES) $(K8S_FLAGS)
+
+.PHONY: k8s-run-ha
+k8s-run-ha: k8s-programs ## Run tilt/k8s/ha on three machines made here, and lose them (as root, K8S_FLAGS=-stay)
+	exec $(KUBERNETES)/run -root $(ROOT) -programs $(KUBERNETES) -ha $(K8S_FLAGS)
+
+.PHONY: k8s-programs
+k8s-programs: $(addprefix $(KUBERNETES)/,kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
+	CGO_ENABLED=0 GOWORK=off go -C tools/cluster build -buildvcs=false -o $(KUBERNETES)/run ./cmd/kubernetes
 
 $(KUBERNETES)/kube%: tools/kubernetes/go.sum
 	@mkdir -p $(@D)

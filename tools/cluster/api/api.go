@@ -18,7 +18,7 @@ import (
 // questionTimeout bounds one request.
 const questionTimeout = time.Minute
 
-// Client asks one API server. It is for one goroutine.
+// Client asks one API server. Apply is for one goroutine.
 type Client struct {
 	base, token, manager string
 	http                 *http.Client

@@ -11,6 +11,9 @@ import (
 	"github.com/vow-os/vow/tools/cluster/manifest"
 )
 
+// placeholder is the registry that tilt/k8s/ha names until somebody names theirs.
+const placeholder = "registry.example/"
+
 // Pack writes an archive of every image that objects need and this machine can make, and of those of the node itself. It returns what else the images are called in manifests, and the objects without those that have no image;
 // what stands in and what is left out, it says.
 func Pack(root, programs, out string, objects []manifest.Object, say func(format string, args ...any)) (aliases map[string]string, kept []manifest.Object, err error) {
@@ -33,6 +36,9 @@ func Pack(root, programs, out string, objects []manifest.Object, say func(format
 		had["vow/"+s.Name] = true
 	}
 	for _, s := range StandIns() {
+		if !slices.ContainsFunc(objects, s.standsIn) {
+			continue
+		}
 		spec, err := s.Spec(root)
 		if err != nil {
 			say("left out: %s: %v", s.Repository, err)
@@ -49,19 +55,24 @@ func Pack(root, programs, out string, objects []manifest.Object, say func(format
 		missing := false
 		for _, reference := range o.Images() {
 			repository := Repository(reference)
-			if !had[repository] {
+			ours := strings.TrimPrefix(repository, placeholder)
+			if !had[ours] {
 				if !slices.ContainsFunc(StandIns(), func(s StandIn) bool { return s.Repository == repository }) {
 					say("left out: %s: nothing here can stand in for %s", o, repository)
 				}
 				missing = true
 				continue
 			}
+			full := ours
+			if strings.HasPrefix(ours, "vow/") {
+				full = "docker.io/" + ours // as containerd calls what has no registry
+			}
 			// A digest is that of the image which it stands in for: containerd is told the name all the same, so that the manifests run unchanged.
 			name, digest, hasDigest := strings.Cut(reference, "@")
 			if hasDigest {
-				aliases[repository+"@"+digest] = repository + ":latest"
+				aliases[repository+"@"+digest] = full + ":latest"
 			} else if name != repository {
-				aliases[name] = repository + ":latest"
+				aliases[name] = full + ":latest"
 			}
 		}
 		if !missing {

@@ -57,9 +57,13 @@ func TestAStandInHasItsLibraries(t *testing.T) {
 	}
 }
 
-// TestTheNodesOwnObjectsFitItsProgram: DNS answers where the kubelet sends questions, and volumes are below the folder that is there.
-func TestTheNodesOwnObjectsFitItsProgram(t *testing.T) {
+// TestTheClustersOwnObjectsFitItsProgram: DNS answers where kubelets send questions, volumes are of the class that there is and where their machine has folders.
+func TestTheClustersOwnObjectsFitItsProgram(t *testing.T) {
 	objects, err := manifest.Build(root, "tools/cluster/onenode/system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume, err := Machine{Name: "machine-7"}.volume(volumesEach - 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +72,13 @@ func TestTheNodesOwnObjectsFitItsProgram(t *testing.T) {
 		switch {
 		case o.Kind == "Service" && o.At("spec", "clusterIP") == dnsAddress:
 			found++
-		case o.Kind == "PersistentVolume" && strings.HasPrefix(o.At("spec", "local", "path").(string), volumes+"/"):
+		case o.Kind == "StorageClass" && strings.Contains(string(volume.YAML), `"storageClassName":"`+o.Name+`"`):
 			found++
 		case o.Kind == "ConfigMap" && strings.Contains(o.At("data", "Corefile").(string), domain):
 			found++
 		}
 	}
-	if found != 8 {
-		t.Errorf("%d of a Service, a configuration and 6 volumes are where they are looked for", found)
+	if found != 3 || !strings.Contains(string(volume.YAML), `"path":"/run/volumes/5"`) {
+		t.Errorf("%d of a Service, a class and a configuration are what is looked for; a volume is %s", found, volume.YAML)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vow-os/vow/tools/cluster/image"
+	"github.com/vow-os/vow/tools/cluster/manifest"
 )
 
 // StandIn is a program of this machine in the place of an image of others that no registry gives us here.
@@ -24,11 +26,16 @@ type StandIn struct {
 // StandIns are all that there can be. Grafana and Pyroscope come neither from Debian nor as Go modules.
 func StandIns() []StandIn {
 	return []StandIn{
-		{"docker.io/library/redis", "redis-server of Debian", []string{"redis-server", "redis-cli", "sh"}},
+		{"docker.io/library/redis", "redis-server of Debian", []string{"redis-server", "redis-cli", "sh", "timeout"}},
 		{"docker.io/prom/prometheus", "prometheus of Debian", []string{"prometheus"}},
 		{"docker.io/otel/opentelemetry-collector-contrib", "the Collector that make e2e-collector builds", []string{".cache/collector/otelcol-vow"}},
 		{"docker.io/jaegertracing/jaeger", "the Jaeger that make e2e-jaeger builds", []string{".cache/jaeger/jaeger"}},
 	}
+}
+
+// standsIn says whether an object's pods need it.
+func (s StandIn) standsIn(o manifest.Object) bool {
+	return slices.ContainsFunc(o.Images(), func(reference string) bool { return Repository(reference) == s.Repository })
 }
 
 // Spec says what the image is made of: the programs in /usr/bin, and the libraries that they are linked with. It fails if this machine does not have them.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/vow-os/vow/tools/cluster/api"
@@ -20,18 +21,24 @@ const (
 	callTimeout = 5 * time.Second
 )
 
-// caller calls what runs in pods.
-var caller = &http.Client{Timeout: callTimeout}
-
 // load is who bangs while everything is taken apart.
 type load struct {
 	stop context.CancelFunc
 	done chan struct{}
+	from *http.Client
+	// answered is how many were acknowledged until now.
+	answered atomic.Int64
 	// What follows is read when done is closed.
-	acknowledged []string
+	acknowledged []acknowledgement
 	refused      int
 	longest      time.Duration
 	err          error
+}
+
+// acknowledgement is what a caller was told of its bang.
+type acknowledgement struct {
+	BangID     string
+	Generation struct{ Epoch, Number json.Number }
 }
 
 // service is where a Service answers on this node.
@@ -42,7 +49,7 @@ func (t *Trial) service(ctx context.Context, name string, port int) (string, err
 }
 
 // call calls an RPC of svc-master as curl does: Connect, JSON.
-func call(ctx context.Context, base, method string, request, response any) error {
+func call(ctx context.Context, from *http.Client, base, method string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -54,7 +61,7 @@ func call(ctx context.Context, base, method string, request, response any) error
 	post.Header.Set("Content-Type", "application/json")
 	// A connection of its own each time, which the proxy gives to any replica.
 	post.Close = true
-	answer, err := caller.Do(post)
+	answer, err := from.Do(post)
 	if err != nil {
 		return err
 	}
@@ -69,18 +76,22 @@ func call(ctx context.Context, base, method string, request, response any) error
 	return json.Unmarshal(content, response)
 }
 
+// smoke is what we read of a tree.
+type smoke struct {
+	TreeID, Title string
+	Generation    struct{ Epoch, Number json.Number }
+}
+
 // smokeTree is the tree of smoke.sh.
-func smokeTree(ctx context.Context, base string) (id string, err error) {
-	var list struct {
-		Trees []struct{ TreeID, Title string }
-	}
-	err = call(ctx, base, "TreeService/ListTrees", map[string]any{}, &list)
+func smokeTree(ctx context.Context, from *http.Client, base string) (tree smoke, err error) {
+	var list struct{ Trees []smoke }
+	err = call(ctx, from, base, "TreeService/ListTrees", map[string]any{}, &list)
 	for _, tree := range list.Trees {
 		if tree.Title == "smoke" {
-			return tree.TreeID, nil
+			return tree, nil
 		}
 	}
-	return "", errors.Join(fmt.Errorf("cannot find the tree smoke among %d", len(list.Trees)), err)
+	return tree, errors.Join(fmt.Errorf("cannot find the tree smoke among %d", len(list.Trees)), err)
 }
 
 // beginBangs bangs the tree of the smoke test until endBangs, each bang until it is acknowledged.
@@ -89,14 +100,18 @@ func (t *Trial) beginBangs(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tree, err := smokeTree(ctx, base)
+	from, err := t.callers(ctx)
+	if err != nil {
+		return "", err
+	}
+	tree, err := smokeTree(ctx, from, base)
 	if err != nil {
 		return "", err
 	}
 	going, stop := context.WithCancel(context.WithoutCancel(ctx))
-	t.bangs = &load{stop: stop, done: make(chan struct{})}
-	go t.bangs.run(going, base, tree)
-	return fmt.Sprintf("one each %s, tree %s", bangEvery, tree), nil
+	t.bangs = &load{stop: stop, done: make(chan struct{}), from: from}
+	go t.bangs.run(going, base, tree.TreeID)
+	return fmt.Sprintf("one each %s, tree %s", bangEvery, tree.TreeID), nil
 }
 
 func (l *load) run(ctx context.Context, base, tree string) {
@@ -111,11 +126,12 @@ func (l *load) run(ctx context.Context, base, tree string) {
 		}
 		request := map[string]any{"requestId": fmt.Sprintf("trial-%d", n), "origin": "BANG_ORIGIN_MANUAL", "source": "trial", "treeId": tree}
 		for began := time.Now(); ; {
-			var response struct{ Results []struct{ BangID string } }
+			var response struct{ Results []acknowledgement }
 			// It is asked again after the end, too, if the answer is not known: the request's id makes it the same bang.
-			err := call(context.WithoutCancel(ctx), base, "BangService/Bang", request, &response)
+			err := call(context.WithoutCancel(ctx), l.from, base, "BangService/Bang", request, &response)
 			if err == nil && len(response.Results) == 1 {
-				l.acknowledged = append(l.acknowledged, response.Results[0].BangID)
+				l.acknowledged = append(l.acknowledged, response.Results[0])
+				l.answered.Add(1)
 				l.longest = max(l.longest, time.Since(began))
 				break
 			}
@@ -148,10 +164,15 @@ func (t *Trial) endBangs(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tree, err := smokeTree(ctx, base)
+	from, err := t.callers(ctx)
 	if err != nil {
 		return "", err
 	}
+	tree, err := smokeTree(ctx, from, base)
+	if err != nil {
+		return "", err
+	}
+	gone := 0
 	err = api.Await(ctx, "every bang to be satisfied", func() (bool, error) {
 		satisfied := map[string]bool{}
 		token := ""
@@ -160,7 +181,7 @@ func (t *Trial) endBangs(ctx context.Context) (string, error) {
 				Bangs         []struct{ BangID, SatisfiedAt string }
 				NextPageToken string
 			}
-			if err := call(ctx, base, "BangService/ListBangs", map[string]any{"treeId": tree, "pageSize": 1000, "pageToken": token}, &list); err != nil {
+			if err := call(ctx, from, base, "BangService/ListBangs", map[string]any{"treeId": tree.TreeID, "pageSize": 1000, "pageToken": token}, &list); err != nil {
 				return false, err
 			}
 			for _, b := range list.Bangs {
@@ -171,12 +192,17 @@ func (t *Trial) endBangs(ctx context.Context) (string, error) {
 			}
 		}
 		open := 0
-		for _, id := range l.acknowledged {
-			if !satisfied[id] {
+		gone = 0
+		for _, a := range l.acknowledged {
+			done, there := satisfied[a.BangID]
+			switch {
+			case !there && a.Generation.Epoch != tree.Generation.Epoch:
+				gone++ // the fail-over that lost it has moved the epoch: docs/store.md
+			case !done:
 				open++
 			}
 		}
 		return open == 0, fmt.Errorf("%d of %d are not satisfied", open, len(l.acknowledged))
 	})
-	return fmt.Sprintf("%d acknowledged, %d calls made again, the longest acknowledgement took %.1f s; all satisfied", len(l.acknowledged), l.refused, l.longest.Seconds()), err
+	return fmt.Sprintf("%d acknowledged, %d calls made again, the longest acknowledgement took %.1f s; %d gone with a fail-over that says so by the epoch, all others satisfied", len(l.acknowledged), l.refused, l.longest.Seconds(), gone), err
 }

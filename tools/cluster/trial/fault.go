@@ -78,7 +78,7 @@ func (t *Trial) roll(ctx context.Context) (string, error) {
 		took := end.FinishedAt.Sub(p.Metadata.DeletionTimestamp.Add(-time.Duration(p.Metadata.DeletionGracePeriodSeconds) * time.Second))
 		saw = append(saw, fmt.Sprintf("%s with %d after %.0f s", name, end.ExitCode, took.Seconds()))
 		if end.ExitCode != 0 {
-			wrong = errors.Join(wrong, fmt.Errorf("%s ended with %d", name, end.ExitCode))
+			wrong = errors.Join(wrong, fmt.Errorf("%s ended with %d after %.0f s: %s", name, end.ExitCode, took.Seconds(), end.Message))
 		}
 		if t.pauses(p) && took < 4*time.Second {
 			wrong = errors.Join(wrong, fmt.Errorf("%s ended %s after it was told to: there was no pause before", name, took))
@@ -205,60 +205,4 @@ func (t *Trial) hang(ctx context.Context) (string, error) {
 	}
 	err = t.again(ctx, p)
 	return fmt.Sprintf("%s Ready again %.0f s after SIGSTOP", p.Metadata.Name, time.Since(began).Seconds()), err
-}
-
-// scraped asks Prometheus which of its targets it reaches: it found them by the headless Services' names.
-func (t *Trial) scraped(ctx context.Context) (string, error) {
-	if _, err := t.one(ctx, "prometheus"); err != nil {
-		return "", err
-	}
-	base, err := t.service(ctx, "prometheus", 9090)
-	if err != nil {
-		return "", err
-	}
-	up := map[string]int{}
-	err = api.Await(ctx, "all targets to be up", func() (bool, error) {
-		var answer struct {
-			Data struct {
-				ActiveTargets []struct {
-					Labels            map[string]string
-					Health, LastError string
-				}
-			}
-		}
-		if err := read(ctx, base+"/api/v1/targets", &answer); err != nil {
-			return false, err
-		}
-		clear(up)
-		var down error
-		for _, target := range answer.Data.ActiveTargets {
-			if name := target.Labels["job"]; target.Health == "up" {
-				up[name]++
-			} else if strings.HasPrefix(name, "svc-") || name == "console" {
-				down = errors.Join(down, fmt.Errorf("%s is %s: %s", name, target.Health, target.LastError))
-			}
-		}
-		missing := 0
-		for _, w := range t.workloads() {
-			if strings.HasPrefix(w.Name, "svc-") || w.Name == "console" {
-				missing += max(0, replicas(w)-up[w.Name])
-			}
-		}
-		return missing == 0 && down == nil, errors.Join(down, fmt.Errorf("%d are missing of what is up: %v", missing, up))
-	})
-	return fmt.Sprintf("targets up: %v", up), err
-}
-
-// read reads JSON.
-func read(ctx context.Context, url string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := caller.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	return json.NewDecoder(answer.Body).Decode(into)
 }

@@ -29,6 +29,12 @@ type pod struct {
 		DeletionTimestamp          *time.Time
 		DeletionGracePeriodSeconds int
 	}
+	Spec struct {
+		NodeName   string
+		Containers []struct {
+			Ports []struct{ ContainerPort int }
+		}
+	}
 	Status struct {
 		Phase, PodIP      string
 		Conditions        []struct{ Type, Status, Message string }
@@ -39,6 +45,7 @@ type pod struct {
 				Terminated *struct {
 					ExitCode   int
 					FinishedAt time.Time
+					Message    string
 				}
 			}
 		}
@@ -64,7 +71,12 @@ func (p pod) restarts() int {
 
 // pods are those of one name, or all.
 func (t *Trial) pods(ctx context.Context, name string) ([]pod, error) {
-	path := namespace + "/pods"
+	return t.podsIn(ctx, "vow", name)
+}
+
+// podsIn are those of a namespace.
+func (t *Trial) podsIn(ctx context.Context, namespace, name string) ([]pod, error) {
+	path := "/api/v1/namespaces/" + namespace + "/pods"
 	if name != "" {
 		path += "?labelSelector=" + label + "%3D" + name
 	}
@@ -146,7 +158,7 @@ func (t *Trial) evictPod(ctx context.Context, name string) error {
 	return err
 }
 
-// processes are those of a pod's container, as this machine numbers them; the container's first is the first.
+// processes are those of a pod's first container, as this process numbers them; the container's first is the first.
 func processes(p pod) (all []int, err error) {
 	if len(p.Status.ContainerStatuses) == 0 {
 		return nil, fmt.Errorf("cannot find the processes of %s: it has no container", p.Metadata.Name)
@@ -165,7 +177,7 @@ func processes(p pod) (all []int, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if status(pid)["NSpid"] == fmt.Sprintf("%d 1", pid) {
+		if strings.HasSuffix(status(pid)["NSpid"], " 1") {
 			all = append([]int{pid}, all...)
 		} else {
 			all = append(all, pid)

@@ -20,6 +20,8 @@ type Trial struct {
 	Kubeconfig, Programs string
 	// Root is the repository, Data where local.sh has built vow.
 	Root, Data string
+	// Machines are those of the cluster.
+	Machines Machines
 	// Objects are those to apply.
 	Objects []manifest.Object
 	// Say tells people how far it is.
@@ -35,11 +37,23 @@ type check struct {
 	try     func(context.Context) (saw string, err error)
 }
 
-// Run makes all checks, in an order in which each finds what it needs, and sums them up. Without pods there is nothing to go on with; any other check that fails leaves the rest their chance.
-func (t *Trial) Run(ctx context.Context) error {
-	checks := []check{
+// Machines are what the pods run on.
+type Machines interface {
+	// Machines are their names.
+	Machines() []string
+	// Kill ends one as a loss of its power does; Boot starts it again, and waits until it is Ready.
+	Kill(ctx context.Context, name string) error
+	Boot(ctx context.Context, name string) error
+	// Link takes its cable out, or puts it in.
+	Link(ctx context.Context, name string, in bool) error
+}
+
+// RunDev makes the checks of tilt/k8s/dev on one machine.
+func (t *Trial) RunDev(ctx context.Context) error {
+	return t.run(ctx, []check{
 		{"every pod that has an image is Ready", 5 * time.Minute, t.comeUp},
 		{"containers are confined as their manifests say", time.Minute, t.confined},
+		{"who may call whom is as the NetworkPolicies say", 2 * time.Minute, t.policies},
 		{"the smoke test of tilt ci passes", 3 * time.Minute, t.smoke},
 		{"bangs go to the Service from now on", time.Minute, t.beginBangs},
 		{"a process that is killed -9 is started again", 4 * time.Minute, t.killProcesses},
@@ -50,7 +64,28 @@ func (t *Trial) Run(ctx context.Context) error {
 		{"a process that hangs is started again", 4 * time.Minute, t.hang},
 		{"no bang was lost", 3 * time.Minute, t.endBangs},
 		{"Prometheus reaches every pod", time.Minute, t.scraped},
-	}
+	})
+}
+
+// RunHA makes the checks of tilt/k8s/ha on three machines.
+func (t *Trial) RunHA(ctx context.Context) error {
+	return t.run(ctx, []check{
+		{"every pod is Ready", 6 * time.Minute, t.comeUp},
+		{"no two of a service are on a machine", time.Minute, t.apart},
+		{"containers are confined as their manifests say", time.Minute, t.confined},
+		{"who may call whom is as the NetworkPolicies say", 2 * time.Minute, t.policies},
+		{"the smoke test of tilt ci passes", 3 * time.Minute, t.smoke},
+		{"bangs go to the Service from now on", time.Minute, t.beginBangs},
+		{"a machine without power, the master's of Redis, is done without, and comes back", 6 * time.Minute, t.losePower},
+		{"a machine without a cable, the master's of Redis, is done without, and comes back", 6 * time.Minute, t.loseCable},
+		{"a machine is drained, and the budgets let no second one be", 6 * time.Minute, t.drain},
+		{"a rolling restart of each workload drains", 10 * time.Minute, t.roll},
+		{"no bang was lost that was not told", 3 * time.Minute, t.endBangs},
+	})
+}
+
+// run makes checks, in an order in which each finds what it needs, and sums them up. Without pods there is nothing to go on with; any other check that fails leaves the rest their chance.
+func (t *Trial) run(ctx context.Context, checks []check) error {
 	var failed error
 	var summary []string
 	for n, c := range checks {

@@ -1,6 +1,7 @@
-// Command kubernetes runs the manifests of tilt/k8s/dev on a Kubernetes of one node that it makes on this machine, as root, and looks whether they keep their promises there (docs/cluster.md). It ends with 1 if one does not.
+// Command kubernetes runs the manifests of tilt/k8s/dev on a Kubernetes of one machine that it makes on this one, as root, or those of tilt/k8s/ha on one of three, and looks whether they keep their promises there (docs/cluster.md).
+// It ends with 1 if one does not.
 //
-//	kubernetes [-root DIRECTORY] [-programs DIRECTORY] [-stay]
+//	kubernetes [-root DIRECTORY] [-programs DIRECTORY] [-ha] [-stay]
 package main
 
 import (
@@ -23,6 +24,7 @@ import (
 var (
 	root     = flag.String("root", ".", "the repository's root")
 	programs = flag.String("programs", ".cache/kubernetes", "the folder of kube-apiserver and its siblings, kubectl and coredns")
+	ha       = flag.Bool("ha", false, "run tilt/k8s/ha on three machines")
 	stay     = flag.Bool("stay", false, "when all was tried, go on until Ctrl-C")
 	limit    = flag.Duration("limit", 20*time.Minute, "how long all of it may take")
 )
@@ -107,11 +109,15 @@ func inside() int {
 	return 0
 }
 
-// tried starts the node, applies the manifests and tries them. The trial is there once the node is.
+// tried starts the cluster, applies the manifests and tries them. The trial is there once the cluster is.
 func tried(ctx context.Context) (*trial.Trial, error) {
 	work := os.Getenv(workVariable)
-	objects, err := manifest.Build(*root, "tilt/k8s/dev")
+	objects, machines, err := wanted()
 	if err != nil {
+		return nil, err
+	}
+	logs := filepath.Join(*programs, "log")
+	if err := os.RemoveAll(logs); err != nil {
 		return nil, err
 	}
 	archives := filepath.Join(work, "images")
@@ -122,8 +128,8 @@ func tried(ctx context.Context) (*trial.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	node, err := onenode.Start(ctx, onenode.Config{
-		Root: *root, Programs: *programs, Images: archives, Work: work, Logs: filepath.Join(*programs, "log"), Aliases: aliases, Say: say,
+	cluster, err := onenode.Start(ctx, onenode.Config{
+		Root: *root, Programs: *programs, Images: archives, Work: work, Logs: logs, Machines: machines, Aliases: aliases, Say: say,
 	})
 	if err != nil {
 		return nil, err
@@ -132,13 +138,31 @@ func tried(ctx context.Context) (*trial.Trial, error) {
 	defer cancel(nil)
 	go func() {
 		select {
-		case err := <-node.Ended():
+		case err := <-cluster.Ended():
 			cancel(err)
 		case <-ctx.Done():
 		}
 	}()
 	t := &trial.Trial{
-		Client: node.Client, Kubeconfig: node.Kubeconfig, Root: *root, Programs: *programs, Data: filepath.Join(work, "cluster"), Objects: kept, Say: say,
+		Client: cluster.Client, Machines: cluster, Kubeconfig: cluster.Kubeconfig, Root: *root, Programs: *programs, Data: filepath.Join(work, "cluster"), Objects: kept, Say: say,
 	}
-	return t, t.Run(ctx)
+	if *ha {
+		return t, t.RunHA(ctx)
+	}
+	return t, t.RunDev(ctx)
+}
+
+// wanted are the objects to run, and on how many machines.
+func wanted() (objects []manifest.Object, machines int, err error) {
+	if !*ha {
+		objects, err = manifest.Build(*root, "tilt/k8s/dev")
+		return objects, 1, err
+	}
+	objects, err = manifest.Build(*root, "tilt/k8s/ha")
+	if err != nil {
+		return nil, 0, err
+	}
+	redis, err := onenode.Sentinels(*root)
+	// What the namespace is comes first, then what everybody waits for.
+	return append(objects[:1:1], append(redis, objects[1:]...)...), 3, err
 }
