@@ -3,5 +3,5 @@
 //
 // Invariants: it is a function of objects, without clock and I/O; what it does not know of a policy is an error and not left out; a pod that is not known yet gets no calls.
 //
-// Only onenode imports it.
+// Only kube imports it.
 package policy

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/vow-os/vow/tools/cluster/manifest"
-	"github.com/vow-os/vow/tools/cluster/onenode"
+	"github.com/vow-os/vow/tools/cluster/kube"
 	"github.com/vow-os/vow/tools/cluster/trial"
 )
 
@@ -41,7 +41,7 @@ func main() {
 		}
 		*at = absolute
 	}
-	os.Exit(onenode.Stage(outside, inside))
+	os.Exit(kube.Stage(outside, inside))
 }
 
 var began = time.Now()
@@ -90,7 +90,7 @@ func prepared() (code int, err error) {
 	if err := os.Setenv(workVariable, work); err != nil {
 		return 0, err
 	}
-	return onenode.Isolate(ctx)
+	return kube.Isolate(ctx)
 }
 
 func inside() int {
@@ -124,11 +124,11 @@ func tried(ctx context.Context) (*trial.Trial, error) {
 	if err := os.Mkdir(archives, 0o755); err != nil {
 		return nil, err
 	}
-	aliases, kept, err := onenode.Pack(*root, *programs, archives, objects, say)
+	aliases, kept, err := kube.Pack(*root, *programs, archives, objects, say)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := onenode.Start(ctx, onenode.Config{
+	cluster, err := kube.Start(ctx, kube.Config{
 		Root: *root, Programs: *programs, Images: archives, Work: work, Logs: logs, Machines: machines, Aliases: aliases, Say: say,
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func wanted() (objects []manifest.Object, machines int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	redis, err := onenode.Sentinels(*root)
+	redis, err := kube.Sentinels(*root)
 	// What the namespace is comes first, then what everybody waits for.
 	return append(objects[:1:1], append(redis, objects[1:]...)...), 3, err
 }

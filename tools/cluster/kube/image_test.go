@@ -1,6 +1,8 @@
-package onenode
+package kube
 
 import (
+	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +61,7 @@ func TestAStandInHasItsLibraries(t *testing.T) {
 
 // TestTheClustersOwnObjectsFitItsProgram: DNS answers where kubelets send questions, volumes are of the class that there is and where their machine has folders.
 func TestTheClustersOwnObjectsFitItsProgram(t *testing.T) {
-	objects, err := manifest.Build(root, "tools/cluster/onenode/system")
+	objects, err := manifest.Build(root, "tools/cluster/kube/system")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,5 +82,28 @@ func TestTheClustersOwnObjectsFitItsProgram(t *testing.T) {
 	}
 	if found != 3 || !strings.Contains(string(volume.YAML), `"path":"/run/volumes/5"`) {
 		t.Errorf("%d of a Service, a class and a configuration are what is looked for; a volume is %s", found, volume.YAML)
+	}
+}
+
+// TestTheStandInForTheChartIsConfiguredAsItsValuesSay, and where they say nothing as the chart is; its master is called as our Secret calls it.
+func TestTheStandInForTheChartIsConfiguredAsItsValuesSay(t *testing.T) {
+	objects, err := Sentinels(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := string(objects[len(objects)-1].YAML)
+	for _, want := range []string{`appendfsync always\n`, `min-replicas-to-write 1\n`, `save \"\"\n`, `sentinel down-after-milliseconds vow 10000\n`, `sentinel parallel-syncs vow 5\n`} {
+		if !strings.Contains(last, want) {
+			t.Errorf("%s is missing in %s", want, last)
+		}
+	}
+	urls := 0
+	for _, o := range objects {
+		if url, _ := base64.StdEncoding.DecodeString(fmt.Sprint(o.At("data", "url"))); strings.HasSuffix(string(url), "@redis-redis-ha:26379/vow") {
+			urls++
+		}
+	}
+	if urls != 1 {
+		t.Errorf("%d Secrets say where Redis is", urls)
 	}
 }

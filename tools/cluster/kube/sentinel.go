@@ -1,4 +1,4 @@
-package onenode
+package kube
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ func sentinelDefaults() map[string]string {
 
 // Sentinels are the objects in the place of the chart redis-ha: Redis and Sentinel on three machines, as tilt/k8s/ha/redis-values.yaml wants them.
 func Sentinels(root string) ([]manifest.Object, error) {
-	objects, err := manifest.Build(root, "tools/cluster/onenode/redis-ha")
+	objects, err := manifest.Build(root, "tools/cluster/kube/redis-ha")
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func Sentinels(root string) ([]manifest.Object, error) {
 	if err := yaml.Unmarshal(content, &values); err != nil {
 		return nil, fmt.Errorf("cannot read the values of the chart: %w", err)
 	}
-	script, err := os.ReadFile(filepath.Join(root, "tools/cluster/onenode/redis-ha/init.sh"))
+	script, err := os.ReadFile(filepath.Join(root, "tools/cluster/kube/redis-ha/init.sh"))
 	if err != nil {
 		return nil, err
 	}

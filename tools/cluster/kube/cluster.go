@@ -1,4 +1,4 @@
-package onenode
+package kube
 
 import (
 	"context"
@@ -152,7 +152,7 @@ func (c *Cluster) bootAll(ctx context.Context) error {
 
 // system applies what every cluster has before ours comes: names, volumes to be claimed, the rights of who enforces policies.
 func (c *Cluster) system(ctx context.Context) error {
-	objects, err := manifest.Build(c.config.Root, "tools/cluster/onenode/system")
+	objects, err := manifest.Build(c.config.Root, "tools/cluster/kube/system")
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package onenode
+package kube
 
 import (
 	"context"
