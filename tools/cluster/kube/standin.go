@@ -26,7 +26,7 @@ type StandIn struct {
 // StandIns are all that there can be. Grafana and Pyroscope come neither from Debian nor as Go modules.
 func StandIns() []StandIn {
 	return []StandIn{
-		{"docker.io/library/redis", "redis-server of Debian", []string{"redis-server", "redis-cli", "sh", "timeout"}},
+		{"docker.io/library/redis", "redis-server of Debian", []string{"redis-server", "redis-cli", "sh", "sleep", "timeout"}},
 		{"docker.io/prom/prometheus", "prometheus of Debian", []string{"prometheus"}},
 		{"docker.io/otel/opentelemetry-collector-contrib", "the Collector that make e2e-collector builds", []string{".cache/collector/otelcol-vow"}},
 		{"docker.io/jaegertracing/jaeger", "the Jaeger that make e2e-jaeger builds", []string{".cache/jaeger/jaeger"}},

@@ -1,8 +1,9 @@
-# Who is master is what a Sentinel of another pod says; if none answers, this is the beginning, and the first pod is.
+# Who is master is what a Sentinel of another pod says; if none answers, three times over, this is the beginning, and the first pod is. Once is not enough: for its first second or two a pod is known to nobody who lets it in.
 set -eu
 index=${POD_NAME##*-} master=
-for other in 0 1 2; do
+for other in 0 1 2 again 0 1 2 again 0 1 2; do
   [ $other != $index ] || continue
+  [ $other != again ] || { sleep 5; continue; }
   timeout 3 redis-cli -h 10.96.100.$other -p 26379 sentinel get-master-addr-by-name vow >/data/answer 2>/dev/null || continue
   read -r master </data/answer || true
   [ -z "$master" ] || break
