@@ -222,12 +222,14 @@ func TestARedTreeSaysWhyWhatWasTriedAndWhatIsNext(t *testing.T) {
 }
 
 // Secrets are not in a page until they are asked for, and user names and passwords of URLs never are.
-func TestConnectionParametersAreNotSentUntilTheyAreAskedFor(t *testing.T) {
+func TestParametersAreNotSentUntilTheyAreAskedFor(t *testing.T) {
 	b := open(t, &fleet{}, Config{})
 	for _, path := range pages() {
 		_, body := b.do(b.request(http.MethodGet, path, nil))
-		if strings.Contains(body, "hunter2") != strings.Contains(path, "show=connection") {
-			t.Errorf("%s: the password is there: %v", path, strings.Contains(body, "hunter2"))
+		for _, secret := range []string{"hunter2", "hunter3"} { // what it published, and what it was requested with
+			if strings.Contains(body, secret) != strings.Contains(path, "show=connection") {
+				t.Errorf("%s: %s is there: %v", path, secret, strings.Contains(body, secret))
+			}
 		}
 		if strings.Contains(body, "user:secret") {
 			t.Errorf("%s shows the password of a URL", path)

@@ -93,7 +93,7 @@ func (f *fleet) hello() *masterv1.Tree {
 	instance := func(n int, title string) *masterv1.Instance {
 		return &masterv1.Instance{
 			InstanceId: fmt.Sprintf("%s.i%d", hello, n), AllocationId: fmt.Sprintf("%s.a%d", hello, n), TreeId: hello, Title: title, Computer: "laptop", Partition: fmt.Sprintf("slappart%d", n),
-			State: typev1.RequestedState_REQUESTED_STATE_STARTED, SoftwareRelease: "https://user:secret@example.net/hello", Parameters: map[string]string{"port": "80"},
+			State: typev1.RequestedState_REQUESTED_STATE_STARTED, SoftwareRelease: "https://user:secret@example.net/hello", Parameters: map[string]string{"port": "80", "peer-password": "hunter3"},
 			ConnectionParameters: map[string]string{"password": "hunter2"}, Status: &masterv1.PartitionStatus{Colour: green(), Latest: latest, LastSuccessRunId: "r0"},
 		}
 	}

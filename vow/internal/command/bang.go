@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
+	"github.com/vow-os/vow/kit/rpc"
 	"github.com/vow-os/vow/vow/internal/client"
 )
 
@@ -84,12 +85,27 @@ func bang(ctx context.Context, f *client.Fleet, target string, computer, dry boo
 		request.Target = &masterv1.BangRequest_Computer{Computer: target}
 	} else {
 		tree, err := getTree(ctx, f, target)
+		if rpc.IsNotFound(err) {
+			return nil, notATree(ctx, f, target, err)
+		}
 		if err != nil {
 			return nil, err
 		}
 		request.Target = &masterv1.BangRequest_TreeId{TreeId: tree.GetTreeId()}
 	}
 	return f.Vow.Bang(ctx, request)
+}
+
+// notATree says what else was meant, if it can be told.
+func notATree(ctx context.Context, f *client.Fleet, name string, err error) error {
+	of, _, inside := strings.Cut(name, "/")
+	if _, missing := getTree(ctx, f, of); inside && missing == nil {
+		return usageError{fmt.Errorf("cannot bang %q alone: every partition of a tree runs; want vow bang %s", name, of)}
+	}
+	if _, missing := f.Computers.GetComputer(ctx, &masterv1.GetComputerRequest{Computer: name}); missing == nil {
+		return usageError{fmt.Errorf("cannot bang %q: it is a computer; want vow bang --computer %[1]s for each tree on it", name)}
+	}
+	return err
 }
 
 // await follows a convergence until it is closed, and says how long it was open.

@@ -144,6 +144,27 @@ func TestAMuteOfAPromiseThatNobodyHeardOfIsRefused(t *testing.T) {
 	}
 }
 
+func TestABangOfWhatIsNoTreeSaysWhatToBang(t *testing.T) {
+	serve(t)
+	for name, want := range map[string]string{"hello/web": "want vow bang hello\n", "laptop": "want vow bang --computer laptop "} {
+		if code, _, errOut := run(t, "bang", name); code != exitUsage || !strings.Contains(errOut, want) {
+			t.Errorf("%s: exit %d, %q; want %q", name, code, errOut, want)
+		}
+	}
+}
+
+func TestAMistakeInAFileOfParametersIsToldWithItsPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"{\n  \"a\": \"1\",\n  b\n}": "line 3: invalid character 'b'",
+		`{"b": "1", "size": 3}`:      `"size" is none`,
+		`["a"]`:                      "want a JSON object of strings",
+	} {
+		if _, err := fileParameters([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}
+
 func TestAClosedComputerIsSaidToBe(t *testing.T) {
 	c := &masterv1.Computer{Closure: &masterv1.Closure{Kind: masterv1.ClosureKind_CLOSURE_KIND_DRAIN, Reason: "new kernel", By: "me", Since: timestamppb.Now()}}
 	if got := computerReason(c, time.Now()); !strings.HasPrefix(got, "closed: drain: new kernel (me, ") {

@@ -1,13 +1,16 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,8 +123,8 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		if err != nil {
 			return nil, fmt.Errorf("cannot read --parameters-file: %w", err)
 		}
-		if err := json.Unmarshal(data, &parameters); err != nil {
-			return nil, fmt.Errorf("cannot read --parameters-file %s: want a JSON object of strings: %w", r.file, err)
+		if parameters, err = fileParameters(data); err != nil {
+			return nil, fmt.Errorf("cannot read --parameters-file %s: %w", r.file, err)
 		}
 	}
 	for _, p := range r.parameters {
@@ -144,6 +147,27 @@ func (r requested) message(title, release string) (*masterv1.RequestInstanceRequ
 		request.RetentionDelay = durationpb.New(r.retention)
 	}
 	return request, nil
+}
+
+// fileParameters reads a JSON object of texts.
+func fileParameters(data []byte) (map[string]string, error) {
+	var all map[string]any
+	err := json.Unmarshal(data, &all)
+	if broken := new(json.SyntaxError); errors.As(err, &broken) {
+		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(data[:broken.Offset], []byte("\n")), err)
+	}
+	if err != nil {
+		return nil, errors.New("want a JSON object of strings")
+	}
+	parameters := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		text, ok := all[key].(string)
+		if !ok {
+			return nil, fmt.Errorf("want a JSON object of strings: %q is none; write a number in quotes, and what is structured as JSON in the parameter \"_\"", key)
+		}
+		parameters[key] = text
+	}
+	return parameters, nil
 }
 
 // requestInstance sends a request, each time as a new one: an old one's id would get its old answer.

@@ -96,6 +96,26 @@ func TestMistakesAreToldWithTheirLine(t *testing.T) {
 	}
 }
 
+// Whoever mends one mistake wants to see the others too.
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	for text, want := range map[string][]string{
+		"software:\n- relese: x\ntrees:\n- title: a\n  relaese: x\n  computr: y\n- title: b\n  release: x\n  parameters: {c: [1]}\n": {"line 2: ", "line 5: ", "line 6: ", "line 9: "},
+		"software:\n- release: x\n  computers: [a]\n  state: built\ntrees:\n- title: a\n- title: b\n  release: x\n  state: on\n":     {"line 2: ", "line 6: ", "line 7: "},
+		"trees:\n" + strings.Repeat("- release: x\n", maxMistakes+2):                                                                 {"and 2 more"},
+	} {
+		_, err := Read([]byte(text), "fleet.yaml", "/")
+		if err == nil {
+			t.Errorf("%q is read", text)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), "\n  "+w) {
+				t.Errorf("%q is not in %v", w, err)
+			}
+		}
+	}
+}
+
 func root(change func(*masterv1.Instance)) Current {
 	i := &masterv1.Instance{
 		Title: "hello", SoftwareRelease: "file:///etc/fleet/hello", SoftwareType: "small", State: typev1.RequestedState_REQUESTED_STATE_STARTED,

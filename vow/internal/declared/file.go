@@ -77,7 +77,7 @@ func (t Text) MarshalYAML() (any, error) {
 // UnmarshalYAML takes any scalar but null.
 func (t *Text) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-		return fmt.Errorf("line %d: a parameter is a text; structured ones go below `serialised:`", node.Line)
+		return wrong(node.Line, "a parameter is a text; structured ones go below `serialised:`")
 	}
 	*t = Text(node.Value)
 	return nil
@@ -106,18 +106,43 @@ func (s *Software) UnmarshalYAML(node *yaml.Node) error {
 // keys refuses those that are not known.
 func keys(node *yaml.Node, known ...string) error {
 	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: want keys and values: %s", node.Line, strings.Join(known, ", "))
+		return wrong(node.Line, "want keys and values: %s", strings.Join(known, ", "))
 	}
+	var unknown yaml.TypeError
 	for i := 0; i < len(node.Content); i += 2 {
 		key, ok := node.Content[i], false
 		for _, k := range known {
 			ok = ok || key.Value == k
 		}
 		if !ok {
-			return fmt.Errorf("line %d: %q is not known here; want one of %s", key.Line, key.Value, strings.Join(known, ", "))
+			unknown.Errors = append(unknown.Errors, fmt.Sprintf("line %d: %q is not known here; want one of %s", key.Line, key.Value, strings.Join(known, ", ")))
 		}
 	}
+	if len(unknown.Errors) > 0 {
+		return &unknown
+	}
 	return nil
+}
+
+// wrong is one mistake. The decoder gathers errors of this type, and goes on.
+func wrong(line int, format string, args ...any) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: "+format, append([]any{line}, args...)...)}}
+}
+
+// maxMistakes bounds how many mistakes of a file are told at once.
+const maxMistakes = 20
+
+// mistakes is the error of a file: all that is wrong, since whoever mends one wants to see the next.
+func mistakes(name string, all []string) error {
+	switch n := len(all); {
+	case n == 0:
+		return nil
+	case n == 1:
+		return fmt.Errorf("cannot read %s: %s", name, all[0])
+	case n > maxMistakes:
+		all = append(all[:maxMistakes:maxMistakes], fmt.Sprintf("and %d more", n-maxMistakes))
+	}
+	return fmt.Errorf("cannot read %s:\n  %s", name, strings.Join(all, "\n  "))
 }
 
 // Read reads a file. name is what mistakes are told with; releases that are paths are meant from dir, an absolute directory.
@@ -128,34 +153,42 @@ func Read(data []byte, name, dir string) (*File, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	var f File
-	if err := decoder.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+	err := decoder.Decode(&f)
+	if many := new(yaml.TypeError); errors.As(err, &many) {
+		return nil, mistakes(name, many.Errors)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot read %s: want one document; what follows the first `---` would be forgotten", name)
 	}
-	if err := f.check(dir); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
+	if err := mistakes(name, f.check(dir)); err != nil {
+		return nil, err
 	}
 	return &f, nil
 }
 
 // check finds mistakes, and makes URLs of paths.
-func (f *File) check(dir string) error {
+func (f *File) check(dir string) (wrong []string) {
+	say := func(line int, format string, args ...any) {
+		wrong = append(wrong, fmt.Sprintf("line %d: "+format, append([]any{line}, args...)...))
+	}
 	pairs := map[string]int{}
 	for i := range f.Software {
 		s := &f.Software[i]
 		if s.Release == "" || len(s.Computers) == 0 {
-			return fmt.Errorf("line %d: a software release wants `release:` and `computers:`", s.line)
+			say(s.line, "a software release wants `release:` and `computers:`")
+			continue
 		}
 		if _, err := SoftwareState(s.State); err != nil {
-			return fmt.Errorf("line %d: %w", s.line, err)
+			say(s.line, "%v", err)
 		}
 		s.Release = location(s.Release, dir)
 		for _, c := range s.Computers {
 			pair := c + " " + s.Release
 			if pairs[pair] > 0 {
-				return fmt.Errorf("line %d: %s is named for computer %s in line %d already", s.line, s.Release, c, pairs[pair])
+				say(s.line, "%s is named for computer %s in line %d already", s.Release, c, pairs[pair])
 			}
 			pairs[pair] = s.line
 		}
@@ -164,14 +197,14 @@ func (f *File) check(dir string) error {
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if err := t.check(dir); err != nil {
-			return fmt.Errorf("line %d: %w", t.line, err)
+			say(t.line, "%v", err)
 		}
-		if titles[t.Title] > 0 {
-			return fmt.Errorf("line %d: tree %q is in line %d already", t.line, t.Title, titles[t.Title])
+		if t.Title != "" && titles[t.Title] > 0 {
+			say(t.line, "tree %q is in line %d already", t.Title, titles[t.Title])
 		}
 		titles[t.Title] = t.line
 	}
-	return nil
+	return wrong
 }
 
 func (t *Tree) check(dir string) error {

@@ -175,7 +175,7 @@ func TestTheDoctorFindsWhatIsNotWell(t *testing.T) {
 	report := Examine(t.Context(), fleet(t, endpoint.Set{Master: master, Scheduler: gone.Addr().String(), Promise: serve(t, examination{"svc-promise", "2", 90 * time.Second})}), "1")
 	for _, want := range []string{
 		"ok svc-master answers", "ok svc-master store: answers fine", "fail svc-master store: memory", "fail svc-scheduler port nothing answers at", "fail clocks svc-promise 1m",
-		"fail computers contact 1 of 2 are dead: [attic]", "warn node laptop disk 7 MiB free", "warn versions skew 1: [node laptop svc-master vow]; 2: [svc-promise]", "warn trees colours 1 of 1 are Red: [hello]",
+		"fail computers contact 1 of 2 are dead: attic", "warn node laptop disk 7 MiB free", "warn versions skew 1: node laptop, svc-master, vow; 2: svc-promise", "warn trees colours 1 of 1 are Red: hello",
 	} {
 		if !has(report, want) {
 			t.Errorf("no finding %q in %+v", want, report.Findings)

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	examinev1 "github.com/vow-os/vow/gen/vow/examine/v1"
@@ -84,7 +85,7 @@ func some(names []string) string {
 	const shown = 5
 	slices.Sort(names)
 	if len(names) <= shown {
-		return fmt.Sprint(names)
+		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%v and %d more", names[:shown], len(names)-shown)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }

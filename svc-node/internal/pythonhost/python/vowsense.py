@@ -149,6 +149,21 @@ def lost(request, folder):
     return {}
 
 
+def raised(e):
+    """What sense() raised, with where: an author reads neither "'x'" nor nothing as a KeyError in line 12."""
+    said = str(e)
+    kind = type(e).__name__
+    at = e.__traceback__.tb_next  # the first frame is our own
+    if at is None:
+        return said or kind
+    path, line = at.tb_frame.f_code.co_filename, at.tb_lineno
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == path:
+            line = at.tb_lineno
+        at = at.tb_next
+    return "%s (%s, %s line %d)" % (said, kind, os.path.basename(path), line) if said else "%s (%s line %d)" % (kind, os.path.basename(path), line)
+
+
 def sense(request):
     """Execute the promise of a request; its result as a dictionary."""
     began = time.time()
@@ -194,7 +209,7 @@ def sense(request):
         try:
             promise.sense()
         except Exception as e:
-            promise.logger.error(str(e) or type(e).__name__)
+            promise.logger.error("%s", raised(e))
     for handler in promise.logger.handlers:
         handler.flush()
     result["entries"] = notes + record.all()
