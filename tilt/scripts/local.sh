@@ -42,7 +42,7 @@ build() {
   # Tilt builds for several processes at once, which may be of one program.
   exec 9>"$data/building"
   flock 9
-  (cd "$root" && go build -buildvcs=false -o "$data/next/" "$@")
+  (cd "$root" && go build -trimpath -buildvcs=false -o "$data/next/" "$@")
   for program; do
     name=${program##*/}
     cmp -s "$data/next/$name" "$bin/$name" || cp -f --remove-destination "$data/next/$name" "$bin/$name"

@@ -82,11 +82,18 @@ func Run(ctx context.Context, o Options) (err error) {
 		err = errors.Join(err, s.stop())
 	}()
 	for _, l := range o.Resources {
-		log, err := os.Create(filepath.Join(o.Logs, strings.ReplaceAll(l.Name, "/", "-")+".log"))
+		log, err := os.Create(filepath.Join(o.Logs, l.Name+".log"))
 		if err != nil {
 			return fmt.Errorf("cannot keep the log of %s: %w", l.Name, err)
 		}
 		s.resources = append(s.resources, &resource{Local: l, log: log, since: time.Now()})
+	}
+	for _, r := range s.resources {
+		for _, name := range r.After {
+			if s.named(name) == nil {
+				return fmt.Errorf("cannot run %s: it needs %q, which does not exist", r.Name, name)
+			}
+		}
 	}
 	if err := s.until(ctx, s.allWell); err != nil {
 		return err

@@ -142,6 +142,12 @@ func TestAServerThatEndsIsAFailureWhateverItsCode(t *testing.T) {
 	}
 }
 
+func TestWhatNeedsNobodyWeKnowIsRefused(t *testing.T) {
+	if err := run(t, options(t, update("", "lonely", "true", "nobody"))); err == nil || !strings.Contains(err.Error(), `cannot run lonely: it needs "nobody"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestACommandThatDoesNotExistIsAFailure(t *testing.T) {
 	r := update("", "missing", "")
 	r.Update.Arguments = []string{"/nonexistent/program"}

@@ -31,11 +31,10 @@ type evaluation struct {
 
 // options are a call of k8s_resource, until all objects are known.
 type options struct {
-	workload, newName    resourceName
-	after, objects       textList
-	labels               labels
-	forwards             forwardList
-	manual, notInitially bool
+	workload, newName resourceName
+	after, objects    textList
+	labels            labels
+	forwards          forwardList
 }
 
 type function = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error)
@@ -163,7 +162,6 @@ func (e *evaluation) k8sResource() ([]any, func() (starlark.Value, error)) {
 		if c.workload == "" && len(c.objects) == 0 {
 			return nil, errors.New("doesn't specify a workload or any objects")
 		}
-		c.manual, c.notInitially = mode == "manual", !initial
 		e.options = append(e.options, c)
 		return starlark.None, nil
 	}

@@ -166,6 +166,9 @@ func TestCIRunsTheSmokeTestAndNoButton(t *testing.T) {
 		if buttons < 5 {
 			t.Errorf("%s has %d actions", mode, buttons)
 		}
+		if m.Version != ">=0.35.0" {
+			t.Errorf("%s asks for Tilt %s; readiness_timeout is of 0.35.0", mode, m.Version)
+		}
 		if m.ReadinessTimeout < 15*time.Minute || m.Timeout < m.ReadinessTimeout || mode == "kubernetes" && m.GracePeriod < 5*time.Minute {
 			t.Errorf("%s: a slow machine with cold caches gets %v to be ready, %v in all, %v of errors", mode, m.ReadinessTimeout, m.Timeout, m.GracePeriod)
 		}
