@@ -1,8 +1,6 @@
 package waterfall
 
 import (
-	"flag"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,9 +9,8 @@ import (
 
 	masterv1 "github.com/vow-os/vow/gen/vow/master/v1"
 	typev1 "github.com/vow-os/vow/gen/vow/type/v1"
+	"github.com/vow-os/vow/kit/golden"
 )
-
-var update = flag.Bool("update", false, "write testdata anew")
 
 var zero = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -62,19 +59,7 @@ func TestAWaterfallDrawsWhatHappenedAndWhatIsPending(t *testing.T) {
 	if err := Draw(&got, story(), zero.Add(204*time.Millisecond), 100); err != nil {
 		t.Fatal(err)
 	}
-	const path = "testdata/story.txt"
-	if *update {
-		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
-	}
+	golden.Compare(t, "testdata/story.txt", got.String())
 }
 
 func TestNoMomentFallsOutsideTheBars(t *testing.T) {

@@ -3,7 +3,6 @@ package fleet_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,10 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vow-os/vow/kit/golden"
 	"github.com/vow-os/vow/sim/fleet"
 )
-
-var update = flag.Bool("update", false, "write what the stories of testdata expect anew; read the difference before you commit it")
 
 // telling is one story as it is told.
 type telling struct {
@@ -87,7 +85,7 @@ func (s *telling) do(ctx context.Context, words []string) error {
 func (s *telling) expect(name, got string) error {
 	want, found := s.archive.file(name)
 	switch {
-	case *update:
+	case golden.Updating():
 		s.archive.set(name, got)
 		return nil
 	case !found:
@@ -139,7 +137,7 @@ func tellAll(t *testing.T, files []string, check func(*telling)) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			tell(t, path, func(s *telling) {
 				check(s)
-				if *update && !s.t.Failed() {
+				if golden.Updating() && !s.t.Failed() {
 					if err := os.WriteFile(path, []byte(s.archive.String()), 0o644); err != nil {
 						s.t.Error(err)
 					}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "write what the scripts of testdata show now")
+	"github.com/vow-os/vow/kit/golden"
+)
 
 // start of every script: a Thursday, so that the day of the quota has 14 hours left.
 var noon = time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
@@ -33,16 +32,7 @@ func TestScripts(t *testing.T) {
 		}
 		sentence, _, _ := strings.Cut(string(text), "\n")
 		t.Run(strings.TrimPrefix(sentence, "# "), func(t *testing.T) {
-			got := play(t, string(text))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(text) {
-				t.Errorf("%s tells another story; go test -update shows it in the diff. It is now:\n%s", file, got)
-			}
+			golden.Compare(t, file, play(t, string(text)))
 		})
 	}
 }

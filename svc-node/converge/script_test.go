@@ -1,7 +1,6 @@
 package converge_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vow-os/vow/kit/golden"
 	"github.com/vow-os/vow/svc-node/converge"
 )
-
-var update = flag.Bool("update", false, "write what the core does into testdata")
 
 // Each script of testdata is a story: lines that start with > are events, the lines beneath are what the core says and
 // does. A line "at 1m" moves the clock to one minute after the start.
@@ -28,16 +26,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := play(t, string(content))
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(content) {
-				t.Errorf("the core says otherwise:\n%s", got)
-			}
+			golden.Compare(t, path, play(t, string(content)))
 		})
 	}
 }

@@ -1,13 +1,13 @@
 package supervise_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vow-os/vow/kit/golden"
 	"github.com/vow-os/vow/svc-node/supervise"
 )
 
@@ -15,14 +15,14 @@ import (
 // core answered. `go test -update` writes the answers anew; read the difference.
 func TestTranscript(t *testing.T) {
 	const path = "testdata/life.txt"
-	want, err := os.ReadFile(path)
+	script, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got strings.Builder
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := story{now: start, start: start, out: &got}
-	for line := range strings.Lines(string(want)) {
+	for line := range strings.Lines(string(script)) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
 		case strings.HasPrefix(line, "#") || line == "":
@@ -34,16 +34,8 @@ func TestTranscript(t *testing.T) {
 			}
 		}
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if got.String() != string(want) {
-		t.Errorf("the life of a process has changed:\n%s", got.String())
-	}
+	golden.Compare(t, path, got.String())
 }
-
-var update = flag.Bool("update", false, "write the transcript anew")
 
 type story struct {
 	set        supervise.Set

@@ -2,7 +2,6 @@ package agenda_test
 
 import (
 	"bufio"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,10 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vow-os/vow/kit/golden"
 	"github.com/vow-os/vow/svc-scheduler/agenda"
 )
-
-var update = flag.Bool("update", false, "write the transcripts of testdata anew")
 
 // start is the virtual time at which scripts begin.
 var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -31,21 +29,12 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			head, want, _ := strings.Cut(string(content), "-- transcript --\n")
+			head, _, _ := strings.Cut(string(content), "-- transcript --\n")
 			_, script, found := strings.Cut(head, "-- script --\n")
 			if !found {
 				t.Fatalf("cannot find the script in %s", file)
 			}
-			got := play(t, script)
-			if *update {
-				if err := os.WriteFile(file, []byte(head+"-- transcript --\n"+got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != want {
-				t.Errorf("%s answers\n%s\nand should answer\n%s", file, got, want)
-			}
+			golden.Compare(t, file, head+"-- transcript --\n"+play(t, script))
 		})
 	}
 }

@@ -3,7 +3,7 @@
 //
 // Invariants
 //   - A recipe is one file with its tests; its table of options is data, and docs/recipes.md is generated from
-//     it (cmd/recipedoc). Recipes builds the map of all of them; nothing registers itself.
+//     it (go test -update). Recipes builds the map of all of them; nothing registers itself.
 //   - A recipe never touches the disk: it writes to Files, which internal/install stages, checks and commits.
 //     So a plan without effects is the same code, and a crash leaves no half-written part.
 //   - A recipe never reaches the master or the machine but through World.

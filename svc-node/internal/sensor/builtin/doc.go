@@ -3,7 +3,7 @@
 //
 //	declaration ─▶ Prepare ─▶ Check (configuration read once, windows, period) ─▶ Sense, each time ─▶ group
 //
-// Each sensor is a file with a value of type Sensor; docs/sensors.md is generated from those values by cmd/sensordoc.
+// Each sensor is a file with a value of type Sensor; docs/sensors.md is generated from those values by go test -update.
 //
 // Invariants: a sensor that opens files or unix sockets does so with the rights of the partition's user (package privilege);
 // it reads bounded amounts; it ends with its context; it never panics on what a configuration says. Messages quote as

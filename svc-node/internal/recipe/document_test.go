@@ -3,13 +3,16 @@ package recipe
 import (
 	"fmt"
 	"strings"
+	"testing"
+
+	"github.com/vow-os/vow/kit/golden"
 )
 
-// Document is docs/recipes.md.
-func (r *Registry) Document() string {
+// document is docs/recipes.md.
+func (r *Registry) document() string {
 	var b strings.Builder
 	b.WriteString("# Recipes\n\nThe recipes that are built in, with the options they read and those they set for other sections to refer to.\n" +
-		"Generated from svc-node/internal/recipe by its cmd/recipedoc; change the code, not this file.\n\n" +
+		"Generated from svc-node/internal/recipe by `go test -update`; change the code, not this file.\n\n" +
 		"In every recipe an empty option is no option, and further options may be written and referred to.\n" +
 		"A recipe that is not listed is an error that names it, its section and its place.\n")
 	for _, recipe := range r.all {
@@ -35,4 +38,9 @@ func (r *Registry) Document() string {
 		}
 	}
 	return b.String()
+}
+
+// docs/recipes.md is what the code says.
+func TestTheDocumentIsWhatTheCodeSays(t *testing.T) {
+	golden.Compare(t, "../../../docs/recipes.md", Recipes().document())
 }

@@ -3,15 +3,18 @@ package builtin
 import (
 	"fmt"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/vow-os/vow/kit/golden"
 )
 
-// Document is docs/sensors.md.
-func Document() string {
+// document is docs/sensors.md.
+func document() string {
 	var b strings.Builder
 	b.WriteString("# Built-in sensors\n\nThe sensors that svc-node has in itself: `etc/plugin/<name>.json` declares one, " +
 		"and a `slapos.cookbook:promise.plugin` section that names the module of the same name gets it ([built-in promises](promises-builtin.md)).\n" +
-		"Generated from svc-node/internal/sensor/builtin by its cmd/sensordoc; change the code, not this file.\n\n" +
+		"Generated from svc-node/internal/sensor/builtin by `go test -update`; change the code, not this file.\n\n" +
 		"In every sensor an empty value is no value, and an unknown key is told in each group. A value that cannot be used makes each group fail.\n" +
 		"\n## What all of them read\n\n")
 	table(&b, common)
@@ -39,4 +42,8 @@ func minutes(d time.Duration) string {
 		return "1 minute"
 	}
 	return fmt.Sprintf("%g minutes", d.Minutes())
+}
+
+func TestTheDocumentIsWhatTheCodeSays(t *testing.T) {
+	golden.Compare(t, "../../../../docs/sensors.md", document())
 }
