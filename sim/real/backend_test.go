@@ -246,30 +246,11 @@ type search struct{ QueryType, Service, Operation, Tags string }
 // panelSearches are those of the dashboards, by dashboard and panel.
 func panelSearches(t *testing.T) map[string]search {
 	t.Helper()
-	files, _ := filepath.Glob(filepath.Join(observability, "grafana", "dashboards", "*.json"))
 	found := map[string]search{}
-	for _, file := range files {
-		var board struct {
-			Title  string
-			Panels []struct {
-				Title   string
-				Targets []search
-			}
+	eachTarget(t, func(panel string, n int, target search) {
+		if target.QueryType == "search" {
+			found[fmt.Sprint(panel, ", ", n)] = target
 		}
-		data, err := os.ReadFile(file)
-		if err == nil {
-			err = json.Unmarshal(data, &board)
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for _, panel := range board.Panels {
-			for n, target := range panel.Targets {
-				if target.QueryType == "search" {
-					found[fmt.Sprint(board.Title, ", ", panel.Title, ", ", n)] = target
-				}
-			}
-		}
-	}
+	})
 	return found
 }

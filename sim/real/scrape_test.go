@@ -223,17 +223,16 @@ func (p *prometheus) exemplars(metric string) (ids []string) {
 	return ids
 }
 
-// panelQueries are the expressions of the panels of all dashboards, by dashboard and panel, as Grafana would ask them.
-func panelQueries(t *testing.T) map[string]string {
+// eachTarget tells what the panels of all dashboards ask, each with the titles of its dashboard and panel and its place there.
+func eachTarget[T any](t *testing.T, tell func(panel string, n int, target T)) {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join(observability, "grafana", "dashboards", "*.json"))
-	found := map[string]string{}
 	for _, file := range files {
 		var board struct {
 			Title  string
 			Panels []struct {
 				Title   string
-				Targets []struct{ RefID, Expr string }
+				Targets []T
 			}
 		}
 		data, err := os.ReadFile(file)
@@ -244,15 +243,24 @@ func panelQueries(t *testing.T) map[string]string {
 			t.Fatalf("%s: %v", file, err)
 		}
 		for _, panel := range board.Panels {
-			for _, target := range panel.Targets {
-				if target.Expr != "" { // the others ask for traces: make e2e-jaeger
-					found[board.Title+", "+panel.Title+", "+target.RefID] = strings.ReplaceAll(target.Expr, "$__rate_interval", "1m")
-				}
+			for n, target := range panel.Targets {
+				tell(board.Title+", "+panel.Title, n, target)
 			}
 		}
 	}
+}
+
+// panelQueries are the expressions of the panels of all dashboards, by dashboard and panel, as Grafana would ask them.
+func panelQueries(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	eachTarget(t, func(panel string, _ int, target struct{ RefID, Expr string }) {
+		if target.Expr != "" { // the others ask for traces: make e2e-jaeger
+			found[panel+", "+target.RefID] = strings.ReplaceAll(target.Expr, "$__rate_interval", "1m")
+		}
+	})
 	if len(found) < 40 {
-		t.Fatalf("only %d queries in %d dashboards", len(found), len(files))
+		t.Fatalf("only %d queries in the dashboards", len(found))
 	}
 	return found
 }
