@@ -247,18 +247,19 @@ func (s *Service) Heap(ctx context.Context) (map[string]int64, error) {
 func (s *Service) Admin() string { return s.admin }
 
 // Used is the processor time of the process so far.
-func (s *Service) Used() time.Duration { return used(s.command.Process.Pid) }
+func (s *Service) Used() time.Duration { return Used(s.command.Process.Pid) }
 
 // Used is the processor time of each service, of Redis, and of this process, so far.
 func (p *Plane) Used() map[string]time.Duration {
-	all := map[string]time.Duration{"redis": used(p.Redis.command.Process.Pid), "the load generator": used(os.Getpid())}
+	all := map[string]time.Duration{"redis": Used(p.Redis.command.Process.Pid), "the load generator": Used(os.Getpid())}
 	for _, s := range p.Services {
 		all[s.Name] += s.Used()
 	}
 	return all
 }
 
-func used(pid int) time.Duration {
+// Used is the processor time of a process so far.
+func Used(pid int) time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
@@ -23,17 +23,33 @@ type size struct {
 
 // mode is a control plane and what its telemetry does.
 type mode struct {
-	name string
-	env  []string // of its services
+	name     string
+	env      []string // of its services
+	binaries string   // where they are
+	floor    int      // the mode that it is compared with
+	goal     float64  // percent of the throughput of that
+	exports  bool     // to an endpoint
+	all      bool     // every trace must arrive
 }
 
-const (
-	off = iota
-	noEndpoint
-	traced
-)
+// modesOf are the modes of the services in a directory; the first of them will have the number floor.
+func modesOf(binaries, prefix string, floor int) []mode {
+	return []mode{
+		{name: prefix + "telemetry off", env: []string{"OTEL_SDK_DISABLED=true"}, binaries: binaries, floor: floor},
+		{name: prefix + "no endpoint configured", binaries: binaries, floor: floor, goal: 1},
+		{name: prefix + "1 in 100 bangs traced", env: []string{"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01"}, binaries: binaries, floor: floor, goal: 5, exports: true},
+		{name: prefix + "every bang traced", env: []string{"OTEL_TRACES_SAMPLER=always_on"}, binaries: binaries, floor: floor, goal: 5, exports: true, all: true},
+	}
+}
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == receiving {
+		if err := receive(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	s := size{rounds: 20, each: 3 * time.Second}
 	if os.Getenv("BENCH_SHORT") != "" {
 		s = size{rounds: 10, each: 1500 * time.Millisecond}
@@ -47,25 +63,26 @@ func main() {
 }
 
 func run(ctx context.Context, s size) (err error) {
-	binaries, err := os.MkdirTemp("", "bench-telemetry-")
-	if err != nil {
-		return fmt.Errorf("cannot make a folder: %w", err)
+	binaries := os.Getenv("BINARIES")
+	if binaries == "" {
+		if binaries, err = os.MkdirTemp("", "bench-telemetry-"); err != nil {
+			return fmt.Errorf("cannot make a folder: %w", err)
+		}
+		defer os.RemoveAll(binaries) //nolint:errcheck // temporary
+		if err := load.Build(ctx, binaries); err != nil {
+			return err
+		}
 	}
-	defer os.RemoveAll(binaries) //nolint:errcheck // temporary
-	if err := load.Build(ctx, binaries); err != nil {
-		return err
-	}
-	receiver, err := newReceiver(ctx)
+	receiver, err := startReceiver(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot start the receiver: %w", err)
 	}
 	defer receiver.close()
 	r := report.Begin(os.Stdout)
 	defer r.End()
-	modes := []mode{
-		off:        {"off", []string{"OTEL_SDK_DISABLED=true"}},
-		noEndpoint: {"no endpoint", nil},
-		traced:     {"traced", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + receiver.url, "OTEL_TRACES_SAMPLER=always_on"}},
+	modes := modesOf(binaries, "", 0)
+	if before := os.Getenv("BEFORE"); before != "" {
+		modes = append(modes, modesOf(before, "before: ", len(modes))...)
 	}
 	planes := make([]*plane, len(modes))
 	defer func() {
@@ -76,7 +93,10 @@ func run(ctx context.Context, s size) (err error) {
 		}
 	}()
 	for i, m := range modes {
-		if planes[i], err = startPlane(ctx, binaries, m); err != nil {
+		if m.exports {
+			m.env = append(m.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.endpoint(m.name))
+		}
+		if planes[i], err = startPlane(ctx, m); err != nil {
 			return fmt.Errorf("cannot start the control plane %q: %w", m.name, err)
 		}
 	}
@@ -88,78 +108,31 @@ func run(ctx context.Context, s size) (err error) {
 	if err := profile(ctx, planes); err != nil {
 		return err
 	}
-	before := receiver.counted()
-	results := make([][]result, len(planes))
+	for _, p := range planes {
+		if p.before, err = p.now(ctx, receiver); err != nil {
+			return err
+		}
+	}
 	for n := range s.rounds {
-		for i := range planes {
-			if n%2 == 1 {
-				i = len(planes) - 1 - i
-			}
-			one, err := planes[i].round(ctx, s.each)
+		for _, i := range rand.New(rand.NewPCG(uint64(n), 0)).Perm(len(planes)) { //nolint:gosec // an order, not a secret
+			p := planes[i]
+			one, err := p.round(ctx, s.each)
 			if err != nil {
-				return fmt.Errorf("cannot measure the control plane %q: %w", planes[i].mode.name, err)
+				return fmt.Errorf("cannot measure the control plane %q: %w", p.mode.name, err)
 			}
-			results[i] = append(results[i], one)
+			p.results = append(p.results, one)
 		}
-	}
-	return tell(ctx, r, planes, results, receiver, before)
-}
-
-// tell writes the figures. Spans still wait in the services for some seconds after the last round.
-func tell(ctx context.Context, r *report.Report, planes []*plane, results [][]result, receiver *receiver, before counts) error {
-	median := func(of func(result) float64, i int) float64 {
-		all := make([]float64, 0, len(results[i]))
-		for _, one := range results[i] {
-			all = append(all, of(one))
-		}
-		return middle(all)
-	}
-	// lost is by how much a mode is worse than off, in percent, as the median of the rounds' own ratios.
-	lost := func(i int, ratio func(off, other result) float64) float64 {
-		all := make([]float64, 0, len(results[i]))
-		for n := range results[i] {
-			all = append(all, 100*(ratio(results[off][n], results[i][n])-1))
-		}
-		return middle(all)
-	}
-	slower := func(off, other result) float64 { return off.rate() / other.rate() }
-	dearer := func(off, other result) float64 { return other.cost() / off.cost() }
-	for _, m := range []struct {
-		mode int
-		name string
-		goal float64
-	}{{traced, "every bang traced", 5}, {noEndpoint, "no endpoint configured", 1}} {
-		r.AtMost("throughput lost %, "+m.name+", floor: telemetry off", lost(m.mode, slower), 0, m.goal)
-		r.Note("%s: %.0f bangs to converged a second, off %.0f", m.name, median(result.rate, m.mode), median(result.rate, off))
-		r.Note("%s: %.2f ms of processor of the services a bang, off %.2f: %.1f %% more", m.name, median(result.cost, m.mode), median(result.cost, off), lost(m.mode, dearer))
-	}
-	told := 0
-	for _, one := range results[traced] {
-		told += one.stories
 	}
 	if err := wait.For(ctx, settling); err != nil {
 		return err
 	}
-	got := receiver.counted().minus(before)
-	r.AtLeast("% of the bangs whose trace arrived", 100*float64(got.bangs)/float64(told), 0, 99.9)
-	r.Note("%d bangs, %d spans (%.1f a bang), %d metrics and log exports; %d runs a bang", told, got.spans, float64(got.spans)/float64(max(told, 1)), got.others, treeSize)
-	for _, p := range planes {
-		if err := p.fleet.Failed(); err != nil {
-			return fmt.Errorf("a run of %q failed: %w", p.mode.name, err)
-		}
-	}
-	return nil
-}
-
-func middle(all []float64) float64 {
-	slices.Sort(all)
-	return (all[len(all)/2] + all[(len(all)-1)/2]) / 2
+	return tell(ctx, r, planes, receiver)
 }
 
 var errNoLoad = errors.New("cannot measure: no story ended in a round")
 
-// shape of each fleet: 128 partitions, in trees whose members are on several nodes.
-var shape = load.Shape{Nodes: 16, Partitions: 8, Tree: treeSize, Slots: 4}
+// shape of each fleet: 512 partitions, in trees whose members are on several nodes. With a quarter of them two processors are not busy.
+var shape = load.Shape{Nodes: 32, Partitions: 16, Tree: treeSize, Slots: 4}
 
 // treeSize is how many runs a bang is followed by.
 const treeSize = 4

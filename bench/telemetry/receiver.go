@@ -1,84 +1,169 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/vow-os/vow/bench/load"
 	"github.com/vow-os/vow/kit/telemetry/conv"
 )
 
-// receiver is an OTLP endpoint (HTTP, protobuf) that counts what it gets and drops it. It decodes as little as it can: it
-// shares the machine with what is measured.
+// receiving is the argument with which this program is the receiver.
+const receiving = "receive"
+
+// receiver is an OTLP endpoint (HTTP, protobuf) that counts what it gets and drops it: a process of its own, so that what it uses is told apart.
+// It decodes as little as it can: it shares the machine with what is measured.
 type receiver struct {
-	url                  string
-	server               *http.Server
-	spans, bangs, others atomic.Int64
+	url     string
+	command *exec.Cmd
+	stop    io.Closer // its standard input: it ends with that
 }
 
-// counts is what arrived.
-type counts struct{ spans, bangs, others int64 }
+// counts is what arrived from the services of a plane. Planes are told apart by the path of their endpoint.
+type counts struct{ Spans, Bangs, Logs, Bytes int64 }
 
-func (c counts) minus(o counts) counts {
-	return counts{c.spans - o.spans, c.bangs - o.bangs, c.others - o.others}
+func startReceiver(ctx context.Context) (*receiver, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{command: exec.CommandContext(ctx, self, receiving)} //nolint:gosec // this program
+	r.command.Stderr = os.Stderr
+	if r.stop, err = r.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := r.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.command.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	r.url = strings.TrimSpace(line)
+	return r, nil
+}
+
+func (r *receiver) close() {
+	_ = r.stop.Close()
+	_ = r.command.Wait() // it has nothing to say
+}
+
+// used is the processor time of the receiver so far.
+func (r *receiver) used() time.Duration { return load.Used(r.command.Process.Pid) }
+
+// endpoint of a plane.
+func (r *receiver) endpoint(plane string) string { return r.url + "/" + url.PathEscape(plane) }
+
+// counted is what arrived so far from the plane.
+func (r *receiver) counted(ctx context.Context, plane string) (c counts, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.endpoint(plane), http.NoBody)
+	if err != nil {
+		return c, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return c, fmt.Errorf("cannot ask the receiver: %w", err)
+	}
+	defer response.Body.Close()
+	return c, json.NewDecoder(response.Body).Decode(&c)
+}
+
+// receive is the receiver's process: it tells its address and serves until its standard input ends.
+func receive() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("http://%s\n", listener.Addr())
+	server := &http.Server{Handler: &counter{planes: map[string]*counts{}}, ReadHeaderTimeout: time.Minute}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = server.Close()
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// counter is the receiver's handler.
+type counter struct {
+	mu     sync.Mutex
+	planes map[string]*counts
+	body   []byte // the last one, whose memory is used again
 }
 
 // maxExport bounds one export; the SDK's batches are far smaller.
 const maxExport = 16 << 20
 
-func newReceiver(ctx context.Context) (*receiver, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+// ServeHTTP implements http.Handler: an export, or the question what arrived.
+func (c *counter) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	plane, signal, _ := strings.Cut(strings.TrimPrefix(request.URL.Path, "/"), "/")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := c.planes[plane]
+	if of == nil {
+		of = &counts{}
+		c.planes[plane] = of
 	}
-	r := &receiver{url: "http://" + listener.Addr().String()}
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
-	go r.server.Serve(listener) //nolint:errcheck // it ends with close
-	return r, nil
-}
-
-func (r *receiver) close() { _ = r.server.Close() }
-
-func (r *receiver) counted() counts {
-	return counts{r.spans.Load(), r.bangs.Load(), r.others.Load()}
-}
-
-// ServeHTTP implements http.Handler.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(request.Body, maxExport))
-	if err != nil {
+	if request.Method == http.MethodGet {
+		_ = json.NewEncoder(w).Encode(of)
+		return
+	}
+	body := bytes.NewBuffer(c.body[:0])
+	if _, err := body.ReadFrom(io.LimitReader(request.Body, maxExport)); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if request.URL.Path == "/v1/traces" {
-		r.count(body)
-	} else {
-		r.others.Add(1)
-	}
+	c.body = body.Bytes()
+	of.Bytes += int64(len(c.body))
+	of.count(signal, c.body)
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// The numbers of the fields on the way to a span's name: ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span.
+// The numbers of the fields on the way to a span's name (ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span), which are those on the way to a log record, too.
 const (
-	fieldResourceSpans = 1
-	fieldScopeSpans    = 2
-	fieldSpans         = 2
-	fieldName          = 5
+	fieldResources = 1
+	fieldScopes    = 2
+	fieldItems     = 2
+	fieldName      = 5
 )
 
-func (r *receiver) count(export []byte) {
-	each(export, fieldResourceSpans, func(resource []byte) {
-		each(resource, fieldScopeSpans, func(scope []byte) {
-			each(scope, fieldSpans, func(span []byte) {
-				r.spans.Add(1)
-				each(span, fieldName, func(name []byte) {
+func (c *counts) count(signal string, export []byte) {
+	if signal != "v1/traces" && signal != "v1/logs" {
+		return
+	}
+	each(export, fieldResources, func(resource []byte) {
+		each(resource, fieldScopes, func(scope []byte) {
+			each(scope, fieldItems, func(item []byte) {
+				if signal == "v1/logs" {
+					c.Logs++
+					return
+				}
+				c.Spans++
+				each(item, fieldName, func(name []byte) {
 					if string(name) == conv.SpanBang {
-						r.bangs.Add(1)
+						c.Bangs++
 					}
 				})
 			})

@@ -19,6 +19,9 @@ type plane struct {
 	fleet *load.Fleet
 	next  atomic.Int64 // request ids
 
+	before  totals // when the rounds began
+	results []result
+
 	mu     sync.Mutex
 	closed map[string]chan struct{} // by tree: told when its convergence closes
 }
@@ -27,13 +30,30 @@ type plane struct {
 type result struct {
 	stories int
 	took    time.Duration
-	used    time.Duration // processor time of the services
+	used    map[string]time.Duration // processor time, by process
 }
 
 func (r result) rate() float64 { return float64(r.stories) / r.took.Seconds() }
-func (r result) cost() float64 { return 1000 * r.used.Seconds() / float64(r.stories) }
 
-func startPlane(ctx context.Context, binaries string, m mode) (p *plane, err error) {
+// of is the processor time of a process for a story, in milliseconds.
+func of(name string) func(result) float64 {
+	return func(r result) float64 { return 1000 * r.used[name].Seconds() / float64(r.stories) }
+}
+
+// busy is how many processors all of them kept busy, without the receiver.
+func (r result) busy() (all float64) {
+	for _, used := range r.used {
+		all += used.Seconds() / r.took.Seconds()
+	}
+	return all
+}
+
+// cost is that of all services.
+func (r result) cost() float64 {
+	return of(load.Master)(r) + of(load.Scheduler)(r) + of(load.Promise)(r)
+}
+
+func startPlane(ctx context.Context, m mode) (p *plane, err error) {
 	p = &plane{mode: m, closed: map[string]chan struct{}{}}
 	defer func() {
 		if err != nil {
@@ -41,7 +61,7 @@ func startPlane(ctx context.Context, binaries string, m mode) (p *plane, err err
 			p = nil
 		}
 	}()
-	if p.plane, err = load.StartPlane(ctx, load.Options{Fsync: "everysec", Binaries: binaries, Env: m.env}); err != nil {
+	if p.plane, err = load.StartPlane(ctx, load.Options{Fsync: "everysec", Binaries: m.binaries, Env: m.env}); err != nil {
 		return p, err
 	}
 	if p.fleet, err = load.Make(ctx, p.plane, shape, load.Watch{Reported: p.reported}); err != nil {
@@ -87,7 +107,7 @@ func (p *plane) round(ctx context.Context, during time.Duration) (result, error)
 	var stories atomic.Int64
 	var callers sync.WaitGroup
 	failed := make([]error, len(p.fleet.Trees))
-	used, began := p.used(), time.Now()
+	used, began := p.plane.Used(), time.Now()
 	for i, tree := range p.fleet.Trees {
 		bang, closed := p.fleet.Banger(i), p.closed[tree]
 		callers.Go(func() {
@@ -107,7 +127,10 @@ func (p *plane) round(ctx context.Context, during time.Duration) (result, error)
 		})
 	}
 	callers.Wait()
-	r := result{stories: int(stories.Load()), took: time.Since(began), used: p.used() - used}
+	r := result{stories: int(stories.Load()), took: time.Since(began), used: p.plane.Used()}
+	for name := range r.used {
+		r.used[name] -= used[name]
+	}
 	for _, err := range failed {
 		if err != nil {
 			return r, err // one of many that say the same
@@ -119,10 +142,24 @@ func (p *plane) round(ctx context.Context, during time.Duration) (result, error)
 	return r, nil
 }
 
-// used is the processor time of the services so far.
-func (p *plane) used() (all time.Duration) {
+// totals is what was allocated by the services, and received from them, so far.
+type totals struct {
+	bytes, objects int64
+	got            counts
+}
+
+func (p *plane) now(ctx context.Context, r *receiver) (t totals, err error) {
 	for _, s := range p.plane.Services {
-		all += s.Used()
+		heap, err := s.Heap(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.bytes, t.objects = t.bytes+heap["TotalAlloc"], t.objects+heap["Mallocs"]
 	}
-	return all
+	t.got, err = r.counted(ctx, p.mode.name)
+	return t, err
+}
+
+func (t totals) minus(o totals) totals {
+	return totals{t.bytes - o.bytes, t.objects - o.objects, counts{t.got.Spans - o.got.Spans, t.got.Bangs - o.got.Bangs, t.got.Logs - o.got.Logs, t.got.Bytes - o.got.Bytes}}
 }
