@@ -22,9 +22,9 @@ import (
 
 // measuring times each command and each pipeline. Not by redisotel: what it emits is of an older convention, in milliseconds, and does not name the command.
 type measuring struct {
-	duration dbconv.ClientOperationDuration
+	duration metric.Float64Histogram
 	// sets are made once for each command and way to end: there are some thirty commands in the code.
-	sets *sync.Map // of operation to attribute.Set
+	sets *sync.Map // of operation to []metric.RecordOption
 }
 
 type operation struct{ name, failure string }
@@ -34,7 +34,7 @@ var _ redis.Hook = measuring{}
 // measureCommands adds the hook to a client, to each node of a cluster, and makes the metrics of its pool, which the result ends.
 func measureCommands(client redis.UniversalClient, pool string, m metric.Meter) (metric.Registration, error) {
 	duration, failed := dbconv.NewClientOperationDuration(m)
-	hook := measuring{duration, &sync.Map{}}
+	hook := measuring{duration.Inst(), &sync.Map{}}
 	switch c := client.(type) {
 	case *redis.Client:
 		c.AddHook(hook)
@@ -97,9 +97,10 @@ func (h measuring) record(ctx context.Context, name string, began time.Time, err
 	set, known := h.sets.Load(key)
 	if !known {
 		// error.type is there also when it is empty: the label keys of a metric do not vary.
-		set, _ = h.sets.LoadOrStore(key, attribute.NewSet(semconv.DBSystemNameRedis, semconv.DBOperationName(name), semconv.ErrorTypeKey.String(key.failure)))
+		of := attribute.NewSet(semconv.DBSystemNameRedis, semconv.DBOperationName(name), semconv.ErrorTypeKey.String(key.failure))
+		set, _ = h.sets.LoadOrStore(key, []metric.RecordOption{metric.WithAttributeSet(of)})
 	}
-	h.duration.RecordSet(ctx, time.Since(began).Seconds(), set.(attribute.Set)) //nolint:forcetypeassert // nothing else is in it
+	h.duration.Record(ctx, time.Since(began).Seconds(), set.([]metric.RecordOption)...) //nolint:forcetypeassert // nothing else is in it
 }
 
 // replyError is how an error of Redis begins: READONLY, LOADING, OOM.

@@ -19,8 +19,9 @@ import (
 // it is told not to keep it, which is the whole content of every commit, and makes attributes of spans that are not recorded.
 type tracing struct {
 	tracer trace.Tracer
-	// server is what is known of every span; kept as options, since making them costs more than the span.
-	server trace.SpanStartEventOption
+	// options and server are what is known of every span, made once.
+	options []trace.SpanStartOption
+	server  []attribute.KeyValue
 }
 
 var _ redis.Hook = tracing{}
@@ -47,7 +48,7 @@ func newTracing(tracer trace.Tracer, address string) tracing {
 			server = append(server, semconv.ServerPort(port))
 		}
 	}
-	return tracing{tracer: tracer, server: trace.WithAttributes(server...)}
+	return tracing{tracer: tracer, options: []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}, server: server}
 }
 
 // unseen says that nobody would see a span in ctx: it is part of what the sampler has left out.
@@ -79,10 +80,10 @@ func (h tracing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, command)
 		}
 		name := command.FullName()
-		ctx, span := h.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), h.server)
+		ctx, span := h.tracer.Start(ctx, name, h.options...)
 		defer span.End()
 		if span.IsRecording() {
-			span.SetAttributes(semconv.DBOperationName(name))
+			span.SetAttributes(h.attributes(semconv.DBOperationName(name))...)
 		}
 		err := next(ctx, command)
 		note(span, err)
@@ -97,15 +98,20 @@ func (h tracing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			return next(ctx, commands)
 		}
 		name := pipelineName(commands)
-		ctx, span := h.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), h.server)
+		ctx, span := h.tracer.Start(ctx, name, h.options...)
 		defer span.End()
 		if span.IsRecording() {
-			span.SetAttributes(semconv.DBOperationName(name), semconv.DBOperationBatchSize(len(commands)))
+			span.SetAttributes(h.attributes(semconv.DBOperationName(name), semconv.DBOperationBatchSize(len(commands)))...)
 		}
 		err := next(ctx, commands)
 		note(span, err)
 		return err
 	}
+}
+
+// attributes are those of the server and more: all at once, since a span grows with each call.
+func (h tracing) attributes(more ...attribute.KeyValue) []attribute.KeyValue {
+	return append(append(make([]attribute.KeyValue, 0, len(h.server)+len(more)), h.server...), more...)
 }
 
 // pipelineName names a pipeline after its first command; ours have one kind of command each.

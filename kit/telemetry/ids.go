@@ -39,9 +39,12 @@ func (t idTracer) Start(ctx context.Context, name string, opts ...trace.SpanStar
 	made := trace.SpanContextConfig{TraceID: parent.TraceID(), TraceFlags: parent.TraceFlags(), TraceState: parent.TraceState()}
 	if cfg.NewRoot() || !parent.IsValid() {
 		made = trace.SpanContextConfig{}
+		if parent.IsValid() {
+			ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+		}
 		made.TraceID, made.SpanID = t.provider.ids.NewIDs(ctx)
 		decision := t.provider.sampler.ShouldSample(sdktrace.SamplingParameters{
-			ParentContext: trace.ContextWithSpanContext(ctx, trace.SpanContext{}),
+			ParentContext: ctx,
 			TraceID:       made.TraceID,
 			Name:          name,
 			Kind:          cfg.SpanKind(),

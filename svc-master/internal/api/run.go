@@ -98,7 +98,9 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 	ctx, span := a.Trail.StartRun(ctx, conv.SpanReportRun, req.GetRunId(), req.GetAllocationId())
 	defer span.End()
 	event := reportOf(req, trail.TraceOf(ctx))
-	span.SetAttributes(conv.RunResult.String(event.Result.String()))
+	if span.IsRecording() {
+		span.SetAttributes(conv.RunResult.String(event.Result.String()))
+	}
 	res := &masterv1.ReportRunResponse{}
 	treeID := fleet.TreeID(req.GetAllocationId())
 	done, err := a.Store.Update(ctx, redisstore.Change{

@@ -44,15 +44,18 @@ func (t *Trail) Limit(name string) {
 // StartBang begins the `bang` span: a child of the caller's context for what a machine noticed; for bangs of people a new
 // root with a link up, since one request may bang many trees.
 func (t *Trail) StartBang(ctx context.Context, origin fleet.Origin) (context.Context, trace.Span) {
-	attributes := trace.WithAttributes(conv.BangOrigin.String(origin.String()))
-	if origin == fleet.OriginPromise || origin == fleet.OriginProcess {
-		return t.tracer.Start(ctx, conv.SpanBang, attributes)
+	var options []trace.SpanStartOption
+	if origin != fleet.OriginPromise && origin != fleet.OriginProcess {
+		if caller := trace.SpanContextFromContext(ctx); caller.IsValid() {
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
+		}
+		ctx = telemetry.NewRootContext(ctx)
 	}
-	options := []trace.SpanStartOption{attributes}
-	if caller := trace.SpanContextFromContext(ctx); caller.IsValid() {
-		options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
+	ctx, span := t.tracer.Start(ctx, conv.SpanBang, options...)
+	if span.IsRecording() {
+		span.SetAttributes(conv.BangOrigin.String(origin.String()))
 	}
-	return t.tracer.Start(telemetry.NewRootContext(ctx), conv.SpanBang, options...)
+	return ctx, span
 }
 
 // BangTrace is the trace context that is stored with a bang: its span, and its id as baggage from here on.
@@ -84,24 +87,9 @@ func (t *Trail) EndBang(ctx context.Context, span trace.Span, b Banged, err erro
 		return
 	}
 	a := b.Answer
-	attributes := []attribute.KeyValue{
-		conv.TreeID.String(b.TreeID), conv.BangID.String(a.BangID), conv.BangOutcome.String(outcomeWord(a.Outcome)),
-		conv.Generation.Int64(int64(a.Generation.Number)), conv.Epoch.Int64(int64(a.Generation.Epoch)),
+	if span.IsRecording() {
+		span.SetAttributes(bangAttributes(b)...)
 	}
-	for _, kv := range []attribute.KeyValue{
-		conv.BangReason.String(a.Reason), conv.ConvergenceID.String(a.ConvergenceID), conv.FeedPosition.String(b.Position), conv.AllocationID.String(b.Event.AllocationID),
-	} {
-		if kv.Value.AsString() != "" {
-			attributes = append(attributes, kv)
-		}
-	}
-	if b.Event.Origin == fleet.OriginPromise {
-		attributes = append(attributes, conv.PromiseName.String(b.Event.Source))
-	}
-	if b.Event.Origin == fleet.OriginProcess {
-		attributes = append(attributes, conv.ProcessName.String(b.Event.Source))
-	}
-	span.SetAttributes(attributes...)
 	if b.Repeated {
 		return
 	}
@@ -118,6 +106,28 @@ func (t *Trail) EndBang(ctx context.Context, span trace.Span, b Banged, err erro
 	}
 }
 
+func bangAttributes(b Banged) []attribute.KeyValue {
+	a := b.Answer
+	attributes := append(make([]attribute.KeyValue, 0, 10),
+		conv.TreeID.String(b.TreeID), conv.BangID.String(a.BangID), conv.BangOutcome.String(outcomeWord(a.Outcome)),
+		conv.Generation.Int64(int64(a.Generation.Number)), conv.Epoch.Int64(int64(a.Generation.Epoch)),
+	)
+	for _, kv := range []attribute.KeyValue{
+		conv.BangReason.String(a.Reason), conv.ConvergenceID.String(a.ConvergenceID), conv.FeedPosition.String(b.Position), conv.AllocationID.String(b.Event.AllocationID),
+	} {
+		if kv.Value.AsString() != "" {
+			attributes = append(attributes, kv)
+		}
+	}
+	switch b.Event.Origin {
+	case fleet.OriginPromise:
+		attributes = append(attributes, conv.PromiseName.String(b.Event.Source))
+	case fleet.OriginProcess:
+		attributes = append(attributes, conv.ProcessName.String(b.Event.Source))
+	}
+	return attributes
+}
+
 // ErrorType is the class of an error: that of the core, or unavailable for all that came from the store.
 func ErrorType(err error) string {
 	if kind := fleet.KindOf(err); kind != 0 {
@@ -128,30 +138,37 @@ func ErrorType(err error) string {
 
 // StartRun begins the span of a step of a run here: conv.SpanBeginRun or conv.SpanReportRun.
 func (t *Trail) StartRun(ctx context.Context, name, runID, allocationID string) (context.Context, trace.Span) {
-	return t.tracer.Start(ctx, name, trace.WithAttributes(conv.RunID.String(runID), conv.AllocationID.String(allocationID)))
+	ctx, span := t.tracer.Start(ctx, name)
+	if span.IsRecording() {
+		span.SetAttributes(conv.RunID.String(runID), conv.AllocationID.String(allocationID))
+	}
+	return ctx, span
 }
 
 // Generation puts a generation on the span.
 func Generation(span trace.Span, g fleet.Generation) {
-	span.SetAttributes(conv.Generation.Int64(int64(g.Number)), conv.Epoch.Int64(int64(g.Epoch)))
+	if span.IsRecording() {
+		span.SetAttributes(conv.Generation.Int64(int64(g.Number)), conv.Epoch.Int64(int64(g.Epoch)))
+	}
 }
 
 // Closed emits the `converge` span of an ended convergence, from the bang's record to the end, whatever was restarted in
 // between.
 func (t *Trail) Closed(c *fleet.Convergence) {
-	targets := map[string]bool{} // the members that ran
-	for _, m := range c.Timeline {
-		if m.Moment == fleet.MomentReported {
-			targets[m.InstanceID] = true
-		}
-	}
 	ctx := telemetry.Extract(context.Background(), telemetry.Carrier(c.Trace))
 	ctx = telemetry.WithSpanID(ctx, c.ID)
 	result := conv.ConvergenceResult.String(c.State.String())
 	origin := conv.BangOrigin.String(c.Origin.String())
-	ctx, span := t.tracer.Start(ctx, conv.SpanConverge, trace.WithTimestamp(c.OpenedAt), trace.WithAttributes(
-		conv.TreeID.String(c.TreeID), conv.BangID.String(c.BangID), conv.ConvergenceID.String(c.ID), result, origin, conv.BangTargets.Int(len(targets)),
-	))
+	ctx, span := t.tracer.Start(ctx, conv.SpanConverge, trace.WithTimestamp(c.OpenedAt))
+	if span.IsRecording() {
+		targets := map[string]bool{} // the members that ran
+		for _, m := range c.Timeline {
+			if m.Moment == fleet.MomentReported {
+				targets[m.InstanceID] = true
+			}
+		}
+		span.SetAttributes(conv.TreeID.String(c.TreeID), conv.BangID.String(c.BangID), conv.ConvergenceID.String(c.ID), result, origin, conv.BangTargets.Int(len(targets)))
+	}
 	span.End(trace.WithTimestamp(c.ClosedAt))
 	t.convergence.Record(ctx, c.ClosedAt.Sub(c.OpenedAt), origin, result)
 	t.telemetry.Event(ctx, conv.EventConvergenceClosed, conv.TreeID.String(c.TreeID), conv.ConvergenceID.String(c.ID), conv.BangID.String(c.BangID), result)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vow-os/vow/kit/backoff"
 	"github.com/vow-os/vow/kit/telemetry"
@@ -243,11 +242,11 @@ func (f *Follower) fanOut(ctx context.Context, e *Entry, folds int, d *delivery)
 	f.fanout.Record(ctx, int64(len(targets)))
 	spanCtx := telemetry.Extract(telemetry.NewRootContext(ctx), telemetry.Carrier(e.Bang.Trace))
 	spanCtx = telemetry.WithBang(spanCtx, e.Bang.ID)
-	spanCtx, span := f.tel.Tracer(scope).Start(spanCtx, conv.SpanFanOut, trace.WithAttributes(
-		conv.TreeID.String(e.Tree), conv.BangID.String(e.Bang.ID), conv.BangTargets.Int(len(targets)),
-		conv.BangFolds.Int(folds),
-	))
+	spanCtx, span := f.tel.Tracer(scope).Start(spanCtx, conv.SpanFanOut)
 	defer span.End()
+	if span.IsRecording() {
+		span.SetAttributes(conv.TreeID.String(e.Tree), conv.BangID.String(e.Bang.ID), conv.BangTargets.Int(len(targets)), conv.BangFolds.Int(folds))
+	}
 	bang := e.Bang
 	bang.Targets = len(targets)
 	bang.FanOut = agenda.Trace(telemetry.Inject(spanCtx))

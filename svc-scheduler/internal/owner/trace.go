@@ -22,16 +22,18 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			continue // handed over again: it keeps its context, also that of another process
 		}
 		ctx := context.Background()
-		attrs := append(make([]attribute.KeyValue, 0, 8),
-			conv.ComputerID.String(order.Computer), conv.PartitionID.String(order.Partition), conv.AllocationID.String(order.AllocationID),
-			conv.RunID.String(order.RunID), conv.RunCause.String(order.Cause.String()), conv.RunAttempt.Int(order.Attempt),
-			conv.BangFolds.Int64(int64(order.Folds)))
+		options := append(make([]trace.SpanStartOption, 0, 2), trace.WithTimestamp(order.Due))
 		if len(order.Bangs) > 0 {
 			ctx = o.within(&order.Bangs[0])
-			attrs = append(attrs, conv.BangID.String(order.Bangs[0].ID))
+		}
+		if !trace.SpanContextFromContext(ctx).IsValid() {
+			options = append(options, trace.WithAttributes(conv.RunCause.String(order.Cause.String()))) // by which a root is sampled
 		}
 		ctx = telemetry.WithRun(ctx, order.RunID)
-		ctx, span := o.tracer.Start(ctx, conv.SpanOrderRun, trace.WithTimestamp(order.Due), trace.WithAttributes(attrs...))
+		ctx, span := o.tracer.Start(ctx, conv.SpanOrderRun, options...)
+		if span.IsRecording() {
+			span.SetAttributes(attributesOf(order)...)
+		}
 		a.SetTrace(order, agenda.Trace(telemetry.Inject(ctx)))
 		spans = append(spans, span)
 	}
@@ -40,6 +42,17 @@ func (o *Owners) trace(a *agenda.Agenda, orders []agenda.Order) (ended func(at t
 			span.End(trace.WithTimestamp(at))
 		}
 	}
+}
+
+func attributesOf(order *agenda.Order) []attribute.KeyValue {
+	all := append(make([]attribute.KeyValue, 0, 8),
+		conv.ComputerID.String(order.Computer), conv.PartitionID.String(order.Partition), conv.AllocationID.String(order.AllocationID),
+		conv.RunID.String(order.RunID), conv.RunCause.String(order.Cause.String()), conv.RunAttempt.Int(order.Attempt),
+		conv.BangFolds.Int64(int64(order.Folds)))
+	if len(order.Bangs) > 0 {
+		all = append(all, conv.BangID.String(order.Bangs[0].ID))
+	}
+	return all
 }
 
 // banged is a context that many orders have in common.
