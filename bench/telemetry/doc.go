@@ -20,6 +20,6 @@
 // programs are compared by these first.
 //
 // Each line of its output has six columns, separated by tabs: name, ours, floor (off), ratio, goal, ok or short. BENCH_SHORT=1 measures less.
-// BINARIES=<directory> measures the services that are there instead of building them, BEFORE=<directory> those there too, in the same run.
+// BINARIES=<directory> measures the services that are there instead of building them, BEFORE=<directory> those there too, in the same run, and none with 1 in 100.
 // PROFILE=<directory> keeps profiles (processors, allocations) of svc-master and svc-scheduler of each plane. It is a main package: nobody imports it.
 package main

@@ -20,7 +20,7 @@ func tell(ctx context.Context, r *report.Report, planes []*plane, receiver *rece
 			return err
 		}
 		used := after.minus(p.before)
-		floor := planes[p.mode.floor]
+		floor := planes[slices.IndexFunc(planes, func(o *plane) bool { return o.mode.binaries == p.mode.binaries })] // telemetry off
 		if p.mode.goal > 0 {
 			slower := func(off, other result) float64 { return off.rate() / other.rate() }
 			r.AtMost("throughput lost %, "+p.mode.name+", floor: telemetry off", p.lost(floor, slower), 0, p.mode.goal)

@@ -150,9 +150,21 @@ func (t *Telemetry) Event(ctx context.Context, name string, attrs ...attribute.K
 	fields := make([]slog.Attr, 0, len(attrs)+1)
 	fields = append(fields, slog.String(string(conv.EventName), name))
 	for _, a := range attrs {
-		fields = append(fields, slog.Any(string(a.Key), a.Value.AsInterface()))
+		fields = append(fields, field(a))
 	}
 	t.Log.LogAttrs(ctx, slog.LevelInfo, name, fields...)
+}
+
+// field is an attribute in the log.
+func field(a attribute.KeyValue) slog.Attr {
+	switch a.Value.Type() {
+	case attribute.STRING:
+		return slog.String(string(a.Key), a.Value.AsString())
+	case attribute.INT64:
+		return slog.Int64(string(a.Key), a.Value.AsInt64())
+	default:
+		return slog.Any(string(a.Key), a.Value.AsInterface())
+	}
 }
 
 // Shutdown sends what is left, by the deadline of ctx, and ends all background work. Further calls return the first

@@ -84,6 +84,9 @@ func TestWhatIsReferredToIsDeclaredAndNoMetricHasAnIdForALabel(t *testing.T) {
 		}
 	}
 	for _, m := range all.Metrics {
+		if len(m.Labels) > 4 {
+			t.Errorf("metric %s has more labels than its points are told apart by", m.Name)
+		}
 		for _, key := range m.Labels {
 			at := slices.IndexFunc(all.Attributes, func(a conv.Attribute) bool { return a.Key == key })
 			if at < 0 {

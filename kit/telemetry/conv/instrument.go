@@ -3,6 +3,7 @@ package conv
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -37,7 +38,7 @@ type (
 
 // Duration is an instrument made from a DurationMetric.
 type Duration struct {
-	labels     labels
+	labels     *labels
 	instrument metric.Float64Histogram
 }
 
@@ -54,7 +55,7 @@ func (d Duration) Record(ctx context.Context, value time.Duration, kvs ...attrib
 
 // Distribution is an instrument made from a DistributionMetric.
 type Distribution struct {
-	labels     labels
+	labels     *labels
 	instrument metric.Int64Histogram
 }
 
@@ -71,7 +72,7 @@ func (d Distribution) Record(ctx context.Context, value int64, kvs ...attribute.
 
 // Counter is an instrument made from a CounterMetric.
 type Counter struct {
-	labels     labels
+	labels     *labels
 	instrument metric.Int64Counter
 }
 
@@ -93,7 +94,7 @@ func (c Counter) Add(ctx context.Context, n int64, kvs ...attribute.KeyValue) {
 
 // UpDownCounter is an instrument made from an UpDownCounterMetric.
 type UpDownCounter struct {
-	labels     labels
+	labels     *labels
 	instrument metric.Int64UpDownCounter
 }
 
@@ -123,23 +124,38 @@ func (g GaugeMetric) Observe(m metric.Meter, read func(ctx context.Context, obse
 	return r
 }
 
-// labels is what a metric declares, with the allowed values of each key.
-type labels []Attribute
+// labels is what a metric declares, with the allowed values of each key, and the sets of labels that its points had so far: making one costs more than adding to it.
+type labels struct {
+	declared []Attribute
 
-func (m Metric) labels() labels {
-	declared := make(labels, 0, len(m.Labels))
+	mu   sync.RWMutex // never held while anything waits
+	sets map[point]metric.MeasurementOption
+}
+
+// point is the values of the labels of a point, as they are declared.
+type point [maxLabels]string
+
+const (
+	// maxLabels is how many labels a metric may have.
+	maxLabels = 4
+	// maxSets bounds what is remembered for a metric; the SDK folds points beyond 2,000 into one.
+	maxSets = 1000
+)
+
+func (m Metric) labels() *labels {
+	declared := make([]Attribute, 0, len(m.Labels))
 	all := Attributes()
 	for _, key := range m.Labels {
 		at := slices.IndexFunc(all, func(a Attribute) bool { return a.Key == key })
 		declared = append(declared, all[at])
 	}
-	return declared
+	return &labels{declared: declared, sets: map[point]metric.MeasurementOption{}}
 }
 
 // all is every combination of the declared values; none if a label is not enumerated.
-func (l labels) all() [][]attribute.KeyValue {
+func (l *labels) all() [][]attribute.KeyValue {
 	sets := [][]attribute.KeyValue{nil}
-	for _, a := range l {
+	for _, a := range l.declared {
 		var longer [][]attribute.KeyValue
 		for _, value := range a.Values {
 			for _, set := range sets {
@@ -153,19 +169,33 @@ func (l labels) all() [][]attribute.KeyValue {
 
 // of makes the set of labels of a point: all declared keys, no others, declared values only. A missing label is the
 // empty string, which Prometheus treats as absent.
-func (l labels) of(kvs []attribute.KeyValue) metric.MeasurementOption {
-	set := make([]attribute.KeyValue, 0, len(l))
-	for _, a := range l {
-		value := ""
+func (l *labels) of(kvs []attribute.KeyValue) metric.MeasurementOption {
+	var p point
+	for i, a := range l.declared {
 		for _, kv := range kvs {
 			if kv.Key == a.Key {
-				value = kv.Value.String()
+				p[i] = kv.Value.String()
 			}
 		}
-		if value != "" && a.Values != nil && !slices.Contains(a.Values, value) {
-			value = Other
+		if p[i] != "" && a.Values != nil && !slices.Contains(a.Values, p[i]) {
+			p[i] = Other
 		}
-		set = append(set, a.Key.String(value))
 	}
-	return metric.WithAttributeSet(attribute.NewSet(set...))
+	l.mu.RLock()
+	set, known := l.sets[p]
+	l.mu.RUnlock()
+	if known {
+		return set
+	}
+	all := make([]attribute.KeyValue, 0, len(l.declared))
+	for i, a := range l.declared {
+		all = append(all, a.Key.String(p[i]))
+	}
+	set = metric.WithAttributeSet(attribute.NewSet(all...))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sets) < maxSets {
+		l.sets[p] = set
+	}
+	return set
 }
