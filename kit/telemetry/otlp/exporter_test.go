@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/vow-os/vow/kit/telemetry/conv"
 	"github.com/vow-os/vow/kit/telemetry/otlp"
 )
 
@@ -155,8 +156,7 @@ func BenchmarkExport(b *testing.B) {
 		batch = append(batch, tracetest.SpanStub{
 			Name: "begin run", SpanContext: spanContext(2, false), Parent: spanContext(1, true), StartTime: time.Now(), EndTime: time.Now(), Resource: of,
 			Attributes: []attribute.KeyValue{
-				attribute.String("vow.run.id", "0199f0a2-6b7c-7d8e-9fa0-b1c2d3e4f506"), attribute.String("vow.bang.id", "t1.b17"), attribute.String("vow.allocation.id", "t1.i1.a1"),
-				attribute.Int64("vow.tree.generation", 17), attribute.Int64("vow.tree.epoch", 1),
+				conv.RunID.String("0199f0a2-6b7c-7d8e-9fa0-b1c2d3e4f506"), conv.BangID.String("t1.b17"), conv.AllocationID.String("t1.i1.a1"), conv.Generation.Int64(17), conv.Epoch.Int64(1),
 			},
 		}.Snapshot())
 	}
