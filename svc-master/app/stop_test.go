@@ -16,7 +16,7 @@ func TestAStopDuringAFailOverIsNoFault(t *testing.T) {
 	m := start(t, server.Open(t), nil)
 	m.register("one", 1)
 	client := server.Client()
-	defer client.Close()                                                          //nolint:errcheck // a test
+	t.Cleanup(func() { _ = client.Close() })
 	if err := client.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil { // it refuses writes from now on
 		t.Fatal(err)
 	}

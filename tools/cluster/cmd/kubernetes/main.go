@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vow-os/vow/tools/cluster/manifest"
 	"github.com/vow-os/vow/tools/cluster/kube"
+	"github.com/vow-os/vow/tools/cluster/manifest"
 	"github.com/vow-os/vow/tools/cluster/trial"
 )
 
