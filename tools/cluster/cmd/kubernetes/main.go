@@ -100,7 +100,7 @@ func inside() int {
 	defer cancel()
 	t, err := tried(limited)
 	if t != nil && *stay && ctx.Err() == nil {
-		say("it stays until Ctrl-C: nsenter --target %d --mount --net --pid --root, then KUBECONFIG=%s %s/kubectl --namespace vow get pods", os.Getppid(), t.Kubeconfig, *programs)
+		say("it stays until Ctrl-C: nsenter --target $(pgrep -xo kube-apiserver) --mount --net --pid --root, then KUBECONFIG=%s %s/kubectl --namespace vow get pods", t.Kubeconfig, *programs)
 		<-ctx.Done()
 	}
 	if err != nil {
