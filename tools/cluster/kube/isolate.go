@@ -44,8 +44,9 @@ func Stage(outside, inside func() int) int {
 	}
 }
 
-// Isolate starts this program again in namespaces and cgroups of its own, and waits for its end; when the context ends, all that is in there is killed.
-func Isolate(ctx context.Context) (code int, err error) {
+// Isolate starts this program again in namespaces and cgroups of its own, and waits for its end; when the context ends, all that is in there is killed. Into pidFile goes which process is its first,
+// as seen from outside: in there nobody can tell.
+func Isolate(ctx context.Context, pidFile string) (code int, err error) {
 	// The children of a thread get their signal when the thread ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -57,7 +58,13 @@ func Isolate(ctx context.Context) (code int, err error) {
 	command := isolated(ctx, stageInside)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	err = command.Run()
+	if err := command.Start(); err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(pidFile, []byte(strconv.Itoa(command.Process.Pid)), 0o644); err != nil {
+		return 0, errors.Join(err, command.Process.Kill(), command.Wait())
+	}
+	err = command.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && ctx.Err() == nil {
 		return exit.ExitCode(), nil

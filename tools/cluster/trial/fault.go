@@ -140,6 +140,16 @@ func (t *Trial) watchEnds(ctx context.Context) (_ <-chan pod, failed <-chan erro
 
 // evict takes one pod of svc-master away, as the drain of a machine does, and then wants the next while the first is missing.
 func (t *Trial) evict(ctx context.Context) (string, error) {
+	// Redis was rolled just now, without which nobody is Ready.
+	if err := api.Await(ctx, "the budget to allow an eviction", func() (bool, error) {
+		var budget struct {
+			Status struct{ DisruptionsAllowed int }
+		}
+		err := t.Get(ctx, "/apis/policy/v1/namespaces/vow/poddisruptionbudgets/svc-master", &budget)
+		return budget.Status.DisruptionsAllowed == 1, err
+	}); err != nil {
+		return "", err
+	}
 	pods, err := t.pods(ctx, "svc-master")
 	if err != nil {
 		return "", err

@@ -32,6 +32,9 @@ var (
 // workVariable tells the inside which folder the outside made.
 const workVariable = "VOW_KUBERNETES_WORK"
 
+// pidFile is where the first process of the namespaces is told.
+func pidFile(work string) string { return filepath.Join(work, "pid") }
+
 func main() {
 	flag.Parse()
 	for _, at := range []*string{root, programs} {
@@ -90,7 +93,7 @@ func prepared() (code int, err error) {
 	if err := os.Setenv(workVariable, work); err != nil {
 		return 0, err
 	}
-	return kube.Isolate(ctx)
+	return kube.Isolate(ctx, pidFile(work))
 }
 
 func inside() int {
@@ -100,7 +103,7 @@ func inside() int {
 	defer cancel()
 	t, err := tried(limited)
 	if t != nil && *stay && ctx.Err() == nil {
-		say("it stays until Ctrl-C: nsenter --target $(pgrep -xo kube-apiserver) --mount --net --pid --root, then KUBECONFIG=%s %s/kubectl --namespace vow get pods", t.Kubeconfig, *programs)
+		say("it stays until Ctrl-C: nsenter --target $(cat %s) --mount --net --pid --root, then KUBECONFIG=%s %s/kubectl --namespace vow get pods", pidFile(os.Getenv(workVariable)), t.Kubeconfig, *programs)
 		<-ctx.Done()
 	}
 	if err != nil {
