@@ -2,6 +2,7 @@ package vowclient
 
 import (
 	"context"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/grpc"
@@ -30,8 +31,12 @@ type unary[Q, R any] func(context.Context, *Q) (*R, error)
 // watch opens a stream and gives each message to do, until the stream ends or do answers false.
 type watch[Q, R any] func(ctx context.Context, request *Q, do func(*R) bool) error
 
-// New makes a client over Connect, as the generated constructors do: httpClient may be http.DefaultClient, baseURL is that of svc-master, e.g. http://127.0.0.1:7711.
+// New makes a client over Connect, as the generated constructors do: httpClient may be http.DefaultClient, baseURL is that of svc-master, e.g. http://127.0.0.1:7711;
+// a bare host:port is meant as http://, which Connect would refuse with UNAVAILABLE, as if svc-master were away.
 func New(httpClient connect.HTTPClient, baseURL string, options ...connect.ClientOption) *Client {
+	if !strings.Contains(baseURL, "://") {
+		baseURL = "http://" + baseURL
+	}
 	trees := masterv1connect.NewTreeServiceClient(httpClient, baseURL, options...)
 	convergences := masterv1connect.NewConvergenceServiceClient(httpClient, baseURL, options...)
 	return &Client{master{

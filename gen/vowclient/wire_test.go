@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -192,6 +193,26 @@ func TestAServerThatIsGoneIsUnavailableOverBothStacks(t *testing.T) {
 		cancel()
 		if code := vowclient.CodeOf(err); code != connect.CodeUnavailable && code != connect.CodeDeadlineExceeded {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// asked keeps the URL of a call, and ends it.
+type asked func(url string)
+
+func (a asked) Do(r *http.Request) (*http.Response, error) {
+	a(r.URL.String())
+	return nil, context.Canceled
+}
+
+func TestAnAddressWithoutASchemeIsThatOfHTTP(t *testing.T) {
+	for address, want := range map[string]string{"127.0.0.1:7711": "http://127.0.0.1:7711/", "https://master.example.net": "https://master.example.net/"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		got := ""
+		_, err := vowclient.New(asked(func(url string) { got = url; cancel() }), address).Tree(ctx, "t1")
+		cancel()
+		if err == nil || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: asked %q, %v; want %s", address, got, err, want)
 		}
 	}
 }

@@ -58,6 +58,15 @@ func TestADirectoryWithoutAFleetIsNotTakenForTheFleetOfAnother(t *testing.T) {
 	}
 }
 
+// Two addresses are easily exchanged.
+func TestAnAddressOfAnotherServiceIsSaidToBe(t *testing.T) {
+	a := steer(t)
+	t.Setenv("VOW_MASTER_ADDRESS", os.Getenv("VOW_SCHEDULER_ADDRESS"))
+	if code, _, errOut := run(t, "status"); code != exitFailed || !strings.Contains(errOut, "what answers there is another service") || len(a.asked) != 0 {
+		t.Errorf("exit %d, %q", code, errOut)
+	}
+}
+
 // firstWrite keeps what is written, and calls back at the first.
 type firstWrite struct {
 	mu   sync.Mutex
@@ -141,6 +150,16 @@ func TestAMuteOfAPromiseThatNobodyHeardOfIsRefused(t *testing.T) {
 	}
 	if code, _, errOut := run(t, append(args, "--early")...); code != exitOK || len(f.muted) != 1 {
 		t.Errorf("--early: exit %d, %q", code, errOut)
+	}
+}
+
+// The release that docs/releases.md has people copy is one.
+func TestTheFirstReleaseIsAsItIsDescribed(t *testing.T) {
+	code, out, errOut := run(t, "profile", "check", "../../../examples/first", "-p", "greeting=hi")
+	for _, want := range []string{"etc/service/web [web]", "etc/service/clock [clock]", "etc/promise/answers [answers]", "etc/plugin/fresh.py [fresh]", "Publishes\n  url\n"} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("exit %d, %q is not in\n%s%s", code, want, out, errOut)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func newPromiseList(s *session) *cobra.Command {
 					return s.message(response)
 				}
 				if len(response.GetPromises()) == 0 {
-					fmt.Fprintf(s.out, "no promise of %s was heard of; `vow tree` lists the other instances\n", args[0])
+					fmt.Fprintf(s.out, "no promise of %s was heard of yet; `vow tree` lists the other instances of its tree\n", args[0])
 					return nil
 				}
 				return printPromises(s, response.GetPromises(), time.Now())

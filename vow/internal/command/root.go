@@ -183,6 +183,9 @@ func (s *session) with(ctx context.Context, fn func(context.Context, *client.Fle
 
 // explain adds what to do next to errors whose text cannot know it.
 func (s *session) explain(err error) string {
+	if rpc.CodeOf(err) == rpc.CodeUnimplemented {
+		return err.Error() + "\n     what answers there is another service, or older than this command: --master, --scheduler and --promise say where each is"
+	}
 	if rpc.IsUnavailable(err) {
 		return err.Error() + "\n     start the services with `vow up`, or say where they are with --master, --scheduler and --promise"
 	}
