@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,31 +29,27 @@ func update(dir, name, line string, after ...string) *tiltfile.Local {
 	return &tiltfile.Local{Name: name, Update: sh(dir, line), After: after, Initial: true, Parallel: true}
 }
 
-// server serves for good once it has said so in the file "said", and is ready when the test's own listener answers.
-func server(dir, name, address string, after ...string) *tiltfile.Local {
+// server serves for good once it has said so in the file "said", and is ready from then on.
+func server(t *testing.T, dir, name string, after ...string) *tiltfile.Local {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !slices.Contains(said(t, dir), name) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(web.Close)
 	return &tiltfile.Local{
 		Name: name, Serve: sh(dir, "echo "+name+" >>said; exec sleep 1000"), After: after, Initial: true, Parallel: true,
-		Ready: &tiltfile.Probe{Timeout: time.Second, Period: 10 * time.Millisecond, SuccessThreshold: 1, FailureThreshold: 1, Address: address},
+		Ready: &tiltfile.Probe{Timeout: enough, Period: 10 * time.Millisecond, SuccessThreshold: 1, FailureThreshold: 1, URL: web.URL},
 	}
 }
 
-func listening(t *testing.T) string {
+// deaf is a server that is never ready.
+func deaf(t *testing.T, dir, name string) *tiltfile.Local {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	return l.Addr().String()
+	s := server(t, dir, name)
+	s.Ready.URL, s.Ready.Address = "", "127.0.0.1:1"
+	return s
 }
 
 // said are the lines of the file "said".
@@ -82,7 +77,7 @@ func TestWhatNeedsAnotherBeginsWhenThatIsReady(t *testing.T) {
 	dir := t.TempDir()
 	err := run(t, options(t,
 		update(dir, "third", "echo third >>said", "second"),
-		server(dir, "second", listening(t), "first"),
+		server(t, dir, "second", "first"),
 		update(dir, "first", "echo first >>said"),
 	))
 	if got := said(t, dir); err != nil || !slices.Equal(got, []string{"first", "second", "third"}) {
@@ -123,7 +118,7 @@ func TestNoMoreUpdatesRunAtOnceThanWithTilt(t *testing.T) {
 
 func TestAnUpdateThatFailsEndsAllAndShowsItsLog(t *testing.T) {
 	dir := t.TempDir()
-	err := run(t, options(t, server(dir, "server", listening(t)), update(dir, "broken", "echo why it broke >&2; exit 3", "server"), update(dir, "never", "echo never >>said", "broken")))
+	err := run(t, options(t, server(t, dir, "server"), update(dir, "broken", "echo why it broke >&2; exit 3", "server"), update(dir, "never", "echo never >>said", "broken")))
 	if err == nil || !strings.Contains(err.Error(), "broken failed: exit status 3\nwhy it broke") {
 		t.Errorf("got %v", err)
 	}
@@ -134,7 +129,7 @@ func TestAnUpdateThatFailsEndsAllAndShowsItsLog(t *testing.T) {
 
 func TestAServerThatEndsIsAFailureWhateverItsCode(t *testing.T) {
 	for code, want := range map[int]string{0: "exited with exit code 0", 4: "exit status 4"} {
-		s := server(t.TempDir(), "server", "127.0.0.1:1")
+		s := deaf(t, t.TempDir(), "server")
 		s.Serve = sh("", fmt.Sprintf("exit %d", code))
 		if err := run(t, options(t, s)); err == nil || !strings.Contains(err.Error(), "server failed: "+want) {
 			t.Errorf("%d: %v", code, err)
@@ -166,7 +161,7 @@ func TestReadyIsWhatTheProbeSaysNow(t *testing.T) {
 		}
 	}))
 	t.Cleanup(web.Close)
-	s := server(dir, "server", "")
+	s := server(t, dir, "server")
 	s.Ready.URL, s.Ready.FailureThreshold = web.URL+"/readyz", 2
 	var steps []string
 	o := options(t, s, update(dir, "after", "until [ -e gone ]; do :; done", "server"))
@@ -196,7 +191,7 @@ func TestReadyIsWhatTheProbeSaysNow(t *testing.T) {
 func TestWhoeverWaitsForeverSaysForWhat(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	o := options(t, server(dir, "deaf", "127.0.0.1:1"), update(dir, "later", "true", "deaf"))
+	o := options(t, deaf(t, dir, "deaf"), update(dir, "later", "true", "deaf"))
 	o.Say = func(format string, args ...any) {
 		if fmt.Sprintf(format, args...) == "deaf serves" {
 			cancel(errors.New("enough of it"))
@@ -233,10 +228,9 @@ func TestWhateverIsLeftOfAGroupEndsWithIt(t *testing.T) {
 
 func TestWhoDoesNotStopIsKilledAndNamed(t *testing.T) {
 	dir := t.TempDir()
-	s := server(dir, "stubborn", listening(t))
-	s.Serve = sh(dir, `trap "" TERM; echo $$ >>said; while :; do sleep 1000; done`)
-	// Ready only when the trap is set.
-	o := options(t, s, update(dir, "after", "until [ -s said ]; do :; done", "stubborn"))
+	s := server(t, dir, "stubborn")
+	s.Serve = sh(dir, `trap "" TERM; echo $$ stubborn >>said; while :; do sleep 1000; done`) // ready only when the trap is set
+	o := options(t, s)
 	o.Grace = 10 * time.Millisecond
 	err := run(t, o)
 	if err == nil || !strings.Contains(err.Error(), "stubborn did not stop within 10ms of SIGTERM, and was killed") {
@@ -279,7 +273,7 @@ func TestCommandsHaveTiltsEnvironmentAndTheirOwnOverIt(t *testing.T) {
 func TestWhoStaysEndsWithoutAnErrorWhenToldAndWithOneWhenAServerEnds(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	o := options(t, server(dir, "server", listening(t)))
+	o := options(t, server(t, dir, "server"))
 	o.Stay = true
 	o.Say = func(format string, args ...any) {
 		if fmt.Sprintf(format, args...) == "all is well" {
@@ -289,8 +283,8 @@ func TestWhoStaysEndsWithoutAnErrorWhenToldAndWithOneWhenAServerEnds(t *testing.
 	if err := Run(ctx, o); err != nil {
 		t.Error(err)
 	}
-	mortal := server(dir, "mortal", listening(t))
-	mortal.Serve = sh(dir, "until [ -e end ]; do :; done; exit 5")
+	mortal := server(t, dir, "mortal")
+	mortal.Serve = sh(dir, "echo mortal >>said; until [ -e end ]; do :; done; exit 5")
 	o = options(t, mortal)
 	o.Stay = true
 	o.Say = func(format string, args ...any) {
