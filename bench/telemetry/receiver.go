@@ -80,7 +80,7 @@ func (r *receiver) counted(ctx context.Context, plane string) (c counts, err err
 	if err != nil {
 		return c, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: time.Minute}).Do(request)
 	if err != nil {
 		return c, fmt.Errorf("cannot ask the receiver: %w", err)
 	}

@@ -72,11 +72,11 @@ func (i *tracing) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		began, spec := time.Now(), req.Spec()
 		c := call{procedure: spec.Procedure, protocol: req.Peer().Protocol}
-		duration, options := i.server.duration, i.server.options
+		duration, options := i.client.duration, i.client.options
 		if spec.IsClient {
 			c.address = req.Peer().Addr
-			duration, options = i.client.duration, i.client.options
 		} else {
+			duration = i.server.duration
 			ctx, options = i.joined(ctx, req)
 		}
 		ctx, span := i.tracer.Start(ctx, strings.TrimPrefix(spec.Procedure, "/"), options...)

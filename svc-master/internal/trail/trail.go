@@ -119,10 +119,10 @@ func bangAttributes(b Banged) []attribute.KeyValue {
 			attributes = append(attributes, kv)
 		}
 	}
-	switch b.Event.Origin {
-	case fleet.OriginPromise:
+	if b.Event.Origin == fleet.OriginPromise {
 		attributes = append(attributes, conv.PromiseName.String(b.Event.Source))
-	case fleet.OriginProcess:
+	}
+	if b.Event.Origin == fleet.OriginProcess {
 		attributes = append(attributes, conv.ProcessName.String(b.Event.Source))
 	}
 	return attributes
