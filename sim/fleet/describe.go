@@ -33,9 +33,7 @@ func (f *Fleet) namer(ctx context.Context) (*namer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for id, title := range titles {
-		f.titles[id] = title // a destroyed one keeps its name
-	}
+	maps.Copy(f.titles, titles) // a destroyed one keeps its name
 	f.nameRuns()
 	return &namer{titles: f.titles, runs: f.runs}, nil
 }

@@ -103,10 +103,7 @@ func (t *Tree) Bang(e Bang, now time.Time) (BangAnswer, Effects, error) {
 
 	unsettled := d.unsettled > 0
 	t.LastBang++
-	fx := Effects{Changed: Changed{Header: true}}
-	if !e.sensed() {
-		fx.Key = e.Key()
-	}
+	fx := Effects{Keep: !e.sensed() && e.RequestID != "", Changed: Changed{Header: true}}
 	bang := &BangRecord{
 		ID: t.id('b', t.LastBang), Number: t.LastBang, Origin: e.Origin, Source: e.Source, Message: e.Message, At: now, NoticedAt: e.NoticedAt, Trace: e.Trace,
 	}

@@ -15,7 +15,7 @@
 //   - children are destroyed before their requesters;
 //   - every collection has a bound with a name (limit.go).
 //
-// What is not here: request ids of manual bangs and requests. They are kept by the store beside the tree ([Effects.Key]), because at 10,000 manual bangs
+// What is not here: request ids of manual bangs and requests. They are kept by the store beside the tree ([Effects.Keep]), because at 10,000 manual bangs
 // per second they would be the largest field of the aggregate. Keys of promises, processes and runs are here, since the rules look at them.
 //
 // It imports the pure standard library and kit/backoff: no clock, goroutine, I/O, lock, log, telemetry or randomness. Anything may import it; svc-master

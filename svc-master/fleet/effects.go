@@ -7,9 +7,10 @@ import (
 
 // Effects is what has to happen, all in one commit, for an event to have happened. The zero value: nothing to write.
 type Effects struct {
-	// Key under which the store keeps the answer, so that a repeated event gets the first one (see Keyed); empty = the core recognises repetitions itself.
+	// Keep has the store keep the answer under the request's id, or the report's, so that a repeated event gets the first one; false = the core recognises repetitions
+	// itself. A report needs it only when its allocation is not current: that of a destruction ends the allocation, and with it what would recognise the report.
 	// It may come with nothing else to write: a request that changed nothing must not be applied when it is repeated after a later one.
-	Key string
+	Keep bool
 	// Changed names the parts of the tree to write.
 	Changed Changed
 	// Feed entries to append, in order.
@@ -40,7 +41,7 @@ type Effects struct {
 
 // None tells whether there is nothing to commit: a repetition, or an event that changed nothing.
 func (e *Effects) None() bool {
-	return e.Key == "" && e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone && len(e.Audit) == 0
+	return !e.Keep && e.Changed.None() && len(e.Feed) == 0 && e.Bang == nil && e.Run == nil && !e.Gone && len(e.Audit) == 0
 }
 
 // Merge adds what a later event of the same commit asks for, of events between shared instances and their hosts: they record no bang, end no run, and close

@@ -86,7 +86,7 @@ func (t *Tree) Request(e Request, now time.Time) (RequestAnswer, Effects, error)
 	}
 
 	unsettled := t.Unsettled()
-	fx := Effects{Key: e.Key()}
+	fx := Effects{Keep: e.RequestID != ""}
 	answer := RequestAnswer{Created: i == nil}
 	state := e.State
 	if i == nil {

@@ -208,7 +208,7 @@ func (t *Tree) reportRun(e *ReportRun, m *member, now time.Time) (ReportRunAnswe
 	answer.WantedMore = p.Settled.Less(t.Wanted(p))
 	p.RetainedUntil = e.RetainedUntil
 	if e.Result == Success && run.Destroys && e.RetainedUntil.IsZero() {
-		fx.Key = e.Key() // what recognises the report is gone with the allocation
+		fx.Keep = true // what recognises the report is gone with the allocation
 		t.remove(&fx, m.instance, e.Trace, now)
 		answer.WantedMore = false
 	}

@@ -46,10 +46,10 @@ func (t *Tree) SetState(e SetState, now time.Time) (SetStateAnswer, Effects, err
 		}
 	}
 	if len(moved) == 0 {
-		return SetStateAnswer{}, Effects{Key: e.Key()}, nil
+		return SetStateAnswer{}, Effects{Keep: e.RequestID != ""}, nil
 	}
 	unsettled := t.Unsettled()
-	fx := Effects{Key: e.Key()}
+	fx := Effects{Keep: e.RequestID != ""}
 	fx.audit(AuditEntry{Kind: auditOf(e.State), Others: len(moved) - 1}, i, t.Partitions[i.ID])
 	if e.State == Destroyed {
 		t.destroy(&fx, moved, e.Trace, now)

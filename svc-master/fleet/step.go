@@ -7,40 +7,6 @@ type Event interface {
 	apply(t *Tree, now time.Time) (Answer, Effects, error)
 }
 
-// Keyed is an event that its caller may repeat under a key. Before such an event happens the store looks for an answer kept under Key, when that is not
-// empty, and gives it; the effects of the event name the same key when the answer is to be kept.
-//
-// A report needs that only when its allocation is not current: the report of a destruction ends the allocation, and with it what would recognise the report.
-type Keyed interface {
-	Event
-	Key() string
-}
-
-// Key of a manual or computer bang; empty for others.
-func (e Bang) Key() string {
-	if e.sensed() {
-		return ""
-	}
-	return keyOf("bang", e.RequestID)
-}
-
-// Key of a request.
-func (e Request) Key() string { return keyOf("request", e.RequestID) }
-
-// Key of a change of state.
-func (e SetState) Key() string { return keyOf("state", e.RequestID) }
-
-// Key of a report.
-func (e ReportRun) Key() string { return keyOf("report", e.RunID) }
-
-// keyOf keeps keys of different events apart.
-func keyOf(kind, id string) string {
-	if id == "" {
-		return ""
-	}
-	return kind + ":" + id
-}
-
 // Answer is the answer type of the event: BangAnswer for Bang, and so on.
 type Answer any
 

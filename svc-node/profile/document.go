@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"maps"
 	"sort"
 	"strings"
 )
@@ -125,9 +126,7 @@ func (d *Document) merge(over *Document) {
 			continue
 		}
 		merged := &Section{Name: name, Position: existing.Position, Base: section.Base, options: make(map[string]Option, len(existing.options)+len(section.options))}
-		for k, v := range existing.options {
-			merged.options[k] = v
-		}
+		maps.Copy(merged.options, existing.options)
 		mergeOptions(merged.options, section.options)
 		d.sections[name] = merged
 	}

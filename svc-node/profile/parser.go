@@ -3,6 +3,7 @@ package profile
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -31,12 +32,10 @@ type parse struct {
 // file parses one file on top of what it extends. stack names the files being extended, to tell cycles.
 func (p *parse) file(name string, source []byte, stack []string) (*Document, error) {
 	at := Position{File: name, Line: 1}
-	for _, open := range stack {
-		if open == name {
-			return nil, &Error{
-				Position: at, Section: "buildout", Option: "extends",
-				Problem: "cannot extend in a circle: " + strings.Join(append(stack, name), " → "),
-			}
+	if slices.Contains(stack, name) {
+		return nil, &Error{
+			Position: at, Section: "buildout", Option: "extends",
+			Problem: "cannot extend in a circle: " + strings.Join(append(stack, name), " → "),
 		}
 	}
 	if len(stack) >= MaxExtendsDepth {

@@ -227,12 +227,10 @@ func (r *resolver) expand(section *Section, stack []string) (map[string]Option, 
 	if !ok {
 		return section.options, nil
 	}
-	for _, open := range stack {
-		if open == section.Name {
-			return nil, &Error{
-				Position: names.Position, Section: section.Name, Option: "<",
-				Problem: "cannot use macros in a circle: " + strings.Join(append(stack, section.Name), " → "),
-			}
+	if slices.Contains(stack, section.Name) {
+		return nil, &Error{
+			Position: names.Position, Section: section.Name, Option: "<",
+			Problem: "cannot use macros in a circle: " + strings.Join(append(stack, section.Name), " → "),
 		}
 	}
 	if len(stack) >= MaxDepth {

@@ -111,7 +111,7 @@ func (a *API) ReportRun(ctx context.Context, req *masterv1.ReportRunRequest) (*m
 			}
 			answer, effects, err := t.ReportRun(event, now)
 			res = &masterv1.ReportRunResponse{Settled: redisstore.GenerationRecord(answer.Settled), ClosedConvergenceId: answer.ClosedConvergenceID, WantedMore: answer.WantedMore}
-			if effects.Key == "" {
+			if !effects.Keep {
 				return nil, effects, err // the allocation remembers it
 			}
 			return res, effects, err

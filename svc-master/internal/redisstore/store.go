@@ -73,13 +73,11 @@ func (s *Store) Start(ctx context.Context) error {
 	}
 	s.redis.OnConnect(s.admit)
 	for _, keep := range []func(context.Context) error{s.keepEpochs, s.keepReading} {
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
+		s.running.Go(func() {
 			if err := keep(s.stopping); err != nil {
 				s.log.ErrorContext(s.stopping, "the store stopped reading", "error", err)
 			}
-		}()
+		})
 	}
 	return nil
 }

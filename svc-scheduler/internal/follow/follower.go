@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -309,8 +310,6 @@ func (f *Follower) RunContacts(ctx context.Context) error {
 				delete(f.contacts, computer)
 			}
 		}
-		for computer, at := range news {
-			f.contacts[computer] = at
-		}
+		maps.Copy(f.contacts, news)
 	}
 }

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,15 +34,7 @@ func (p *parser) isOperator(text string) bool {
 
 func (p *parser) isName(names ...string) bool {
 	t := p.now()
-	if t.kind != tokName {
-		return false
-	}
-	for _, name := range names {
-		if t.text == name {
-			return true
-		}
-	}
-	return false
+	return t.kind == tokName && slices.Contains(names, t.text)
 }
 
 func (p *parser) skip(operator string) bool {
