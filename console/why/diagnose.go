@@ -272,7 +272,7 @@ func next(f Facts, i *masterv1.Instance, now time.Time) string {
 		text = "its run was ordered " + ago(e.GetOrderedAt().AsTime(), now)
 	case e.GetRunId() != "":
 		text = "ordered " + ago(e.GetOrderedAt().AsTime(), now) + ", and has not begun"
-	case e.GetPause().GetUntil().AsTime().After(e.GetDueAt().AsTime()) && e.GetPause().GetUntil() != nil:
+	case e.GetPause().GetUntil().AsTime().After(e.GetDueAt().AsTime()):
 		text = "runs " + ahead(e.GetPause().GetUntil().AsTime(), now) + ", when the pause ends, or is ended (" + human.Word(e.GetCause(), "CAUSE_") + ")"
 	default:
 		text = "runs " + ahead(e.GetDueAt().AsTime(), now) + " (" + human.Word(e.GetCause(), "CAUSE_") + ")"

@@ -1,19 +1,12 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
-	"os"
-	"strings"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
-
-	"github.com/vow-os/vow/kit/telemetry/otlp"
 )
 
 func (t *Telemetry) setupTraces(ctx context.Context, s Settings, res *resource.Resource) error {
@@ -42,7 +35,7 @@ func (t *Telemetry) setupTraces(ctx context.Context, s Settings, res *resource.R
 		options = append(options, sdktrace.WithSyncer(s.SpanExporter))
 		t.recording = true
 	case exporting(signalTraces):
-		exporter, err := newSpanExporter(ctx, res)
+		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
 			return exporterError(signalTraces, err)
 		}
@@ -61,19 +54,6 @@ func (t *Telemetry) setupTraces(ctx context.Context, s Settings, res *resource.R
 	t.tracers = provider
 	t.onShutdown(provider.Shutdown)
 	return nil
-}
-
-// newSpanExporter is what OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_* ask for.
-func newSpanExporter(ctx context.Context, res *resource.Resource) (sdktrace.SpanExporter, error) {
-	if name := strings.TrimSpace(os.Getenv("OTEL_TRACES_EXPORTER")); name == "" || name == "otlp" {
-		switch cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf") {
-		case "http/protobuf":
-			return otlp.Start(ctx, otlptracehttp.NewClient(), res)
-		case "grpc":
-			return otlp.Start(ctx, otlptracegrpc.NewClient(), res)
-		}
-	}
-	return autoexport.NewSpanExporter(ctx)
 }
 
 // baggageProcessor puts the ids that are carried as baggage on every span.
