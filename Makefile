@@ -329,7 +329,7 @@ k8s-validate: $(KUBERNETES)/kube-apiserver ## Have a real kube-apiserver validat
 
 # As root on Linux with cgroups of version 1; Debian: etcd-server containerd runc containernetworking-plugins nftables redis-server prometheus. K8S_FLAGS=-stay keeps it to look at.
 .PHONY: k8s-run
-k8s-run: k8s-programs ## Run tilt/k8s/dev on a Kubernetes made here, and take it apart (as root, K8S_FLAGS=-stay)
+k8s-run: k8s-programs ## Do what tilt ci does on a Kubernetes made here, and take the fleet apart (as root, K8S_FLAGS=-stay)
 	exec $(KUBERNETES)/run -root $(ROOT) -programs $(KUBERNETES) $(K8S_FLAGS)
 
 .PHONY: k8s-run-ha

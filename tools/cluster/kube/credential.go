@@ -17,8 +17,8 @@ import (
 // server is where the API server is, for everybody in the namespaces.
 const server = "https://" + serverAddress + ":6443"
 
-// clusterName is what kubeconfigs call it.
-const clusterName = "vow"
+// Context is what kubeconfigs call it.
+const Context = "vow"
 
 // user is who asks the API server, as its own roles know it.
 type user struct {
@@ -56,11 +56,11 @@ func credentials(dir string, machines []string) (tokens map[string]string, err e
 		tokens[u.file] = token
 		fmt.Fprintf(&known, "%s,%s,%d,%q\n", token, u.name, n, u.group)
 		config, err := json.Marshal(map[string]any{
-			"apiVersion": "v1", "kind": "Config", "current-context": clusterName,
+			"apiVersion": "v1", "kind": "Config", "current-context": Context,
 			// The API server makes its certificate, and who signed it, in this folder.
-			"clusters": []any{map[string]any{"name": clusterName, "cluster": map[string]any{"server": server, "certificate-authority": filepath.Join(dir, "apiserver.crt")}}},
+			"clusters": []any{map[string]any{"name": Context, "cluster": map[string]any{"server": server, "certificate-authority": filepath.Join(dir, "apiserver.crt")}}},
 			"users":    []any{map[string]any{"name": u.file, "user": map[string]any{"token": token}}},
-			"contexts": []any{map[string]any{"name": clusterName, "context": map[string]any{"cluster": clusterName, "user": u.file}}},
+			"contexts": []any{map[string]any{"name": Context, "context": map[string]any{"cluster": Context, "user": u.file}}},
 		})
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, u.file), config, 0o600)

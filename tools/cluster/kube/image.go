@@ -15,17 +15,24 @@ import (
 const placeholder = "registry.example/"
 
 // Pack writes an archive of every image that objects need and this machine can make, and of those of the node itself. It returns what else the images are called in manifests, and the objects without those that have no image;
-// what stands in and what is left out, it says.
-func Pack(root, programs, out string, objects []manifest.Object, say func(format string, args ...any)) (aliases map[string]string, kept []manifest.Object, err error) {
+// what stands in and what is left out, it says. Our own images are made if they are wanted, and otherwise brought by another.
+func Pack(root, programs, out string, objects []manifest.Object, ours bool, say func(format string, args ...any)) (aliases map[string]string, kept []manifest.Object, err error) {
 	build, err := image.NewBuild(root, runtime.GOARCH)
 	if err != nil {
 		return nil, nil, err
 	}
 	build.Quick = true
-	specs := append(image.Specs(),
-		image.Spec{Name: "pause", Programs: []string{"tools/cluster/cmd/pause"}},
-		image.Spec{Name: "coredns", Files: map[string]string{"usr/bin/coredns": filepath.Join(programs, "coredns")}})
+	specs := []image.Spec{
+		{Name: "pause", Programs: []string{"tools/cluster/cmd/pause"}},
+		{Name: "coredns", Files: map[string]string{"usr/bin/coredns": filepath.Join(programs, "coredns")}},
+	}
 	had := map[string]bool{}
+	for _, s := range image.Specs() {
+		had["vow/"+s.Name] = true
+		if ours {
+			specs = append(specs, s)
+		}
+	}
 	for _, s := range specs {
 		if err := build.Compile(s); err != nil {
 			return nil, nil, err
@@ -33,7 +40,6 @@ func Pack(root, programs, out string, objects []manifest.Object, say func(format
 		if err := pack(build, s, out, "vow/"+s.Name); err != nil {
 			return nil, nil, err
 		}
-		had["vow/"+s.Name] = true
 	}
 	for _, s := range StandIns() {
 		if !slices.ContainsFunc(objects, s.standsIn) {
@@ -54,18 +60,18 @@ func Pack(root, programs, out string, objects []manifest.Object, say func(format
 	for _, o := range objects {
 		missing := false
 		for _, reference := range o.Images() {
-			repository := Repository(reference)
-			ours := strings.TrimPrefix(repository, placeholder)
-			if !had[ours] {
+			repository := manifest.Repository(reference)
+			local := strings.TrimPrefix(repository, placeholder)
+			if !had[local] {
 				if !slices.ContainsFunc(StandIns(), func(s StandIn) bool { return s.Repository == repository }) {
 					say("left out: %s: nothing here can stand in for %s", o, repository)
 				}
 				missing = true
 				continue
 			}
-			full := ours
-			if strings.HasPrefix(ours, "vow/") {
-				full = "docker.io/" + ours // as containerd calls what has no registry
+			full := local
+			if strings.HasPrefix(local, "vow/") {
+				full = "docker.io/" + local // as containerd calls what has no registry
 			}
 			// A digest is that of the image which it stands in for: containerd is told the name all the same, so that the manifests run unchanged.
 			name, digest, hasDigest := strings.Cut(reference, "@")
@@ -80,15 +86,6 @@ func Pack(root, programs, out string, objects []manifest.Object, say func(format
 		}
 	}
 	return aliases, kept, nil
-}
-
-// Repository is a reference without tag and digest.
-func Repository(reference string) string {
-	name, _, _ := strings.Cut(reference, "@")
-	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
-		name = name[:colon]
-	}
-	return name
 }
 
 func pack(build image.Build, s image.Spec, out, reference string) error {

@@ -21,7 +21,7 @@ func TestWhatNobodyCanStandInForIsKnown(t *testing.T) {
 	var without []string
 	for _, o := range objects {
 		for _, reference := range o.Images() {
-			repository := Repository(reference)
+			repository := manifest.Repository(reference)
 			if !strings.HasPrefix(repository, "vow/") && !slices.ContainsFunc(StandIns(), func(s StandIn) bool { return s.Repository == repository }) {
 				without = append(without, repository)
 			}
@@ -30,17 +30,6 @@ func TestWhatNobodyCanStandInForIsKnown(t *testing.T) {
 	slices.Sort(without)
 	if want := []string{"docker.io/grafana/grafana", "docker.io/grafana/pyroscope"}; !slices.Equal(without, want) {
 		t.Errorf("nothing stands in for %v, want %v", without, want)
-	}
-}
-
-func TestARepositoryIsAReferenceWithoutTagAndDigest(t *testing.T) {
-	for reference, want := range map[string]string{
-		"vow/svc-master": "vow/svc-master", "docker.io/library/redis:7.4-alpine@sha256:00": "docker.io/library/redis", "registry.example:5000/vow/console": "registry.example:5000/vow/console",
-		"registry.example:5000/vow/console:1": "registry.example:5000/vow/console",
-	} {
-		if got := Repository(reference); got != want {
-			t.Errorf("%s is of %s, want %s", reference, got, want)
-		}
 	}
 }
 

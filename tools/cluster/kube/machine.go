@@ -182,6 +182,13 @@ func (c *Cluster) Machines() (names []string) {
 	return names
 }
 
+// Containerd is where a machine's containerd listens, for programs in the place of what decides.
+func (c *Cluster) Containerd(name string) string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return fmt.Sprintf("/proc/%d/root%s/containerd/containerd.sock", c.booted[name].process.Pid, run)
+}
+
 // Kill ends a machine as a loss of its power does: every process on it is killed -9 at once.
 func (c *Cluster) Kill(ctx context.Context, name string) error {
 	c.mutex.Lock()

@@ -35,7 +35,7 @@ func StandIns() []StandIn {
 
 // standsIn says whether an object's pods need it.
 func (s StandIn) standsIn(o manifest.Object) bool {
-	return slices.ContainsFunc(o.Images(), func(reference string) bool { return Repository(reference) == s.Repository })
+	return slices.ContainsFunc(o.Images(), func(reference string) bool { return manifest.Repository(reference) == s.Repository })
 }
 
 // Spec says what the image is made of: the programs in /usr/bin, and the libraries that they are linked with. It fails if this machine does not have them.

@@ -165,3 +165,14 @@ func TestEveryConfiguredFlagExists(t *testing.T) {
 func kebab(field string) string {
 	return strings.ToLower(regexp.MustCompile("([a-z])([A-Z])").ReplaceAllString(field, "$1-$2"))
 }
+
+func TestARepositoryIsAReferenceWithoutTagAndDigest(t *testing.T) {
+	for reference, want := range map[string]string{
+		"vow/svc-master": "vow/svc-master", "docker.io/library/redis:7.4-alpine@sha256:00": "docker.io/library/redis", "registry.example:5000/vow/console": "registry.example:5000/vow/console",
+		"registry.example:5000/vow/console:1": "registry.example:5000/vow/console",
+	} {
+		if got := Repository(reference); got != want {
+			t.Errorf("%s is of %s, want %s", reference, got, want)
+		}
+	}
+}

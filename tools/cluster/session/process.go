@@ -14,10 +14,12 @@ import (
 	"github.com/vow-os/vow/tools/cluster/tiltfile"
 )
 
-// process is the first of a process group of its own.
+// process is the first of a process group of its own, or a task of ours.
 type process struct {
-	id    int
-	ended chan struct{}
+	id int
+	// cancel ends a task; nil for others.
+	cancel context.CancelFunc
+	ended  chan struct{}
 	// err is why it ended; after ended is closed.
 	err error
 }
@@ -46,6 +48,18 @@ func start(c tiltfile.Command, log *os.File) (*process, error) {
 	return p, nil
 }
 
+// task does what is no program of its own.
+func task(over context.Context, do func(context.Context) error) *process {
+	ctx, cancel := context.WithCancel(over)
+	p := &process{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		defer cancel()
+		p.err = do(ctx)
+	}()
+	return p
+}
+
 func (p *process) signal(s syscall.Signal) {
 	_ = syscall.Kill(-p.id, s) // an error is a group that has ended
 }
@@ -56,6 +70,11 @@ func (p *process) stop(grace time.Duration) (forced bool) {
 	case <-p.ended:
 		return false
 	default:
+	}
+	if p.cancel != nil {
+		p.cancel()
+		<-p.ended
+		return false
 	}
 	p.signal(syscall.SIGTERM)
 	late := time.NewTimer(grace)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,17 +17,24 @@ import (
 // parallel is how many updates Tilt runs at once (max_parallel_updates).
 const parallel = 3
 
+// TiltGrace is what Tilt gives a process between SIGTERM and SIGKILL.
+const TiltGrace = 30 * time.Second
+
 // Options say what is run.
 type Options struct {
 	// Resources are those of the Tiltfile, in its order.
 	Resources []*tiltfile.Local
+	// Kubernetes has those of objects, which come after; nil if there are none.
+	Kubernetes *Kubernetes
+	// Without are the names of resources that are left out; who needs one of them goes without.
+	Without []string
 	// Press are resources that do not start by themselves: when all is well each is run, one after the other, as by a hand in the UI.
 	Press []string
 	// Stay goes on when all is well, as tilt up does, until the context ends, which is then no error.
 	Stay bool
 	// Logs is the folder of a file for each resource; it must exist.
 	Logs string
-	// Grace is what a process has between SIGTERM and SIGKILL; Tilt gives 30 s.
+	// Grace is what a process has between SIGTERM and SIGKILL: TiltGrace.
 	Grace time.Duration
 	// Say tells each step.
 	Say func(format string, args ...any)
@@ -47,7 +55,9 @@ const (
 
 type resource struct {
 	*tiltfile.Local
-	state state
+	// objects are what it is made of in Kubernetes; nil for a process.
+	objects *tiltfile.Kubernetes
+	state   state
 	// since is when it came to its state.
 	since time.Time
 	// was is whether it has ever been ready, which is what others wait for.
@@ -63,6 +73,8 @@ type event struct {
 	ended *process
 	ready bool
 	why   error
+	// red is why a pod makes tilt ci red.
+	red error
 }
 
 type session struct {
@@ -82,11 +94,15 @@ func Run(ctx context.Context, o Options) (err error) {
 		err = errors.Join(err, s.stop())
 	}()
 	for _, l := range o.Resources {
-		log, err := os.Create(filepath.Join(o.Logs, l.Name+".log"))
-		if err != nil {
-			return fmt.Errorf("cannot keep the log of %s: %w", l.Name, err)
+		s.resources = append(s.resources, &resource{Local: l})
+	}
+	if o.Kubernetes != nil {
+		for _, k := range o.Kubernetes.Resources {
+			s.resources = append(s.resources, &resource{Local: &tiltfile.Local{Name: k.Name, After: k.After, Initial: true, Parallel: true}, objects: k})
 		}
-		s.resources = append(s.resources, &resource{Local: l, log: log, since: time.Now()})
+	}
+	if err := s.leaveOut(); err != nil {
+		return err
 	}
 	for _, r := range s.resources {
 		for _, name := range r.After {
@@ -94,6 +110,11 @@ func Run(ctx context.Context, o Options) (err error) {
 				return fmt.Errorf("cannot run %s: it needs %q, which does not exist", r.Name, name)
 			}
 		}
+		log, err := os.Create(filepath.Join(o.Logs, r.Name+".log"))
+		if err != nil {
+			return fmt.Errorf("cannot keep the log of %s: %w", r.Name, err)
+		}
+		r.log, r.since = log, time.Now()
 	}
 	if err := s.until(ctx, s.allWell); err != nil {
 		return err
@@ -117,6 +138,29 @@ func Run(ctx context.Context, o Options) (err error) {
 	s.Say("all is well")
 	if err := s.until(ctx, func() bool { return ctx.Err() != nil }); ctx.Err() == nil {
 		return err
+	}
+	return nil
+}
+
+// leaveOut takes away what is to be left out, and says so.
+func (s *session) leaveOut() error {
+	for _, name := range s.Without {
+		out := s.named(name)
+		if out == nil {
+			return fmt.Errorf("cannot leave %q out: no such resource", name)
+		}
+		s.resources = slices.DeleteFunc(s.resources, func(r *resource) bool { return r == out })
+		var alone []string
+		for _, r := range s.resources {
+			if !slices.Contains(r.After, name) {
+				continue
+			}
+			alone = append(alone, r.Name)
+			l := *r.Local // the caller's stays as it is
+			l.After = slices.DeleteFunc(slices.Clone(l.After), func(after string) bool { return after == name })
+			r.Local = &l
+		}
+		s.Say("left out: %s; without it goes: %s", name, cmp.Or(strings.Join(alone, ", "), "nothing"))
 	}
 	return nil
 }
@@ -206,21 +250,33 @@ func (s *session) to(r *resource, next state) {
 
 // run starts the update of a resource; its server where there is no update.
 func (s *session) run(r *resource) error {
-	if len(r.Update.Arguments) == 0 {
-		return s.serve(r)
+	if r.objects != nil {
+		r.update = task(s.over, func(ctx context.Context) error { return s.Kubernetes.deploy(ctx, r.objects, r.log, s.Grace) })
+	} else {
+		if len(r.Update.Arguments) == 0 {
+			return s.serve(r)
+		}
+		p, err := start(r.Update, r.log)
+		if err != nil {
+			return s.failed(r, err)
+		}
+		r.update = p
 	}
-	p, err := start(r.Update, r.log)
-	if err != nil {
-		return s.failed(r, err)
-	}
-	r.update = p
 	s.to(r, updating)
 	s.Say("%s updates", r.Name)
-	go s.tellEnd(r, p)
+	go s.tellEnd(r, r.update)
 	return nil
 }
 
 func (s *session) serve(r *resource) error {
+	if r.objects != nil {
+		if w, ok := workload(r.objects); ok {
+			s.to(r, serving)
+			s.Say("%s is applied", r.Name)
+			go s.Kubernetes.watch(s.over, w, func(ready bool, why, red error) { s.tell(event{of: r, ready: ready, why: why, red: red}) })
+			return nil
+		}
+	}
 	if len(r.Serve.Arguments) == 0 {
 		s.to(r, ready)
 		s.Say("%s is done", r.Name)
@@ -258,6 +314,8 @@ func (s *session) tellEnd(r *resource, p *process) {
 func (s *session) follow(e event) error {
 	r := e.of
 	switch {
+	case e.red != nil:
+		return s.failed(r, e.red)
 	case e.ended != nil && e.ended == r.server:
 		return s.failed(r, reason(e.ended.err))
 	case e.ended != nil && e.ended.err != nil:
@@ -305,7 +363,9 @@ func (s *session) stop() error {
 				s.Say("%s took %.1f s to stop", r.Name, took.Seconds())
 			}
 		}
-		_ = r.log.Close()
+		if r.log != nil {
+			_ = r.log.Close()
+		}
 	}
 	if len(forced) > 0 {
 		return fmt.Errorf("%s did not stop within %v of SIGTERM, and was killed", strings.Join(forced, ", "), s.Grace)

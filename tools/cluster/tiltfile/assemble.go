@@ -18,11 +18,11 @@ func (e *evaluation) assemble() error {
 		if e.kubernetes(o.Name) != nil {
 			return fmt.Errorf("two workloads are called %q: this contract does not know how Tilt names them", o.Name)
 		}
-		r := &Kubernetes{Name: o.Name, Objects: []string{o.String()}, Images: o.Images()}
+		r := &Kubernetes{Name: o.Name, Objects: []manifest.Object{o}, Images: o.Images()}
 		left = slices.DeleteFunc(left, func(s manifest.Object) bool {
 			takes := s.Kind == "Service" && s.Namespace == o.Namespace && selects(s, o)
 			if takes {
-				r.Objects = append(r.Objects, s.String())
+				r.Objects = append(r.Objects, s)
 			}
 			return takes
 		})
@@ -55,7 +55,7 @@ func (e *evaluation) assemble() error {
 			if i < 0 {
 				return fmt.Errorf("no object identified by the fragment %q could be found in remaining YAML", selector)
 			}
-			r.Objects = append(r.Objects, left[i].String())
+			r.Objects = append(r.Objects, left[i])
 			left = slices.Delete(left, i, i+1)
 		}
 	}
@@ -70,7 +70,7 @@ func (e *evaluation) assemble() error {
 	}
 	for _, b := range e.Builds {
 		if !slices.ContainsFunc(e.Kubernetes, func(r *Kubernetes) bool {
-			return slices.ContainsFunc(r.Images, func(i string) bool { return repository(i) == b.Image })
+			return slices.ContainsFunc(r.Images, func(i string) bool { return manifest.Repository(i) == b.Image })
 		}) {
 			return fmt.Errorf("image not used in any Kubernetes config: %s", b.Image)
 		}
@@ -112,13 +112,4 @@ func fragment(selector string, o manifest.Object) bool {
 	parts := strings.Split(strings.ToLower(selector), ":")
 	whole := []string{o.Name, o.Kind, namespace}
 	return len(parts) <= len(whole) && strings.EqualFold(strings.Join(whole[:len(parts)], ":"), selector)
-}
-
-// repository is an image without its tag and digest.
-func repository(image string) string {
-	image, _, _ = strings.Cut(image, "@")
-	if colon := strings.LastIndex(image, ":"); colon > strings.LastIndex(image, "/") {
-		image = image[:colon]
-	}
-	return image
 }

@@ -3,12 +3,16 @@ package tiltfile
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/vow-os/vow/tools/cluster/manifest"
 )
 
 // World is what the file finds.
@@ -20,6 +24,16 @@ type World struct {
 	Environment map[string]string
 	// Context is the current one of Kubernetes.
 	Context string
+}
+
+// Environment is that of this process, for a World.
+func Environment() map[string]string {
+	all := map[string]string{}
+	for _, pair := range os.Environ() {
+		key, value, _ := strings.Cut(pair, "=")
+		all[key] = value
+	}
+	return all
 }
 
 // Command is what Tilt would start. It is nothing if Arguments are none.
@@ -54,11 +68,10 @@ type Local struct {
 type Kubernetes struct {
 	Name          string
 	After, Labels []string
-	// Objects are kind/name.
-	Objects  []string
-	Images   []string
-	Forwards []int
-	declared bool
+	Objects       []manifest.Object
+	Images        []string
+	Forwards      []int
+	declared      bool
 }
 
 // Build is a custom_build.

@@ -360,7 +360,9 @@ local_resource('server', serve_cmd=['sleep', '1'], serve_dir='/', resource_deps=
 func TestServicesGoToTheWorkloadWhosePodsTheySelect(t *testing.T) {
 	of := map[string][]string{}
 	for _, r := range evaluate(t, World{}).Kubernetes {
-		of[r.Name] = r.Objects
+		for _, o := range r.Objects {
+			of[r.Name] = append(of[r.Name], o.String())
+		}
 	}
 	want := []string{"Deployment/svc-master", "Service/svc-master", "Service/svc-master-pods", "ServiceAccount/svc-master", "NetworkPolicy/svc-master", "PodDisruptionBudget/svc-master"}
 	if !sameSet(of["svc-master"], want) {

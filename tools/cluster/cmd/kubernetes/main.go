@@ -1,4 +1,4 @@
-// Command kubernetes runs the manifests of tilt/k8s/dev on a Kubernetes of one machine that it makes on this one, as root, or those of tilt/k8s/ha on one of three, and looks whether they keep their promises there (docs/cluster.md).
+// Command kubernetes does on a Kubernetes of one machine that it makes on this one, as root, what tilt ci does with the Tiltfile (tilt/k8s/dev), or runs tilt/k8s/ha on one of three, and looks whether the manifests keep their promises there (docs/cluster.md).
 // It ends with 1 if one does not.
 //
 //	kubernetes [-root DIRECTORY] [-programs DIRECTORY] [-ha] [-stay]
@@ -13,11 +13,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/vow-os/vow/tools/cluster/kube"
 	"github.com/vow-os/vow/tools/cluster/manifest"
+	"github.com/vow-os/vow/tools/cluster/session"
+	"github.com/vow-os/vow/tools/cluster/tiltfile"
 	"github.com/vow-os/vow/tools/cluster/trial"
 )
 
@@ -115,7 +118,7 @@ func inside() int {
 // tried starts the cluster, applies the manifests and tries them. The trial is there once the cluster is.
 func tried(ctx context.Context) (*trial.Trial, error) {
 	work := os.Getenv(workVariable)
-	objects, machines, err := wanted()
+	tilt, objects, machines, err := wanted()
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func tried(ctx context.Context) (*trial.Trial, error) {
 	if err := os.Mkdir(archives, 0o755); err != nil {
 		return nil, err
 	}
-	aliases, kept, err := kube.Pack(*root, *programs, archives, objects, say)
+	aliases, kept, err := kube.Pack(*root, *programs, archives, objects, *ha, say)
 	if err != nil {
 		return nil, err
 	}
@@ -152,20 +155,49 @@ func tried(ctx context.Context) (*trial.Trial, error) {
 	if *ha {
 		return t, t.RunHA(ctx)
 	}
+	o := session.Options{
+		Resources: tilt.Local, Kubernetes: &session.Kubernetes{Client: cluster.Client, Resources: tilt.Kubernetes, Builds: tilt.Builds, Grace: tilt.GracePeriod},
+		Logs: filepath.Join(logs, "tilt"), Grace: session.TiltGrace, Say: say,
+	}
+	t.Objects = nil
+	for _, r := range tilt.Kubernetes {
+		if slices.ContainsFunc(r.Objects, func(o manifest.Object) bool {
+			return !slices.ContainsFunc(kept, func(k manifest.Object) bool { return k.String() == o.String() })
+		}) {
+			o.Without = append(o.Without, r.Name)
+		} else {
+			t.Objects = append(t.Objects, r.Objects...)
+		}
+	}
+	t.Tilt = func(ctx context.Context) error { return session.Run(ctx, o) }
+	if err := errors.Join(
+		os.Mkdir(o.Logs, 0o755),
+		// What the Tiltfile's commands find on a computer with a cluster: kubectl and where it is, and as root the containerd of the one node.
+		os.Setenv("KUBECONFIG", cluster.Kubeconfig), os.Setenv("PATH", *programs+":"+os.Getenv("PATH")), os.Setenv("CONTAINERD_ADDRESS", cluster.Containerd(cluster.Machines()[0])),
+		os.Setenv("VOW_CLUSTER_DATA", t.Data), os.Setenv("TMPDIR", work),
+	); err != nil {
+		return t, err
+	}
 	return t, t.RunDev(ctx)
 }
 
-// wanted are the objects to run, and on how many machines.
-func wanted() (objects []manifest.Object, machines int, err error) {
+// wanted are the objects to run, and on how many machines; and the Tiltfile, if it is Tilt that would run them.
+func wanted() (tilt *tiltfile.Model, objects []manifest.Object, machines int, err error) {
 	if !*ha {
-		objects, err = manifest.Build(*root, "tilt/k8s/dev")
-		return objects, 1, err
+		tilt, err = tiltfile.Evaluate(filepath.Join(*root, "Tiltfile"), tiltfile.World{Subcommand: "ci", Environment: tiltfile.Environment(), Context: kube.Context})
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		for _, r := range tilt.Kubernetes {
+			objects = append(objects, r.Objects...)
+		}
+		return tilt, objects, 1, nil
 	}
 	objects, err = manifest.Build(*root, "tilt/k8s/ha")
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	redis, err := kube.Sentinels(*root)
 	// What the namespace is comes first, then what everybody waits for.
-	return append(objects[:1:1], append(redis, objects[1:]...)...), 3, err
+	return nil, append(objects[:1:1], append(redis, objects[1:]...)...), 3, err
 }

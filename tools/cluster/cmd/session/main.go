@@ -22,9 +22,6 @@ import (
 	"github.com/vow-os/vow/tools/cluster/tiltfile"
 )
 
-// tiltGrace is what Tilt gives a process between SIGTERM and SIGKILL.
-const tiltGrace = 30 * time.Second
-
 func main() {
 	root := flag.String("root", ".", "the repository's root")
 	press := flag.String("press", "", "buttons to press when all is well, by commas")
@@ -46,11 +43,7 @@ func main() {
 }
 
 func run(ctx context.Context, root, press string, stay bool) error {
-	environment := map[string]string{}
-	for _, pair := range os.Environ() {
-		key, value, _ := strings.Cut(pair, "=")
-		environment[key] = value
-	}
+	environment := tiltfile.Environment()
 	world := tiltfile.World{Settings: map[string]string{"mode": "local"}, Subcommand: "ci", Environment: environment}
 	if stay {
 		world.Subcommand = "up"
@@ -75,7 +68,7 @@ func run(ctx context.Context, root, press string, stay bool) error {
 	if press != "" {
 		buttons = strings.Split(press, ",")
 	}
-	if err := session.Run(ctx, session.Options{Resources: m.Local, Press: buttons, Stay: stay, Logs: logs, Grace: tiltGrace, Say: say}); err != nil {
+	if err := session.Run(ctx, session.Options{Resources: m.Local, Press: buttons, Stay: stay, Logs: logs, Grace: session.TiltGrace, Say: say}); err != nil {
 		return err
 	}
 	say("all was well, and has stopped")
