@@ -221,7 +221,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Read(data, "fleet.yaml", "/")
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "cannot read fleet.yaml: ") {
+			if !strings.HasPrefix(err.Error(), "cannot read fleet.yaml:") {
 				t.Fatal(err)
 			}
 			return
