@@ -14,9 +14,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/vow-os/vow/tools/cluster/image"
 	"github.com/vow-os/vow/tools/cluster/kube"
 	"github.com/vow-os/vow/tools/cluster/manifest"
 	"github.com/vow-os/vow/tools/cluster/session"
@@ -69,7 +71,7 @@ func outside() int {
 	return code
 }
 
-// prepared makes what can be made outside: the folder, which is removed again, and the command that the smoke test uses.
+// prepared makes what can be made outside: the folder, which is removed again, the command that the smoke test uses, and the modules of what is compiled inside.
 func prepared() (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -93,10 +95,34 @@ func prepared() (code int, err error) {
 	if err := build.Run(); err != nil {
 		return 0, fmt.Errorf("cannot build vow: %w", err)
 	}
+	say("fetching what images are compiled from")
+	if err := fetch(ctx); err != nil {
+		return 0, err
+	}
 	if err := os.Setenv(workVariable, work); err != nil {
 		return 0, err
 	}
 	return kube.Isolate(ctx, pidFile(work))
+}
+
+// fetch has the modules of our images' programs come to this machine's cache: inside there is no network.
+func fetch(ctx context.Context) error {
+	had := map[string]bool{}
+	for _, s := range image.Specs() {
+		for _, program := range s.Programs {
+			module, _, _ := strings.Cut(program, "/cmd/")
+			if had[module] {
+				continue
+			}
+			had[module] = true
+			list := exec.CommandContext(ctx, "go", "list", "-deps", "./cmd/...")
+			list.Dir, list.Env = filepath.Join(*root, module), append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+			if out, err := list.CombinedOutput(); err != nil {
+				return fmt.Errorf("cannot fetch the modules of %s: %w: %s", module, err, out)
+			}
+		}
+	}
+	return nil
 }
 
 func inside() int {
