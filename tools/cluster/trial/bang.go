@@ -94,17 +94,21 @@ func smokeTree(ctx context.Context, from *http.Client, base string) (tree smoke,
 	return tree, errors.Join(fmt.Errorf("cannot find the tree smoke among %d", len(list.Trees)), err)
 }
 
+// caller is who bangs, where svc-master is, and the tree of the smoke test.
+func (t *Trial) caller(ctx context.Context) (from *http.Client, base string, tree smoke, err error) {
+	if base, err = t.service(ctx, "svc-master", 7711); err != nil {
+		return nil, "", smoke{}, err
+	}
+	if from, err = t.callers(ctx); err != nil {
+		return nil, "", smoke{}, err
+	}
+	tree, err = smokeTree(ctx, from, base)
+	return from, base, tree, err
+}
+
 // beginBangs bangs the tree of the smoke test until endBangs, each bang until it is acknowledged.
 func (t *Trial) beginBangs(ctx context.Context) (string, error) {
-	base, err := t.service(ctx, "svc-master", 7711)
-	if err != nil {
-		return "", err
-	}
-	from, err := t.callers(ctx)
-	if err != nil {
-		return "", err
-	}
-	tree, err := smokeTree(ctx, from, base)
+	from, base, tree, err := t.caller(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -160,15 +164,7 @@ func (t *Trial) endBangs(ctx context.Context) (string, error) {
 	if l.err != nil {
 		return "", l.err
 	}
-	base, err := t.service(ctx, "svc-master", 7711)
-	if err != nil {
-		return "", err
-	}
-	from, err := t.callers(ctx)
-	if err != nil {
-		return "", err
-	}
-	tree, err := smokeTree(ctx, from, base)
+	from, base, tree, err := t.caller(ctx)
 	if err != nil {
 		return "", err
 	}
